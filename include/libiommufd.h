@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/**
+ * @file libiommufd.h
+ * @brief Everything: includes each of the library's headers.
+ */
+#ifndef LIBIOMMUFD_H
+#define LIBIOMMUFD_H
+
+#include <libiommufd/base.h>
+#include <libiommufd/ctx.h>
+#include <libiommufd/device.h>
+#include <libiommufd/dma.h>
+#include <libiommufd/ioas.h>
+#include <libiommufd/mmio.h>
+#include <libiommufd/pci.h>
+#include <libiommufd/report.h>
+
+#endif

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/**
+ * @file base.h
+ * @brief What every other header rests on: the words of a failure, the version, the handles' names.
+ *
+ * Conventions that hold for every function of the library, unless its own comment says otherwise:
+ *
+ * - **Results.** 0 or a count on success, a negative errno on failure. What a function produces goes through its last
+ *   parameter, which is left untouched on failure.
+ * - **Words.** After a failure iommufd_errmsg() has a sentence about it: what was tried, why it failed, what to do.
+ * - **Ownership.** A handle has one owner, who gives it to its free function. These take NULL, cannot fail, and may be
+ *   called in any order: a handle that others still need stays alive inside until the last of them is freed.
+ *   A file descriptor given to the library is duplicated; one handed out by a getter stays the library's.
+ * - **Structures that grow.** Options and infos begin with `struct_size`, which the caller sets to the size of the
+ *   structure that it was compiled with. Members that this library does not know must be zero (`-E2BIG`); members that
+ *   the caller does not know keep their default. A size below that of the first release is `-EINVAL`.
+ * - **Threads.** Different handles may be used from different threads at any time. On one IOAS, map, unmap and
+ *   translation may run at the same time; on one device, region and interrupt calls may. Freeing a handle must not
+ *   happen beside any other use of it.
+ */
+#ifndef LIBIOMMUFD_BASE_H
+#define LIBIOMMUFD_BASE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+#define IOMMUFD_BEGIN_DECLS extern "C" {
+#define IOMMUFD_END_DECLS   }
+#else
+#define IOMMUFD_BEGIN_DECLS
+#define IOMMUFD_END_DECLS
+#endif
+
+IOMMUFD_BEGIN_DECLS
+
+/** One backend, opened or adopted: an iommufd, or the legacy VFIO containers. */
+struct iommufd_ctx;
+/** An I/O address space: a set of DMA mappings that devices are attached to. */
+struct iommufd_ioas;
+/** A device that is bound to VFIO and was opened through a context. */
+struct iommufd_device;
+/** What iommufd_probe() found. */
+struct iommufd_report;
+
+/** A range of I/O virtual addresses, both ends included. */
+struct iommufd_range {
+	uint64_t start; /**< first address of the range */
+	uint64_t last;  /**< last address of the range, not the one behind it */
+};
+
+/**
+ * @brief The words of this thread's most recent failure.
+ *
+ * The form is `what: strerror (hint)`, for example
+ * `open 0000:00:04.0: No such device (it is bound to nvme: bind it to vfio-pci first ...)`.
+ * Success does not clear it. A translation that finds nothing does not set it, since that is not worth the time on
+ * a hot path.
+ *
+ * @return a string that stays valid until this thread's next failing call; empty if nothing has failed yet, never NULL
+ * @since 0.1
+ */
+const char *iommufd_errmsg(void);
+
+/**
+ * @brief The version of the library that is running, for example `0.1.0`.
+ *
+ * @return a constant string
+ * @since 0.1
+ */
+const char *iommufd_version(void);
+
+IOMMUFD_END_DECLS
+
+#endif

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/**
+ * @file ctx.h
+ * @brief Contexts: choosing, opening and adopting a backend.
+ */
+#ifndef LIBIOMMUFD_CTX_H
+#define LIBIOMMUFD_CTX_H
+
+#include <libiommufd/base.h>
+
+IOMMUFD_BEGIN_DECLS
+
+/** The backends. */
+enum {
+	/** The first that is usable, in the order iommufd, VFIO; `$LIBIOMMUFD_BACKEND` may name one. */
+	IOMMUFD_BACKEND_AUTO = 0,
+	/** `/dev/iommu`, with devices opened by their own node under `/dev/vfio/devices` (Linux 6.6). */
+	IOMMUFD_BACKEND_IOMMUFD = 1,
+	/** `/dev/vfio/vfio` and VFIO groups, with a type1v2 or type1 IOMMU. */
+	IOMMUFD_BACKEND_VFIO = 2,
+};
+
+/** How much a context's log callback hears. A level includes those with a smaller number. */
+enum {
+	IOMMUFD_LOG_NONE = 0,  /**< nothing */
+	IOMMUFD_LOG_ERROR = 1, /**< what the library could not undo, for instance while freeing */
+	IOMMUFD_LOG_WARN = 2,  /**< what works but is not what one would expect, for instance a backend passed over */
+	IOMMUFD_LOG_INFO = 3,  /**< decisions: the backend, the IOMMU type, replayed mappings */
+	IOMMUFD_LOG_DEBUG = 4, /**< each ioctl with its arguments and its result */
+};
+
+/**
+ * @brief A log callback.
+ *
+ * It is called from the thread that called the library, and must not call the library itself.
+ *
+ * @param data    as given in the options
+ * @param level   one of IOMMUFD_LOG_ERROR to IOMMUFD_LOG_DEBUG
+ * @param message a line without its end of line, valid during the call
+ */
+typedef void (*iommufd_log_fn)(void *data, int level, const char *message);
+
+/** Options of a context. Set `struct_size`, leave at zero what does not matter. */
+struct iommufd_ctx_opts {
+	size_t struct_size; /**< `sizeof(struct iommufd_ctx_opts)` */
+	uint32_t backend;   /**< IOMMUFD_BACKEND_AUTO, or the one backend to use and no other */
+	uint32_t log_level; /**< how much `log` hears: IOMMUFD_LOG_NONE to IOMMUFD_LOG_DEBUG */
+	iommufd_log_fn log; /**< the callback, or NULL for silence */
+	void *log_data;     /**< handed to `log` */
+};
+
+/**
+ * @brief Open a context.
+ *
+ * With IOMMUFD_BACKEND_AUTO the choice is made here, once, and never changes. `$LIBIOMMUFD_BACKEND` set to `iommufd`
+ * or `vfio` then forces one; the variable is not looked at in programs that run with raised privileges, nor when the
+ * options name a backend. `$LIBIOMMUFD_LOG` set to `error`, `warn`, `info` or `debug` writes to the standard error
+ * stream when the options have no callback. Nothing is attached or mapped, and no device is touched.
+ *
+ * @param opts options, or NULL for all defaults
+ * @param out  the new context; give it to iommufd_ctx_free()
+ *
+ * @retval -EINVAL     a member of `opts` or `$LIBIOMMUFD_BACKEND` has a value that means nothing
+ * @retval -E2BIG      `opts` has a member that this library does not know
+ * @retval -ENOENT     the kernel has no node for the backend: no `/dev/iommu`, no `/dev/vfio/vfio`
+ * @retval -EACCES     the node is there, and its permissions are in the way
+ * @retval -ENODEV     the node is there, and the kernel's driver for it is not
+ * @retval -EOPNOTSUPP the container serves no IOMMU type that this library knows
+ * @retval -ENOMEM     no memory
+ *
+ * With IOMMUFD_BACKEND_AUTO and no usable backend the result is that of iommufd, and the words have the reasons of
+ * both.
+ *
+ * Source: `open("/dev/iommu")` (Linux 6.2); `open("/dev/vfio/vfio")`, VFIO_GET_API_VERSION, VFIO_CHECK_EXTENSION.
+ * @since 0.1
+ */
+int iommufd_ctx_new(const struct iommufd_ctx_opts *opts, struct iommufd_ctx **out);
+
+/**
+ * @brief Adopt an open file descriptor: of `/dev/iommu`, or of a VFIO container.
+ *
+ * Which of the two it is, is found by asking the kernel. The descriptor is duplicated and stays the caller's. A
+ * container is used by the first IOAS that is made in the context; a further one opens a container of its own.
+ *
+ * @param fd   the descriptor
+ * @param opts options, or NULL; `opts->backend` must be AUTO or fit what the descriptor is
+ * @param out  the new context; give it to iommufd_ctx_free()
+ *
+ * @retval -EBADF  `fd` is not open
+ * @retval -EINVAL `fd` is neither an iommufd nor a container, or not of the backend that `opts` names; or see
+ *                 iommufd_ctx_new() for the options
+ * @retval -E2BIG  as for iommufd_ctx_new()
+ * @retval -EMFILE no file descriptor is left
+ * @retval -ENOMEM no memory
+ *
+ * Source: IOMMU_OPTION, which only an iommufd answers when asked for IOMMU_OPTION_RLIMIT_MODE; VFIO_GET_API_VERSION.
+ * @since 0.1
+ */
+int iommufd_ctx_from_fd(int fd, const struct iommufd_ctx_opts *opts, struct iommufd_ctx **out);
+
+/**
+ * @brief Free a context. IOASes and devices that were made from it stay usable; the last of them frees the rest.
+ *
+ * @param ctx the context, or NULL
+ * @since 0.1
+ */
+void iommufd_ctx_free(struct iommufd_ctx *ctx);
+
+/**
+ * @brief Which backend a context uses.
+ *
+ * @param ctx the context
+ * @return IOMMUFD_BACKEND_IOMMUFD or IOMMUFD_BACKEND_VFIO, never AUTO
+ * @since 0.1
+ */
+uint32_t iommufd_ctx_backend(const struct iommufd_ctx *ctx);
+
+/**
+ * @brief The name of a backend: `auto`, `iommufd` or `vfio`.
+ *
+ * @param backend one of the IOMMUFD_BACKEND constants
+ * @return a constant string; `unknown` for any other value
+ * @since 0.1
+ */
+const char *iommufd_backend_name(uint32_t backend);
+
+/**
+ * @brief The context's file descriptor: the iommufd, or the container that was opened or adopted first.
+ *
+ * @param ctx the context
+ * @return the descriptor; it stays the library's and is closed with the context
+ * @since 0.1
+ */
+int iommufd_ctx_fd(const struct iommufd_ctx *ctx);
+
+IOMMUFD_END_DECLS
+
+#endif

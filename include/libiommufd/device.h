@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/**
+ * @file device.h
+ * @brief Devices: opening, attaching, regions, interrupts, reset.
+ *
+ * On the VFIO backend the kernel gives access to a device only while it is attached to an IOAS. The library promises
+ * the same on both: registers, interrupts and reset answer `-ENOTCONN` before the attach.
+ */
+#ifndef LIBIOMMUFD_DEVICE_H
+#define LIBIOMMUFD_DEVICE_H
+
+#include <libiommufd/base.h>
+
+IOMMUFD_BEGIN_DECLS
+
+/** What iommufd_device_get_info() tells. The caller sets `struct_size`. Strings live as long as the device. */
+struct iommufd_device_info {
+	size_t struct_size;   /**< `sizeof(struct iommufd_device_info)` */
+	const char *name;     /**< PCI address or mdev UUID */
+	const char *path;     /**< its directory in sysfs */
+	const char *driver;   /**< the VFIO driver that it is bound to */
+	int32_t group;        /**< its IOMMU group, or -1 */
+	uint32_t flags;       /**< IOMMUFD_DEVICE bits */
+	uint32_t num_regions; /**< regions have an index below this; 0 while not attached */
+	uint32_t num_irqs;    /**< interrupt types have an index below this; 0 while not attached */
+};
+
+/** Flags of iommufd_device_get_info(). */
+enum {
+	IOMMUFD_DEVICE_ATTACHED = 1u << 0, /**< attached to an IOAS */
+	IOMMUFD_DEVICE_PCI = 1u << 1,      /**< a PCI device; known while attached */
+	IOMMUFD_DEVICE_RESET = 1u << 2,    /**< iommufd_device_reset() works; known while attached */
+};
+
+/**
+ * @brief Open a device that is bound to a VFIO driver.
+ *
+ * Opening resets the device, if it can be reset, and clears its bus mastering; the kernel does this at the moment when
+ * it hands out the device: here on iommufd, at the attach on VFIO.
+ *
+ * @param ctx     the context; it may be freed before the device
+ * @param address a PCI address (`0000:00:03.0`, or `00:03.0` in domain 0), a directory under `/sys`, an mdev UUID, or
+ *                a node under `/dev/vfio/devices`
+ * @param out     the new device; give it to iommufd_device_free()
+ *
+ * @retval -EINVAL `address` is none of these; or (iommufd) the device's node was opened by somebody else, or the IOMMU
+ *                 does not keep the CPU's caches coherent
+ * @retval -ENOENT there is no such device
+ * @retval -ENODEV the device is not bound to a VFIO driver, or is behind no IOMMU; the words say what to do
+ * @retval -EACCES the device's or the group's node may not be opened
+ * @retval -EPERM  another device of its IOMMU group is in the hands of a driver of the kernel or of somebody else, or
+ *                 interrupts are not isolated
+ * @retval -EBUSY  the device or its group is opened by somebody else
+ * @retval -ENOMEM, -EMFILE  no memory, no file descriptor left
+ *
+ * Source: VFIO_DEVICE_BIND_IOMMUFD (Linux 6.6); VFIO_GROUP_GET_STATUS.
+ * @since 0.1
+ */
+int iommufd_device_new(struct iommufd_ctx *ctx, const char *address, struct iommufd_device **out);
+
+/**
+ * @brief Adopt an open file descriptor of a device's node under `/dev/vfio/devices`.
+ *
+ * The descriptor must not be bound yet. It is duplicated and stays the caller's.
+ *
+ * @param ctx a context of the iommufd backend
+ * @param fd  the descriptor
+ * @param out the new device; give it to iommufd_device_free()
+ *
+ * @retval -EBADF      `fd` is not open
+ * @retval -EINVAL     `fd` is no device's node, or is bound already
+ * @retval -EOPNOTSUPP the context's backend has no such nodes
+ * @retval others      as iommufd_device_new()
+ *
+ * Source: VFIO_DEVICE_BIND_IOMMUFD (Linux 6.6).
+ * @since 0.1
+ */
+int iommufd_device_from_fd(struct iommufd_ctx *ctx, int fd, struct iommufd_device **out);
+
+/**
+ * @brief Detach and close a device. Its interrupts are disabled and what iommufd_device_region_map() gave is unmapped.
+ *
+ * @param dev the device, or NULL
+ * @since 0.1
+ */
+void iommufd_device_free(struct iommufd_device *dev);
+
+/**
+ * @brief What is known about a device.
+ *
+ * @param dev  the device
+ * @param info filled; `info->struct_size` is read first
+ *
+ * @retval -EINVAL `struct_size` is smaller than in the first release, or no size of a structure
+ *
+ * Source: VFIO_DEVICE_GET_INFO, sysfs.
+ * @since 0.1
+ */
+int iommufd_device_get_info(const struct iommufd_device *dev, struct iommufd_device_info *info);
+
+/**
+ * @brief The VFIO device's file descriptor.
+ *
+ * @param dev the device
+ * @return the descriptor, which stays the library's; or -ENOTCONN while the device is not attached
+ * @since 0.1
+ */
+int iommufd_device_fd(const struct iommufd_device *dev);
+
+/**
+ * @brief Attach a device to an IOAS: from now on it can reach what is mapped there.
+ *
+ * All devices of an IOMMU group must be attached to the same IOAS.
+ *
+ * @param dev  the device
+ * @param ioas an IOAS of the same context; it may be freed before the device
+ *
+ * @retval -EINVAL the IOAS belongs to another context
+ * @retval -EBUSY  the device, or another one of its group, is attached elsewhere
+ * @retval -EADDRINUSE a mapping lies where this device permits none; the words name it
+ * @retval -ENOMEM the limit of locked memory, or no memory
+ * @retval -EFAULT memory of a mapping is not there any more
+ * @retval -EPERM  the group is in use by somebody else, or interrupts are not isolated
+ * @retval -EOPNOTSUPP (VFIO) the group's IOMMU serves neither type1v2 nor type1
+ *
+ * On failure the device is not attached and the IOAS is as it was.
+ *
+ * Source: VFIO_DEVICE_ATTACH_IOMMUFD_PT (Linux 6.6); VFIO_GROUP_SET_CONTAINER, VFIO_SET_IOMMU,
+ * VFIO_GROUP_GET_DEVICE_FD.
+ * @since 0.1
+ */
+int iommufd_device_attach(struct iommufd_device *dev, struct iommufd_ioas *ioas);
+
+/**
+ * @brief Detach a device from its IOAS. Its interrupts are disabled; what iommufd_device_region_map() gave is unmapped.
+ *
+ * @param dev the device
+ *
+ * @retval -ENOTCONN it is not attached
+ *
+ * Source: VFIO_DEVICE_DETACH_IOMMUFD_PT (Linux 6.6); VFIO_GROUP_UNSET_CONTAINER.
+ * @since 0.1
+ */
+int iommufd_device_detach(struct iommufd_device *dev);
+
+/** What a region can do. */
+enum {
+	IOMMUFD_REGION_READ = 1u << 0,  /**< iommufd_device_region_read() */
+	IOMMUFD_REGION_WRITE = 1u << 1, /**< iommufd_device_region_write() */
+	IOMMUFD_REGION_MMAP = 1u << 2,  /**< iommufd_device_region_map() */
+};
+
+/** A region of a device, for instance a BAR. The caller sets `struct_size`. */
+struct iommufd_region_info {
+	size_t struct_size; /**< `sizeof(struct iommufd_region_info)` */
+	uint64_t size;      /**< bytes; 0 for a region that the device does not have */
+	uint32_t flags;     /**< IOMMUFD_REGION bits */
+	uint32_t index;     /**< as asked for */
+};
+
+/**
+ * @brief What a region is.
+ *
+ * @param dev   an attached device
+ * @param index the region, for PCI one of IOMMUFD_PCI_BAR0 to IOMMUFD_PCI_VGA
+ * @param info  filled; `info->struct_size` is read first
+ *
+ * @retval -ENOTCONN not attached
+ * @retval -EINVAL   `index` is out of range, or `struct_size` is smaller than in the first release
+ *
+ * Source: VFIO_DEVICE_GET_REGION_INFO.
+ * @since 0.1
+ */
+int iommufd_device_region_info(struct iommufd_device *dev, uint32_t index, struct iommufd_region_info *info);
+
+/**
+ * @brief Read from a region through the kernel.
+ *
+ * @param dev    an attached device
+ * @param index  the region
+ * @param offset from its start, in bytes
+ * @param buf    where the bytes go, in the device's byte order
+ * @param len    bytes; 1, 2, 4 or 8 at an aligned offset are one access
+ *
+ * @retval -ENOTCONN not attached
+ * @retval -EINVAL   no such region, or it cannot be read
+ * @retval -ERANGE   `offset + len` goes beyond the region
+ * @retval -EIO      the device's memory is disabled or the device is gone
+ *
+ * Source: pread() on the device's file descriptor.
+ * @since 0.1
+ */
+int iommufd_device_region_read(struct iommufd_device *dev, uint32_t index, uint64_t offset, void *buf, size_t len);
+
+/**
+ * @brief Write to a region through the kernel.
+ *
+ * @param dev    an attached device
+ * @param index  the region
+ * @param offset from its start, in bytes
+ * @param buf    the bytes, in the device's byte order
+ * @param len    bytes; 1, 2, 4 or 8 at an aligned offset are one access
+ *
+ * @retval -ENOTCONN not attached
+ * @retval -EINVAL   no such region, or it cannot be written
+ * @retval -ERANGE   `offset + len` goes beyond the region
+ * @retval -EIO      the device's memory is disabled or the device is gone
+ *
+ * Source: pwrite() on the device's file descriptor.
+ * @since 0.1
+ */
+int iommufd_device_region_write(struct iommufd_device *dev, uint32_t index, uint64_t offset, const void *buf,
+				size_t len);
+
+/**
+ * @brief Map a part of a region into this process.
+ *
+ * @param dev    an attached device
+ * @param index  the region
+ * @param offset from its start, a multiple of the page size
+ * @param len    bytes, a multiple of the page size
+ * @param prot   PROT_READ, PROT_WRITE or both, of `<sys/mman.h>`
+ * @param out    the address; give it to iommufd_device_region_unmap(), or let detach or free do it
+ *
+ * @retval -ENOTCONN   not attached
+ * @retval -EINVAL     no such region; `len` is 0; something is not aligned; `prot` is something else
+ * @retval -ERANGE     `offset + len` goes beyond the region
+ * @retval -EOPNOTSUPP the region, or (it has the MSI-X table) this part of it, cannot be mapped: use
+ *                     iommufd_device_region_read() and iommufd_device_region_write()
+ * @retval -ENOMEM     no memory
+ *
+ * Source: mmap() on the device's file descriptor.
+ * @since 0.1
+ */
+int iommufd_device_region_map(struct iommufd_device *dev, uint32_t index, uint64_t offset, size_t len, int prot,
+			      void **out);
+
+/**
+ * @brief Unmap what iommufd_device_region_map() gave.
+ *
+ * @param dev  the device
+ * @param addr the address
+ *
+ * @retval -ENOENT nothing was mapped there
+ * @since 0.1
+ */
+int iommufd_device_region_unmap(struct iommufd_device *dev, void *addr);
+
+/** What an interrupt type can do. */
+enum {
+	IOMMUFD_IRQ_EVENTFD = 1u << 0,    /**< signals eventfds */
+	IOMMUFD_IRQ_MASKABLE = 1u << 1,   /**< iommufd_device_irq_mask() and iommufd_device_irq_unmask() */
+	IOMMUFD_IRQ_AUTOMASKED = 1u << 2, /**< is masked when it fires: unmask it after handling (INTx) */
+	IOMMUFD_IRQ_NORESIZE = 1u << 3,   /**< the number of vectors is fixed while enabled: enable all at once */
+};
+
+/** An interrupt type of a device. The caller sets `struct_size`. */
+struct iommufd_irq_info {
+	size_t struct_size; /**< `sizeof(struct iommufd_irq_info)` */
+	uint32_t count;     /**< vectors; 0 when the device does not have the type */
+	uint32_t flags;     /**< IOMMUFD_IRQ bits */
+	uint32_t index;     /**< as asked for */
+	uint32_t enabled;   /**< vectors that were enabled through this handle */
+};
+
+/**
+ * @brief What an interrupt type is.
+ *
+ * @param dev   an attached device
+ * @param index the type, for PCI one of IOMMUFD_PCI_INTX to IOMMUFD_PCI_REQ
+ * @param info  filled; `info->struct_size` is read first
+ *
+ * @retval -ENOTCONN not attached
+ * @retval -EINVAL   `index` is out of range, or `struct_size` is smaller than in the first release
+ *
+ * Source: VFIO_DEVICE_GET_IRQ_INFO.
+ * @since 0.1
+ */
+int iommufd_device_irq_info(struct iommufd_device *dev, uint32_t index, struct iommufd_irq_info *info);
+
+/**
+ * @brief Let interrupts signal eventfds.
+ *
+ * Only one of INTx, MSI and MSI-X can be enabled at a time. Calling it again for vectors that are enabled changes
+ * their eventfds.
+ *
+ * @param dev      an attached device
+ * @param index    the type
+ * @param start    the first vector
+ * @param count    how many vectors, at least 1
+ * @param eventfds an eventfd for each, or -1 for a vector that shall signal nothing; they stay the caller's and may be
+ *                 closed when enabled
+ *
+ * @retval -ENOTCONN   not attached
+ * @retval -EINVAL     no such type or vector; `count` is 0; no eventfds; a `start` above 0 where the number of vectors is
+ *                     fixed (IOMMUFD_IRQ_NORESIZE)
+ * @retval -EBADF      one of the eventfds is not open
+ * @retval -EBUSY      another type is enabled
+ * @retval -ENOSPC     the machine has fewer vectors left
+ *
+ * Source: VFIO_DEVICE_SET_IRQS.
+ * @since 0.1
+ */
+int iommufd_device_irq_enable(struct iommufd_device *dev, uint32_t index, uint32_t start, uint32_t count,
+			      const int *eventfds);
+
+/**
+ * @brief Disable an interrupt type, all its vectors.
+ *
+ * @param dev   an attached device
+ * @param index the type
+ *
+ * @retval -ENOTCONN not attached
+ * @retval -EINVAL   no such type
+ *
+ * Source: VFIO_DEVICE_SET_IRQS.
+ * @since 0.1
+ */
+int iommufd_device_irq_disable(struct iommufd_device *dev, uint32_t index);
+
+/**
+ * @brief Hold interrupts back.
+ *
+ * @param dev   an attached device
+ * @param index a type with IOMMUFD_IRQ_MASKABLE
+ * @param start the first vector
+ * @param count how many
+ *
+ * @retval -ENOTCONN   not attached
+ * @retval -EINVAL     no such type or vector, or it is not enabled
+ * @retval -EOPNOTSUPP the type cannot be masked
+ *
+ * Source: VFIO_DEVICE_SET_IRQS.
+ * @since 0.1
+ */
+int iommufd_device_irq_mask(struct iommufd_device *dev, uint32_t index, uint32_t start, uint32_t count);
+
+/**
+ * @brief Let interrupts through again: after iommufd_device_irq_mask(), or after an automasked one has been handled.
+ *
+ * @param dev   an attached device
+ * @param index a type with IOMMUFD_IRQ_MASKABLE
+ * @param start the first vector
+ * @param count how many
+ *
+ * @retval -ENOTCONN   not attached
+ * @retval -EINVAL     no such type or vector, or it is not enabled
+ * @retval -EOPNOTSUPP the type cannot be masked
+ *
+ * Source: VFIO_DEVICE_SET_IRQS.
+ * @since 0.1
+ */
+int iommufd_device_irq_unmask(struct iommufd_device *dev, uint32_t index, uint32_t start, uint32_t count);
+
+/**
+ * @brief Signal the eventfds as if the device had interrupted: for trying out the receiving side.
+ *
+ * @param dev   an attached device
+ * @param index the type, enabled
+ * @param start the first vector
+ * @param count how many
+ *
+ * @retval -ENOTCONN not attached
+ * @retval -EINVAL   no such type or vector, or it is not enabled
+ *
+ * Source: VFIO_DEVICE_SET_IRQS.
+ * @since 0.1
+ */
+int iommufd_device_irq_trigger(struct iommufd_device *dev, uint32_t index, uint32_t start, uint32_t count);
+
+/**
+ * @brief Reset a device. Tries again for up to a second while the kernel says that the device is busy.
+ *
+ * The device loses its state; its configuration space is restored by the kernel.
+ *
+ * @param dev an attached device
+ *
+ * @retval -ENOTCONN   not attached
+ * @retval -EOPNOTSUPP the device has no way to be reset by itself
+ * @retval -EAGAIN     still busy after a second
+ *
+ * Source: VFIO_DEVICE_RESET.
+ * @since 0.1
+ */
+int iommufd_device_reset(struct iommufd_device *dev);
+
+IOMMUFD_END_DECLS
+
+#endif

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/**
+ * @file ioas.h
+ * @brief I/O address spaces: mapping memory for devices, and translating addresses.
+ *
+ * An IOAS is a set of mappings, from I/O virtual addresses (IOVA) that a device uses to memory of this process. The
+ * library keeps an index of them, and checks a call against it before the kernel is asked, so that both backends
+ * behave the same. Mappings may be made before any device is attached, and outlive the last one's detaching.
+ *
+ * Memory that is mapped must stay mapped in the process; a device sees the pages that were there when they were pinned.
+ */
+#ifndef LIBIOMMUFD_IOAS_H
+#define LIBIOMMUFD_IOAS_H
+
+#include <libiommufd/base.h>
+
+IOMMUFD_BEGIN_DECLS
+
+/** Flags of iommufd_ioas_map() and iommufd_dma_alloc(). */
+enum {
+	IOMMUFD_MAP_READ = 1u << 0,  /**< the device may read the memory */
+	IOMMUFD_MAP_WRITE = 1u << 1, /**< the device may write the memory */
+	IOMMUFD_MAP_FIXED = 1u << 2, /**< at the IOVA that the caller gives, and no other */
+};
+
+/**
+ * @brief Make an empty IOAS.
+ *
+ * @param ctx the context; it may be freed before the IOAS
+ * @param out the new IOAS; give it to iommufd_ioas_free()
+ *
+ * @retval -ENOMEM no memory
+ * @retval -EMFILE no file descriptor is left (VFIO: each IOAS is a container)
+ * @retval -EACCES, -ENOENT, -ENODEV  VFIO only: a further container cannot be opened
+ *
+ * Source: IOMMU_IOAS_ALLOC (Linux 6.2); `open("/dev/vfio/vfio")`.
+ * @since 0.1
+ */
+int iommufd_ioas_new(struct iommufd_ctx *ctx, struct iommufd_ioas **out);
+
+/**
+ * @brief Free an IOAS with all of its mappings. Devices that are still attached keep it alive inside, with its
+ * mappings, until they are detached or freed.
+ *
+ * @param ioas the IOAS, or NULL
+ * @since 0.1
+ */
+void iommufd_ioas_free(struct iommufd_ioas *ioas);
+
+/**
+ * @brief Map memory of this process for devices.
+ *
+ * Without IOMMUFD_MAP_FIXED the library picks a free IOVA: low addresses first, inside the permitted ranges, aligned so
+ * that large pages can be used; never 0. Before the first attach the permitted ranges are not known yet, so it picks
+ * below 2^39 and outside of the x86 interrupt window, which nearly all hardware permits.
+ *
+ * @param ioas  the IOAS
+ * @param vaddr start of the memory, aligned to iommufd_ioas_alignment()
+ * @param len   bytes, a multiple of iommufd_ioas_alignment()
+ * @param flags IOMMUFD_MAP_READ, IOMMUFD_MAP_WRITE or both, and perhaps IOMMUFD_MAP_FIXED
+ * @param iova  the address for the device; read with IOMMUFD_MAP_FIXED, written without it
+ *
+ * @retval -EINVAL    `len` is 0; something is not aligned; neither READ nor WRITE; an unknown flag; the IOVA is not in
+ *                    a permitted range
+ * @retval -EOVERFLOW `vaddr + len` or `iova + len` goes past the end of its address space
+ * @retval -EEXIST    the IOVAs overlap a mapping; the words name it
+ * @retval -ENOSPC    no free IOVA fits, or (VFIO) the kernel's limit of mappings in a container is reached
+ * @retval -ENOMEM    the limit of locked memory is in the way (the words give need and limit), or no memory
+ * @retval -EFAULT    some of the memory is not there, is not writable but mapped with WRITE, or cannot be pinned
+ *
+ * Where no device is attached yet, limits and memory are looked at by iommufd_device_attach() instead.
+ *
+ * Source: IOMMU_IOAS_MAP (Linux 6.2); VFIO_IOMMU_MAP_DMA.
+ * @since 0.1
+ */
+int iommufd_ioas_map(struct iommufd_ioas *ioas, void *vaddr, size_t len, uint32_t flags, uint64_t *iova);
+
+/**
+ * @brief Unmap every mapping in a range.
+ *
+ * The range must cover whole mappings. It may cover several and may have holes.
+ *
+ * @param ioas     the IOAS
+ * @param iova     start of the range, aligned to iommufd_ioas_alignment()
+ * @param len      bytes, a multiple of iommufd_ioas_alignment()
+ * @param unmapped the bytes that were mapped in the range, or NULL
+ *
+ * @retval -EINVAL    `len` is 0; something is not aligned; the range cuts a mapping in two (the words name it)
+ * @retval -EOVERFLOW `iova + len` goes past 2^64
+ * @retval -ENOENT    nothing is mapped in the range
+ * @retval -EBUSY     another thread is mapping or unmapping in the range, or the kernel holds a mapping
+ *
+ * Source: IOMMU_IOAS_UNMAP (Linux 6.2); VFIO_IOMMU_UNMAP_DMA.
+ * @since 0.1
+ */
+int iommufd_ioas_unmap(struct iommufd_ioas *ioas, uint64_t iova, uint64_t len, uint64_t *unmapped);
+
+/**
+ * @brief Unmap everything. An IOAS with no mappings is no failure: the byte count is then 0.
+ *
+ * @param ioas     the IOAS
+ * @param unmapped the bytes that were mapped, or NULL
+ *
+ * @retval -EBUSY another thread is mapping or unmapping, or the kernel holds a mapping
+ *
+ * Source: IOMMU_IOAS_UNMAP (Linux 6.2); VFIO_IOMMU_UNMAP_DMA.
+ * @since 0.1
+ */
+int iommufd_ioas_unmap_all(struct iommufd_ioas *ioas, uint64_t *unmapped);
+
+/**
+ * @brief The ranges of IOVAs that may be mapped, in ascending order.
+ *
+ * They depend on the attached devices: ask again after an attach or a detach. Before the first attach there is one
+ * range with everything in it.
+ *
+ * @param ioas   the IOAS
+ * @param ranges room for `max` ranges, or NULL when `max` is 0
+ * @param max    how many fit; when there are more, the first ones are written
+ *
+ * @return how many ranges there are, which may be more than `max`
+ *
+ * Source: IOMMU_IOAS_IOVA_RANGES (Linux 6.2); VFIO_IOMMU_GET_INFO with its IOVA range capability (Linux 5.4).
+ * @since 0.1
+ */
+int iommufd_ioas_ranges(struct iommufd_ioas *ioas, struct iommufd_range *ranges, size_t max);
+
+/**
+ * @brief What addresses and lengths of mappings must be a multiple of: the page size, or more if an IOMMU wants it.
+ *
+ * @param ioas the IOAS
+ * @return bytes, a power of two; it may grow at an attach
+ * @since 0.1
+ */
+uint64_t iommufd_ioas_alignment(const struct iommufd_ioas *ioas);
+
+/**
+ * @brief The IOVA of memory that is mapped.
+ *
+ * @param ioas  the IOAS
+ * @param vaddr any address inside a mapping
+ * @param len   bytes from there that must be inside the same mapping, at least 1
+ * @param iova  where a device finds `vaddr`; when the memory is mapped more than once, one of the places
+ *
+ * @retval -ENOENT no one mapping covers the memory; sets no words
+ * @retval -EINVAL `len` is 0
+ * @since 0.1
+ */
+int iommufd_ioas_to_iova(struct iommufd_ioas *ioas, const void *vaddr, size_t len, uint64_t *iova);
+
+/**
+ * @brief The memory behind an IOVA.
+ *
+ * @param ioas  the IOAS
+ * @param iova  any IOVA inside a mapping
+ * @param len   bytes from there that must be inside the same mapping, at least 1
+ * @param vaddr where this process finds what a device sees at `iova`
+ *
+ * @retval -ENOENT no one mapping covers the range; sets no words
+ * @retval -EINVAL `len` is 0
+ * @since 0.1
+ */
+int iommufd_ioas_to_vaddr(struct iommufd_ioas *ioas, uint64_t iova, size_t len, void **vaddr);
+
+IOMMUFD_END_DECLS
+
+#endif
