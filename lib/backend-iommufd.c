@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/* iommufd, with devices opened by their own node. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "explain.h"
+#include "internal.h"
+#include "udev.h"
+#include "uapi/iommufd.h"
+#include "uapi/vfio.h"
+
+/* No IOMMU is known to have more holes than this; it bounds what a broken answer can cost. */
+#define RANGES_MAX 65536
+
+static int be_open(const struct ifd_log *log, struct ifd_candidate *candidate)
+{
+	char hint[IFD_HINT_MAX] = "";
+	int fd;
+
+	(void)log;
+	(void)candidate;
+	fd = ifd_sys_open(IFD_DEV_IOMMU, O_RDWR);
+	if (fd < 0) {
+		ifd_hint_open(hint, fd, IFD_DEV_IOMMU,
+			      "the kernel has no iommufd: modprobe iommufd, or a kernel with CONFIG_IOMMUFD");
+		return ifd_fail(fd, hint, "open " IFD_DEV_IOMMU);
+	}
+	return fd;
+}
+
+/* Asks for something that changes nothing and that only an iommufd can answer. */
+static int be_recognise(const struct ifd_log *log, int fd)
+{
+	struct iommu_option cmd = { .size = sizeof(cmd),
+				    .option_id = IOMMU_OPTION_RLIMIT_MODE,
+				    .op = IOMMU_OPTION_OP_GET };
+
+	return ifd_sys_ioctl(log, fd, IOMMU_OPTION, &cmd) == 0;
+}
+
+static void destroy(struct iommufd_ctx *ctx, uint32_t id)
+{
+	struct iommu_destroy cmd = { .size = sizeof(cmd), .id = id };
+	int ret = ifd_sys_ioctl(&ctx->log, ctx->fd, IOMMU_DESTROY, &cmd);
+
+	if (ret)
+		ifd_error(&ctx->log, "destroying iommufd object %u: %s", id, strerror(-ret));
+}
+
+static int ioas_alloc(struct iommufd_ctx *ctx, uint32_t *id)
+{
+	struct iommu_ioas_alloc cmd = { .size = sizeof(cmd) };
+	int ret = ifd_sys_ioctl(&ctx->log, ctx->fd, IOMMU_IOAS_ALLOC, &cmd);
+
+	if (!ret && !cmd.out_ioas_id)
+		ret = -EPROTO;
+	if (ret)
+		return ifd_fail(ret, ret == -EPROTO ? "the kernel gave no object" : NULL, "make an IOAS");
+	*id = cmd.out_ioas_id;
+	return 0;
+}
+
+static int be_ioas_new(struct iommufd_ioas *ioas)
+{
+	return ioas_alloc(ioas->ctx, &ioas->id);
+}
+
+static void be_ioas_free(struct iommufd_ioas *ioas)
+{
+	destroy(ioas->ctx, ioas->id);
+}
+
+/* The number of ranges may change between two calls, so ask until they fit. */
+static int limits_of(struct iommufd_ctx *ctx, uint32_t id, struct iommufd_range **ranges, size_t *count,
+		     uint64_t *alignment)
+{
+	uint32_t room = 16;
+
+	for (;;) {
+		struct iommufd_range *mine = calloc(room, sizeof(*mine));
+		struct iommu_ioas_iova_ranges cmd = { .size = sizeof(cmd), .ioas_id = id, .num_iovas = room };
+		int ret;
+
+		if (!mine)
+			return ifd_fail(-ENOMEM, NULL, "ask for the permitted IOVAs");
+		cmd.allowed_iovas = (uintptr_t)mine;
+		ret = ifd_sys_ioctl(&ctx->log, ctx->fd, IOMMU_IOAS_IOVA_RANGES, &cmd);
+		if (!ret && cmd.num_iovas <= room) {
+			*ranges = mine;
+			*count = cmd.num_iovas;
+			*alignment = cmd.out_iova_alignment;
+			return 0;
+		}
+		free(mine);
+		if (ret != -EMSGSIZE || cmd.num_iovas <= room || cmd.num_iovas > RANGES_MAX)
+			return ifd_fail(ret && ret != -EMSGSIZE ? ret : -EPROTO, NULL, "ask for the permitted IOVAs");
+		room = cmd.num_iovas;
+	}
+}
+
+static int be_ioas_limits(struct iommufd_ioas *ioas, struct iommufd_range **ranges, size_t *count, uint64_t *alignment)
+{
+	return limits_of(ioas->ctx, ioas->id, ranges, count, alignment);
+}
+
+static int be_map(struct iommufd_ioas *ioas, const struct ifd_map *map)
+{
+	struct iommu_ioas_map cmd = {
+		.size = sizeof(cmd),
+		.flags = IOMMU_IOAS_MAP_FIXED_IOVA,
+		.ioas_id = ioas->id,
+		.user_va = map->vaddr.start,
+		.length = ifd_map_len(map),
+		.iova = map->iova.start,
+	};
+	int ret;
+
+	if (map->flags & IOMMUFD_MAP_READ)
+		cmd.flags |= IOMMU_IOAS_MAP_READABLE;
+	if (map->flags & IOMMUFD_MAP_WRITE)
+		cmd.flags |= IOMMU_IOAS_MAP_WRITEABLE;
+	ret = ifd_sys_ioctl(&ioas->ctx->log, ioas->ctx->fd, IOMMU_IOAS_MAP, &cmd);
+	return ret ? ifd_fail_map(ret, map, "per user") : 0;
+}
+
+static int be_unmap(struct iommufd_ioas *ioas, uint64_t iova, uint64_t len, uint64_t *unmapped)
+{
+	struct iommu_ioas_unmap cmd = { .size = sizeof(cmd), .ioas_id = ioas->id, .iova = iova, .length = len };
+	int ret = ifd_sys_ioctl(&ioas->ctx->log, ioas->ctx->fd, IOMMU_IOAS_UNMAP, &cmd);
+
+	if (ret)
+		return ifd_fail(ret, NULL, "unmap IOVA 0x%" PRIx64 "-0x%" PRIx64, iova, iova + (len - 1));
+	*unmapped = cmd.length;
+	return 0;
+}
+
+static int fail_bind(struct iommufd_device *dev, int err)
+{
+	char hint[IFD_HINT_MAX] = "";
+
+	if (err == -EPERM) {
+		ifd_hint_siblings(hint, dev->found);
+		ifd_hint(hint, "; or interrupts are not isolated, see iommufd's parameter allow_unsafe_interrupts");
+	} else if (err == -EBUSY) {
+		ifd_hint(hint,
+			 "somebody has opened the device or /dev/vfio/%d: let only one program, by one way, use it",
+			 dev->found->group);
+	} else if (err == -EINVAL) {
+		ifd_hint(hint,
+			 "the node is open elsewhere or bound already, or the IOMMU does not keep caches coherent");
+	}
+	return ifd_fail(err, hint, "bind %s to the iommufd", dev->found->name);
+}
+
+static int bind_device(struct iommufd_device *dev, int fd)
+{
+	struct vfio_device_bind_iommufd cmd = { .argsz = sizeof(cmd), .iommufd = dev->ctx->fd };
+	int ret = ifd_sys_ioctl(&dev->ctx->log, fd, VFIO_DEVICE_BIND_IOMMUFD, &cmd);
+
+	if (ret)
+		return fail_bind(dev, ret);
+	dev->fd = fd;
+	return 0;
+}
+
+static int be_device_open(struct iommufd_device *dev)
+{
+	char hint[IFD_HINT_MAX] = "";
+	int fd, ret;
+
+	if (!dev->found->cdev)
+		return ifd_fail(-ENODEV, "use a kernel with CONFIG_VFIO_DEVICE_CDEV, or LIBIOMMUFD_BACKEND=vfio",
+				"open %s: it has no node under /dev/vfio/devices", dev->found->name);
+	fd = ifd_sys_open(dev->found->cdev, O_RDWR);
+	if (fd < 0) {
+		ifd_hint_open(hint, fd, dev->found->cdev,
+			      "the device was unbound in this moment, or udev is not done yet");
+		return ifd_fail(fd, hint, "open %s for %s", dev->found->cdev, dev->found->name);
+	}
+	ret = bind_device(dev, fd);
+	if (ret)
+		ifd_sys_close(fd);
+	return ret;
+}
+
+static int be_device_adopt(struct iommufd_device *dev, int fd)
+{
+	return bind_device(dev, fd);
+}
+
+static void be_device_close(struct iommufd_device *dev)
+{
+	ifd_sys_close(dev->fd);
+	dev->fd = -1;
+}
+
+static int attach(struct iommufd_device *dev, uint32_t id)
+{
+	struct vfio_device_attach_iommufd_pt cmd = { .argsz = sizeof(cmd), .pt_id = id };
+
+	return ifd_sys_ioctl(&dev->ctx->log, dev->fd, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &cmd);
+}
+
+static void be_detach(struct iommufd_device *dev, struct iommufd_ioas *ioas)
+{
+	struct vfio_device_detach_iommufd_pt cmd = { .argsz = sizeof(cmd) };
+	int ret = ifd_sys_ioctl(&dev->ctx->log, dev->fd, VFIO_DEVICE_DETACH_IOMMUFD_PT, &cmd);
+
+	(void)ioas;
+	if (ret)
+		ifd_error(&dev->ctx->log, "detaching %s: %s", dev->found->name, strerror(-ret));
+}
+
+/*
+ * What the device permits cannot be asked for, only an IOAS that it is attached to. So an empty one is made for it,
+ * and the mappings are held against what that one permits.
+ */
+static int explain_conflict(struct iommufd_device *dev, struct iommufd_ioas *ioas, int err)
+{
+	struct iommufd_range *ranges = NULL;
+	const struct ifd_map *map = NULL;
+	char hint[IFD_HINT_MAX] = "";
+	uint64_t alignment;
+	uint32_t scratch = 0;
+	size_t count = 0;
+
+	if (!ioas_alloc(dev->ctx, &scratch)) {
+		if (!attach(dev, scratch)) {
+			if (!limits_of(dev->ctx, scratch, &ranges, &count, &alignment))
+				map = ifd_ioas_misfit(ioas, ranges, count, alignment);
+			be_detach(dev, ioas);
+		}
+		destroy(dev->ctx, scratch);
+	}
+	if (map) {
+		ifd_hint(hint, "unmap it first, and map inside of ");
+		ifd_hint_ranges(hint, ranges, count);
+	}
+	free(ranges);
+	if (!map)
+		return ifd_fail(err, NULL, "attach %s: a mapping conflicts with what its IOMMU permits",
+				dev->found->name);
+	return ifd_fail(err, hint, "attach %s: the mapping 0x%" PRIx64 "-0x%" PRIx64 " is not permitted",
+			dev->found->name, map->iova.start, map->iova.last);
+}
+
+static int fail_attach(struct iommufd_device *dev, struct iommufd_ioas *ioas, int err)
+{
+	char hint[IFD_HINT_MAX] = "";
+
+	if (err == -EADDRINUSE)
+		return explain_conflict(dev, ioas, err);
+	if (err == -ENOMEM)
+		ifd_hint_memlock(hint, ifd_index_bytes(&ioas->index), "per user");
+	else if (err == -EFAULT)
+		ifd_hint(hint,
+			 "memory of a mapping is not there any more, or is not writable: unmap before freeing it");
+	else if (err == -EINVAL)
+		ifd_hint(hint,
+			 "the IOMMU cannot serve it together with the devices that are attached already, or a device "
+			 "of its group is attached to another address space");
+	return ifd_fail(err, hint, "attach %s", dev->found->name);
+}
+
+static int be_attach(struct iommufd_device *dev, struct iommufd_ioas *ioas)
+{
+	int ret = attach(dev, ioas->id);
+
+	return ret ? fail_attach(dev, ioas, ret) : 0;
+}
+
+const struct ifd_backend ifd_backend_iommufd = {
+	.id = IOMMUFD_BACKEND_IOMMUFD,
+	.name = "iommufd",
+	.node = IFD_DEV_IOMMU,
+	.open = be_open,
+	.recognise = be_recognise,
+	.ioas_new = be_ioas_new,
+	.ioas_free = be_ioas_free,
+	.ioas_limits = be_ioas_limits,
+	.map = be_map,
+	.unmap = be_unmap,
+	.device_open = be_device_open,
+	.device_adopt = be_device_adopt,
+	.device_close = be_device_close,
+	.attach = be_attach,
+	.detach = be_detach,
+};

@@ -1,0 +1,409 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/*
+ * Legacy VFIO: an IOAS is a container, a device is reached through its group.
+ *
+ * The kernel takes mappings only while the container has a group, and forgets them with the last one. The index is
+ * what keeps them: they are replayed when a first group joins.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "caps.h"
+#include "explain.h"
+#include "internal.h"
+#include "probe.h"
+#include "udev.h"
+#include "uapi/iommufd.h"
+#include "uapi/vfio.h"
+
+/* In the order of preference: v1 is vague about what an unmap of a part does. */
+static const uint32_t types[] = { VFIO_TYPE1v2_IOMMU, VFIO_TYPE1_IOMMU };
+
+#define TYPES (sizeof(types) / sizeof(types[0]))
+
+static int serves(const struct ifd_log *log, int container, uint32_t type)
+{
+	return ifd_sys_ioctl(log, container, VFIO_CHECK_EXTENSION, (void *)(uintptr_t)type) > 0;
+}
+
+static int check_container(const struct ifd_log *log, int fd, struct ifd_candidate *candidate)
+{
+	int version = ifd_sys_ioctl(log, fd, VFIO_GET_API_VERSION, NULL);
+	uint32_t best = 0;
+
+	if (version != VFIO_API_VERSION)
+		return ifd_fail(version < 0 ? version : -EOPNOTSUPP, "this library knows version 0",
+				"open " IFD_DEV_VFIO ": its version is %d", version);
+	for (size_t i = 0; i < TYPES && !best; i++)
+		best = serves(log, fd, types[i]) ? types[i] : 0;
+	if (candidate) {
+		candidate->type1_version = best == VFIO_TYPE1v2_IOMMU ? 2 : best == VFIO_TYPE1_IOMMU ? 1 : 0;
+		if (ifd_backend_iommufd.recognise(log, fd))
+			candidate->flags |= IOMMUFD_CANDIDATE_COMPAT;
+		if (serves(log, fd, VFIO_NOIOMMU_IOMMU))
+			candidate->flags |= IOMMUFD_CANDIDATE_NOIOMMU;
+	}
+	return best ? 0
+		    : ifd_fail(-EOPNOTSUPP, "modprobe vfio_iommu_type1, or switch the IOMMU on: intel_iommu=on",
+			       "open " IFD_DEV_VFIO ": it serves neither type1v2 nor type1");
+}
+
+static int be_open(const struct ifd_log *log, struct ifd_candidate *candidate)
+{
+	char hint[IFD_HINT_MAX] = "";
+	int fd, ret;
+
+	fd = ifd_sys_open(IFD_DEV_VFIO, O_RDWR);
+	if (fd < 0) {
+		ifd_hint_open(
+			hint, fd, IFD_DEV_VFIO,
+			"the kernel has no VFIO containers: modprobe vfio, or a kernel with CONFIG_VFIO_CONTAINER");
+		return ifd_fail(fd, hint, "open " IFD_DEV_VFIO);
+	}
+	ret = check_container(log, fd, candidate);
+	if (ret) {
+		ifd_sys_close(fd);
+		return ret;
+	}
+	return fd;
+}
+
+static int be_recognise(const struct ifd_log *log, int fd)
+{
+	return ifd_sys_ioctl(log, fd, VFIO_GET_API_VERSION, NULL) == VFIO_API_VERSION;
+}
+
+/* The first IOAS takes the context's container, every further one a container of its own. */
+static int be_ioas_new(struct iommufd_ioas *ioas)
+{
+	struct iommufd_ctx *ctx = ioas->ctx;
+	bool first;
+	int fd;
+
+	pthread_mutex_lock(&ctx->lock);
+	first = ctx->container_free;
+	ctx->container_free = false;
+	pthread_mutex_unlock(&ctx->lock);
+
+	fd = first ? ifd_sys_dup(ctx->fd) : be_open(&ctx->log, NULL);
+	if (fd < 0 && first) {
+		ctx->container_free = true;
+		return ifd_fail(fd, "raise the limit of open files, see ulimit -n", "make an IOAS");
+	}
+	if (fd < 0)
+		return fd;
+	ioas->container = fd;
+	return 0;
+}
+
+static void be_ioas_free(struct iommufd_ioas *ioas)
+{
+	ifd_sys_close(ioas->container);
+}
+
+/* ---- Limits ---- */
+
+static int ranges_from(const void *answer, size_t len, uint32_t first, struct iommufd_range **ranges, size_t *count)
+{
+	const struct vfio_iommu_type1_info_cap_iova_range *cap;
+	size_t room, n = 1;
+
+	cap = ifd_caps_find(answer, len, first, VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE, sizeof(*cap), &room);
+	if (cap && cap->nr_iovas > (room - sizeof(*cap)) / sizeof(cap->iova_ranges[0]))
+		return -EPROTO;
+	if (cap && cap->nr_iovas)
+		n = cap->nr_iovas;
+	*ranges = calloc(n, sizeof(**ranges));
+	if (!*ranges)
+		return -ENOMEM;
+	*count = n;
+
+	(*ranges)[0] = (struct iommufd_range){ 0, UINT64_MAX }; /* before Linux 5.4 the kernel does not tell */
+	for (size_t i = 0; cap && i < cap->nr_iovas; i++)
+		(*ranges)[i] = (struct iommufd_range){ cap->iova_ranges[i].start, cap->iova_ranges[i].end };
+	return 0;
+}
+
+static int limits_of(struct iommufd_ioas *ioas, struct iommufd_range **ranges, size_t *count, uint64_t *page_sizes)
+{
+	struct vfio_iommu_type1_info request = { .argsz = sizeof(request) }, *info;
+	void *answer;
+	size_t len;
+	int ret;
+
+	ret = ifd_caps_ioctl(&ioas->ctx->log, ioas->container, VFIO_IOMMU_GET_INFO, &request, sizeof(request), &answer,
+			     &len);
+	if (!ret) {
+		info = answer;
+		*page_sizes = info->flags & VFIO_IOMMU_INFO_PGSIZES ? info->iova_pgsizes : 0;
+		ret = ranges_from(answer, len, info->flags & VFIO_IOMMU_INFO_CAPS ? info->cap_offset : 0, ranges,
+				  count);
+		free(answer);
+	}
+	return ret ? ifd_fail(ret, NULL, "ask for the permitted IOVAs") : 0;
+}
+
+static uint64_t alignment_from(uint64_t page_sizes)
+{
+	return page_sizes ? page_sizes & -page_sizes : ifd_sys_page_size();
+}
+
+static int be_ioas_limits(struct iommufd_ioas *ioas, struct iommufd_range **ranges, size_t *count, uint64_t *alignment)
+{
+	uint64_t page_sizes;
+	int ret = limits_of(ioas, ranges, count, &page_sizes);
+
+	if (!ret)
+		*alignment = alignment_from(page_sizes);
+	return ret;
+}
+
+/* ---- Mappings ---- */
+
+static int map_now(struct iommufd_ioas *ioas, const struct ifd_map *map)
+{
+	struct vfio_iommu_type1_dma_map cmd = {
+		.argsz = sizeof(cmd),
+		.vaddr = map->vaddr.start,
+		.iova = map->iova.start,
+		.size = ifd_map_len(map),
+	};
+	int ret;
+
+	if (map->flags & IOMMUFD_MAP_READ)
+		cmd.flags |= VFIO_DMA_MAP_FLAG_READ;
+	if (map->flags & IOMMUFD_MAP_WRITE)
+		cmd.flags |= VFIO_DMA_MAP_FLAG_WRITE;
+	ret = ifd_sys_ioctl(&ioas->ctx->log, ioas->container, VFIO_IOMMU_MAP_DMA, &cmd);
+	if (ret == -ENOSPC)
+		return ifd_fail(
+			ret,
+			"the kernel's limit of mappings in a container is reached, see the parameter dma_entry_limit "
+			"of vfio_iommu_type1: map larger pieces",
+			"map 0x%" PRIx64 " of %" PRIu64 " bytes", cmd.vaddr, cmd.size);
+	return ret ? ifd_fail_map(ret, map, "per process") : 0;
+}
+
+static int be_map(struct iommufd_ioas *ioas, const struct ifd_map *map)
+{
+	return ioas->type ? map_now(ioas, map) : 0;
+}
+
+static int be_unmap(struct iommufd_ioas *ioas, uint64_t iova, uint64_t len, uint64_t *unmapped)
+{
+	struct vfio_iommu_type1_dma_unmap cmd = { .argsz = sizeof(cmd), .iova = iova, .size = len };
+	int ret = 0;
+
+	if (ioas->type)
+		ret = ifd_sys_ioctl(&ioas->ctx->log, ioas->container, VFIO_IOMMU_UNMAP_DMA, &cmd);
+	if (ret)
+		return ifd_fail(ret, NULL, "unmap IOVA 0x%" PRIx64 "-0x%" PRIx64, iova, iova + (len - 1));
+	*unmapped = cmd.size;
+	return 0;
+}
+
+/* A container with its first group: what it permits is known now, so a mapping that does not fit gets a name. */
+static int replay(struct iommufd_device *dev, struct iommufd_ioas *ioas)
+{
+	struct iommufd_range *ranges;
+	const struct ifd_map *map;
+	char hint[IFD_HINT_MAX] = "unmap it first, and map inside of ";
+	uint64_t page_sizes;
+	size_t count, n = 0;
+	int ret;
+
+	ret = limits_of(ioas, &ranges, &count, &page_sizes);
+	if (ret)
+		return ret;
+	map = ifd_ioas_misfit(ioas, ranges, count, alignment_from(page_sizes));
+	ifd_hint_ranges(hint, ranges, count);
+	free(ranges);
+	if (map)
+		return ifd_fail(-EADDRINUSE, hint,
+				"attach %s: the mapping 0x%" PRIx64 "-0x%" PRIx64 " is not permitted", dev->found->name,
+				map->iova.start, map->iova.last);
+
+	map = ifd_index_next(&ioas->index, 0, UINT64_MAX);
+	while (map) {
+		ret = map_now(ioas, map);
+		if (ret)
+			return ret;
+		n++;
+		map = map->iova.last == UINT64_MAX ? NULL
+						   : ifd_index_next(&ioas->index, map->iova.last + 1, UINT64_MAX);
+	}
+	ifd_info(&ioas->ctx->log, "%zu mappings replayed for %s", n, dev->found->name);
+	return 0;
+}
+
+/* ---- Devices and groups ---- */
+
+static int check_viable(struct iommufd_device *dev, int fd)
+{
+	struct vfio_group_status status = { .argsz = sizeof(status) };
+	char hint[IFD_HINT_MAX] = "";
+	int ret = ifd_sys_ioctl(&dev->ctx->log, fd, VFIO_GROUP_GET_STATUS, &status);
+
+	if (ret)
+		return ifd_fail(ret, NULL, "ask for the status of IOMMU group %d", dev->group->id);
+	if (status.flags & VFIO_GROUP_FLAGS_VIABLE)
+		return 0;
+	ifd_hint_siblings(hint, dev->found);
+	return ifd_fail(-EPERM, hint, "open %s: IOMMU group %d is not viable", dev->found->name, dev->group->id);
+}
+
+static int be_device_open(struct iommufd_device *dev)
+{
+	char path[64], hint[IFD_HINT_MAX] = "";
+	int fd, ret;
+
+	if (dev->group->fd >= 0)
+		return check_viable(dev, dev->group->fd);
+
+	snprintf(path, sizeof(path), "/dev/vfio/%d", dev->group->id);
+	fd = ifd_sys_open(path, O_RDWR);
+	if (fd < 0) {
+		ifd_hint_open(hint, fd, path, "the device was unbound in this moment, or udev is not done yet");
+		if (fd == -EBUSY)
+			ifd_hint(
+				hint,
+				"somebody has opened the group, or a device of it by its node under /dev/vfio/devices");
+		return ifd_fail(fd, hint, "open %s for %s", path, dev->found->name);
+	}
+	ret = check_viable(dev, fd);
+	if (ret)
+		ifd_sys_close(fd);
+	else
+		dev->group->fd = fd;
+	return ret;
+}
+
+static int be_device_adopt(struct iommufd_device *dev, int fd)
+{
+	return ifd_fail(-EOPNOTSUPP, "use a context of the backend iommufd, or iommufd_device_new()",
+			"adopt file descriptor %d as %s: the backend vfio has no device nodes", fd, dev->found->name);
+}
+
+static void be_device_close(struct iommufd_device *dev)
+{
+	(void)dev; /* the group goes with the last of its devices */
+}
+
+static int set_type(struct iommufd_ioas *ioas)
+{
+	int ret = -EOPNOTSUPP;
+
+	for (size_t i = 0; i < TYPES; i++) {
+		if (!serves(&ioas->ctx->log, ioas->container, types[i]))
+			continue;
+		ret = ifd_sys_ioctl(&ioas->ctx->log, ioas->container, VFIO_SET_IOMMU, (void *)(uintptr_t)types[i]);
+		if (!ret) {
+			ioas->type = types[i];
+			ifd_info(&ioas->ctx->log, "the container is type1%s",
+				 types[i] == VFIO_TYPE1v2_IOMMU ? "v2" : ", version 1");
+			return 0;
+		}
+	}
+	return ret;
+}
+
+static int fail_join(struct iommufd_device *dev, const char *what, int err)
+{
+	char hint[IFD_HINT_MAX] = "";
+
+	if (err == -EPERM) {
+		ifd_hint_siblings(hint, dev->found);
+		ifd_hint(hint,
+			 "; or interrupts are not isolated, see vfio_iommu_type1's parameter allow_unsafe_interrupts");
+	} else if (err == -EINVAL || err == -EBUSY) {
+		ifd_hint(hint,
+			 "the group is in a container already, or its IOMMU cannot serve it beside the others there");
+	} else if (err == -EOPNOTSUPP) {
+		ifd_hint(hint, "its IOMMU serves neither type1v2 nor type1");
+	}
+	return ifd_fail(err, hint, "attach %s: %s", dev->found->name, what);
+}
+
+static void leave(struct ifd_group *group, struct iommufd_ioas *ioas)
+{
+	int ret = ifd_sys_ioctl(&ioas->ctx->log, group->fd, VFIO_GROUP_UNSET_CONTAINER, NULL);
+
+	if (ret)
+		ifd_error(&ioas->ctx->log, "taking group %d out of its container: %s", group->id, strerror(-ret));
+	group->joined = false;
+	if (--ioas->groups == 0)
+		ioas->type = 0;
+}
+
+/* Puts the group into the container, and makes that one serve when it is the first. */
+static int join(struct iommufd_device *dev, struct iommufd_ioas *ioas)
+{
+	struct ifd_group *group = dev->group;
+	int ret = ifd_sys_ioctl(&ioas->ctx->log, group->fd, VFIO_GROUP_SET_CONTAINER, &ioas->container);
+
+	if (ret)
+		return fail_join(dev, "put its group into the container", ret);
+	group->joined = true;
+	ioas->groups++;
+	if (ioas->type)
+		return 0;
+
+	ret = set_type(ioas);
+	ret = ret ? fail_join(dev, "choose the container's IOMMU", ret) : replay(dev, ioas);
+	if (ret)
+		leave(group, ioas);
+	return ret;
+}
+
+static int be_attach(struct iommufd_device *dev, struct iommufd_ioas *ioas)
+{
+	bool joins = !dev->group->joined;
+	int fd, ret;
+
+	ret = joins ? join(dev, ioas) : 0;
+	if (ret)
+		return ret;
+	fd = ifd_sys_ioctl(&dev->ctx->log, dev->group->fd, VFIO_GROUP_GET_DEVICE_FD, dev->found->name);
+	if (fd >= 0) {
+		dev->fd = fd;
+		return 0;
+	}
+	if (joins)
+		leave(dev->group, ioas);
+	return fail_join(dev, "get the device out of its group", fd);
+}
+
+static void be_detach(struct iommufd_device *dev, struct iommufd_ioas *ioas)
+{
+	bool last;
+
+	ifd_sys_close(dev->fd);
+	dev->fd = -1;
+	pthread_mutex_lock(&dev->ctx->lock);
+	last = dev->group->attached == 1;
+	pthread_mutex_unlock(&dev->ctx->lock);
+	if (last)
+		leave(dev->group, ioas);
+}
+
+const struct ifd_backend ifd_backend_vfio = {
+	.id = IOMMUFD_BACKEND_VFIO,
+	.name = "vfio",
+	.node = IFD_DEV_VFIO,
+	.open = be_open,
+	.recognise = be_recognise,
+	.ioas_new = be_ioas_new,
+	.ioas_free = be_ioas_free,
+	.ioas_limits = be_ioas_limits,
+	.map = be_map,
+	.unmap = be_unmap,
+	.device_open = be_device_open,
+	.device_adopt = be_device_adopt,
+	.device_close = be_device_close,
+	.attach = be_attach,
+	.detach = be_detach,
+};

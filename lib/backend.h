@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/*
+ * What a backend is. The noun files check arguments, hold the locks and keep the index; a slot makes the ioctls and
+ * turns their failures into words. Each slot that can fail returns 0 or -errno, with words set by ifd_fail(), and has
+ * then changed nothing. No slot may be NULL. Internal.
+ */
+#ifndef IFD_BACKEND_H
+#define IFD_BACKEND_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <libiommufd/base.h>
+
+struct ifd_candidate;
+struct ifd_log;
+struct ifd_map;
+
+struct ifd_backend {
+	uint32_t id; /* IOMMUFD_BACKEND_* */
+	const char *name;
+	const char *node;
+
+	/*
+	 * Opens the node and makes sure that it is what it should be. Returns a file descriptor. Called by
+	 * iommufd_ctx_new() and iommufd_probe(); `candidate` then takes the facts, else it is NULL.
+	 */
+	int (*open)(const struct ifd_log *log, struct ifd_candidate *candidate);
+
+	/* 1 when the file is this backend's, 0 when not; sets no words. Called by iommufd_ctx_from_fd(). */
+	int (*recognise)(const struct ifd_log *log, int fd);
+
+	/* Fills the backend's own members; no lock. The free cannot fail: no device is attached any more. */
+	int (*ioas_new)(struct iommufd_ioas *ioas);
+	void (*ioas_free)(struct iommufd_ioas *ioas);
+
+	/*
+	 * Permitted ranges, in memory that the caller frees, ascending and bounded; and the alignment that the IOMMUs
+	 * want. Called with the gate held exclusively, after a device was attached.
+	 */
+	int (*ioas_limits)(struct iommufd_ioas *ioas, struct iommufd_range **ranges, size_t *count,
+			   uint64_t *alignment);
+
+	/* One mapping, reserved in the index. Gate shared. Where the kernel cannot take it yet, remember to replay. */
+	int (*map)(struct iommufd_ioas *ioas, const struct ifd_map *map);
+
+	/*
+	 * A range that is made up of whole mappings without a hole, and how many bytes the kernel says were unmapped.
+	 * Gate shared or exclusive.
+	 */
+	int (*unmap)(struct iommufd_ioas *ioas, uint64_t iova, uint64_t len, uint64_t *unmapped);
+
+	/*
+	 * dev->found is known to be bound to VFIO and dev->group is set. Opens what can be opened before the attach.
+	 * device_adopt() does the same with a descriptor, which is its own from then on when it succeeds.
+	 * device_close() undoes either; no lock.
+	 */
+	int (*device_open)(struct iommufd_device *dev);
+	int (*device_adopt)(struct iommufd_device *dev, int fd);
+	void (*device_close)(struct iommufd_device *dev);
+
+	/*
+	 * The group is claimed, the gate held exclusively, ioas->attached not changed yet. After attach() dev->fd gives
+	 * access to the device, and all mappings are in the kernel. detach() cannot fail.
+	 */
+	int (*attach)(struct iommufd_device *dev, struct iommufd_ioas *ioas);
+	void (*detach)(struct iommufd_device *dev, struct iommufd_ioas *ioas);
+};
+
+extern const struct ifd_backend ifd_backend_iommufd;
+extern const struct ifd_backend ifd_backend_vfio;
+
+/* In the order in which AUTO tries them, NULL at the end. */
+extern const struct ifd_backend *const ifd_backends[];
+
+#endif

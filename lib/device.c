@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "explain.h"
+#include "internal.h"
+#include "udev.h"
+#include "uapi/vfio.h"
+
+int ifd_device_ready(const struct iommufd_device *dev, const char *what)
+{
+	return dev->ioas ? 0 : ifd_fail(-ENOTCONN, "attach it to an IOAS first", "%s of %s", what, dev->found->name);
+}
+
+static struct iommufd_device *device_alloc(struct iommufd_ctx *ctx, struct ifd_found *found)
+{
+	struct iommufd_device *dev = calloc(1, sizeof(*dev));
+
+	if (!dev)
+		return NULL;
+	dev->ctx = ifd_ctx_get(ctx);
+	dev->found = found;
+	dev->fd = -1;
+	pthread_mutex_init(&dev->lock, NULL);
+	return dev;
+}
+
+static void device_destroy(struct iommufd_device *dev)
+{
+	struct iommufd_ctx *ctx = dev->ctx;
+
+	ifd_found_free(dev->found);
+	pthread_mutex_destroy(&dev->lock);
+	free(dev);
+	iommufd_ctx_free(ctx);
+}
+
+static int check_found(const struct ifd_found *found)
+{
+	char hint[IFD_HINT_MAX] = "";
+
+	/* First, since without an IOMMU vfio-pci would refuse the device anyway. */
+	if (found->group < 0)
+		return ifd_fail(
+			-ENODEV,
+			"switch the IOMMU on in the firmware and by the kernel's command line: intel_iommu=on for "
+			"Intel, amd_iommu=on for AMD",
+			"open %s: it has no IOMMU group", found->name);
+	if (!found->vfio) {
+		ifd_hint_bind(hint, found);
+		return ifd_fail(-ENODEV, hint, "open %s: it is bound to %s, not to a VFIO driver", found->name,
+				found->driver ? found->driver : "no driver");
+	}
+	return 0;
+}
+
+/* `fd` is a descriptor to adopt, or -1 to open the device's own node. The caller holds ctx->opening. */
+static int open_in_group(struct iommufd_device *dev, int fd)
+{
+	const struct ifd_backend *backend = dev->ctx->backend;
+	int ret;
+
+	dev->group = ifd_group_open(dev->ctx, dev->found->group);
+	if (!dev->group)
+		return ifd_fail(-ENOMEM, NULL, "open %s", dev->found->name);
+	ret = fd < 0 ? backend->device_open(dev) : backend->device_adopt(dev, fd);
+	if (ret)
+		ifd_group_close(dev->ctx, dev->group);
+	return ret;
+}
+
+/* Takes over `found`, and on success `fd`. */
+static int device_open(struct iommufd_ctx *ctx, struct ifd_found *found, int fd, struct iommufd_device **out)
+{
+	struct iommufd_device *dev;
+	int ret;
+
+	ret = check_found(found);
+	if (ret) {
+		ifd_found_free(found);
+		return ret;
+	}
+	dev = device_alloc(ctx, found);
+	if (!dev) {
+		ret = ifd_fail(-ENOMEM, NULL, "open %s", found->name);
+		ifd_found_free(found);
+		return ret;
+	}
+	pthread_mutex_lock(&ctx->opening);
+	ret = open_in_group(dev, fd);
+	pthread_mutex_unlock(&ctx->opening);
+	if (ret)
+		device_destroy(dev);
+	else
+		*out = dev;
+	return ret;
+}
+
+EXPORT int iommufd_device_new(struct iommufd_ctx *ctx, const char *address, struct iommufd_device **out)
+{
+	struct ifd_found *found;
+	int ret = ifd_udev_find(address, &found);
+
+	return ret ? ret : device_open(ctx, found, -1, out);
+}
+
+EXPORT int iommufd_device_from_fd(struct iommufd_ctx *ctx, int fd, struct iommufd_device **out)
+{
+	struct ifd_found *found;
+	int copy, ret;
+
+	ret = ifd_udev_find_fd(fd, &found);
+	if (ret)
+		return ret;
+	copy = ifd_sys_dup(fd);
+	if (copy < 0) {
+		ifd_found_free(found);
+		return ifd_fail(copy, "raise the limit of open files, see ulimit -n", "adopt file descriptor %d", fd);
+	}
+	ret = device_open(ctx, found, copy, out);
+	if (ret)
+		ifd_sys_close(copy);
+	return ret;
+}
+
+EXPORT void iommufd_device_free(struct iommufd_device *dev)
+{
+	if (!dev)
+		return;
+	if (dev->ioas)
+		iommufd_device_detach(dev);
+	pthread_mutex_lock(&dev->ctx->opening);
+	dev->ctx->backend->device_close(dev);
+	ifd_group_close(dev->ctx, dev->group);
+	pthread_mutex_unlock(&dev->ctx->opening);
+	device_destroy(dev);
+}
+
+EXPORT int iommufd_device_get_info(const struct iommufd_device *dev, struct iommufd_device_info *info)
+{
+	struct iommufd_device_info mine = {
+		.name = dev->found->name,
+		.path = dev->found->path,
+		.driver = dev->found->driver,
+		.group = dev->found->group,
+	};
+	int ret = ifd_info_check(info, IFD_END_OF(struct iommufd_device_info, num_irqs), "device info");
+
+	if (ret)
+		return ret;
+	if (dev->ioas) {
+		mine.flags = IOMMUFD_DEVICE_ATTACHED;
+		if (dev->flags & VFIO_DEVICE_FLAGS_PCI)
+			mine.flags |= IOMMUFD_DEVICE_PCI;
+		if (dev->flags & VFIO_DEVICE_FLAGS_RESET)
+			mine.flags |= IOMMUFD_DEVICE_RESET;
+		mine.num_regions = dev->num_regions;
+		mine.num_irqs = dev->num_irqs;
+	}
+	ifd_info_write(info, &mine, sizeof(mine));
+	return 0;
+}
+
+EXPORT int iommufd_device_fd(const struct iommufd_device *dev)
+{
+	int ret = ifd_device_ready(dev, "file descriptor");
+
+	return ret ? ret : dev->fd;
+}
+
+/* What the kernel tells of a device once it may be used. */
+static int learn(struct iommufd_device *dev)
+{
+	struct vfio_device_info info = { .argsz = sizeof(info) };
+	int ret = ifd_sys_ioctl(&dev->ctx->log, dev->fd, VFIO_DEVICE_GET_INFO, &info);
+
+	if (ret)
+		return ifd_fail(ret, NULL, "ask what %s is", dev->found->name);
+	dev->flags = info.flags;
+	dev->num_regions = info.num_regions;
+	dev->num_irqs = info.num_irqs < IFD_MAX_IRQS ? info.num_irqs : IFD_MAX_IRQS;
+	return 0;
+}
+
+/* Gate held exclusively. */
+static int attach_gated(struct iommufd_device *dev, struct iommufd_ioas *ioas)
+{
+	const struct ifd_backend *backend = dev->ctx->backend;
+	int ret;
+
+	ret = backend->attach(dev, ioas);
+	if (ret)
+		return ret;
+	ioas->attached++;
+	ret = learn(dev);
+	if (!ret)
+		ret = ifd_ioas_refresh(ioas);
+	if (ret) {
+		ioas->attached--;
+		backend->detach(dev, ioas);
+	}
+	return ret;
+}
+
+EXPORT int iommufd_device_attach(struct iommufd_device *dev, struct iommufd_ioas *ioas)
+{
+	int ret;
+
+	if (ioas->ctx != dev->ctx)
+		return ifd_fail(-EINVAL, "make both from the same context", "attach %s to an IOAS of another context",
+				dev->found->name);
+	if (dev->ioas)
+		return ifd_fail(-EBUSY, "detach it first", "attach %s: it is attached to %s IOAS", dev->found->name,
+				dev->ioas == ioas ? "this" : "another");
+	ret = ifd_group_claim(dev, ioas);
+	if (ret)
+		return ret;
+
+	pthread_rwlock_wrlock(&ioas->gate);
+	ret = attach_gated(dev, ioas);
+	pthread_rwlock_unlock(&ioas->gate);
+	if (ret) {
+		ifd_group_unclaim(dev);
+		return ret;
+	}
+	ifd_ioas_get(ioas);
+	dev->ioas = ioas;
+	ifd_info(&dev->ctx->log, "%s is attached", dev->found->name);
+	return 0;
+}
+
+EXPORT int iommufd_device_detach(struct iommufd_device *dev)
+{
+	struct iommufd_ioas *ioas = dev->ioas;
+	int ret = ifd_device_ready(dev, "detach");
+
+	if (ret)
+		return ret;
+	ifd_irq_disable_all(dev);
+	ifd_region_unmap_all(dev);
+
+	pthread_rwlock_wrlock(&ioas->gate);
+	dev->ctx->backend->detach(dev, ioas);
+	ioas->attached--;
+	if (ifd_ioas_refresh(ioas))
+		ifd_warn(&dev->ctx->log, "the permitted IOVAs stay as they were: %s", iommufd_errmsg());
+	pthread_rwlock_unlock(&ioas->gate);
+
+	ifd_group_unclaim(dev);
+	dev->ioas = NULL;
+	ifd_ioas_put(ioas);
+	ifd_info(&dev->ctx->log, "%s is detached", dev->found->name);
+	return 0;
+}

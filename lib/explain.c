@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "explain.h"
+#include "internal.h"
+#include "udev.h"
+
+#define RANGES_SHOWN     4
+#define SIBLINGS_SHOWN   6
+#define CAP_IPC_LOCK_BIT 14 /* capability.h */
+
+void ifd_hint_ranges(char *hint, const struct iommufd_range *ranges, size_t count)
+{
+	for (size_t i = 0; i < count && i < RANGES_SHOWN; i++)
+		ifd_hint(hint, "%s0x%" PRIx64 "-0x%" PRIx64, i ? ", " : "", ranges[i].start, ranges[i].last);
+	if (count > RANGES_SHOWN)
+		ifd_hint(hint, " and %zu more", count - RANGES_SHOWN);
+}
+
+void ifd_hint_open(char *hint, int err, const char *path, const char *absent)
+{
+	struct stat st;
+
+	if (err == -EACCES && !ifd_sys_stat(path, &st))
+		ifd_hint(hint,
+			 "%s has the mode %04o and belongs to user %u, group %u; this is user %u, group %u: let a udev "
+			 "rule "
+			 "or chown give it to you, or run as root",
+			 path, (unsigned int)st.st_mode & 07777, (unsigned int)st.st_uid, (unsigned int)st.st_gid,
+			 (unsigned int)geteuid(), (unsigned int)getegid());
+	else if (err == -EACCES)
+		ifd_hint(hint, "a directory on the way to %s may not be searched", path);
+	else if (err == -ENOENT || err == -ENODEV || err == -ENXIO)
+		ifd_hint(hint, "%s", absent);
+	else if (err == -EMFILE)
+		ifd_hint(hint, "raise the limit of open files, see ulimit -n");
+}
+
+bool ifd_has_ipc_lock(void)
+{
+	char status[4096], *at;
+
+	if (ifd_sys_read_text("/proc/self/status", status, sizeof(status)) < 0)
+		return false;
+	at = strstr(status, "\nCapEff:");
+	return at && (strtoull(at + strlen("\nCapEff:"), NULL, 16) >> CAP_IPC_LOCK_BIT & 1);
+}
+
+void ifd_hint_memlock(char *hint, uint64_t need, const char *mode)
+{
+	uint64_t limit = ifd_sys_memlock_limit();
+
+	if (ifd_has_ipc_lock() || limit == UINT64_MAX)
+		ifd_hint(hint,
+			 "%" PRIu64 " bytes are to be pinned; the memlock limit is not in the way, memory is short",
+			 need);
+	else
+		ifd_hint(hint,
+			 "%" PRIu64 " more bytes are to be pinned, the memlock limit is %" PRIu64
+			 " bytes, counted %s: raise it with ulimit -l, limits.conf or LimitMEMLOCK=, or give "
+			 "CAP_IPC_LOCK",
+			 need, limit, mode);
+}
+
+int ifd_fail_map(int err, const struct ifd_map *map, const char *mode)
+{
+	char hint[IFD_HINT_MAX] = "";
+
+	if (err == -ENOMEM)
+		ifd_hint_memlock(hint, ifd_map_len(map), mode);
+	else if (err == -EFAULT)
+		ifd_hint(hint, "some of it is not there, is not writable but mapped for writing, or is of a kind that "
+			       "cannot be pinned, such as a device's memory");
+	else if (err == -EEXIST || err == -EINVAL)
+		ifd_hint(hint, "the kernel knows of a mapping or a limit there that was not made through this IOAS");
+	return ifd_fail(err, hint, "map 0x%" PRIx64 " of %" PRIu64 " bytes at IOVA 0x%" PRIx64, map->vaddr.start,
+			ifd_map_len(map), map->iova.start);
+}
+
+void ifd_hint_bind(char *hint, const struct ifd_found *found)
+{
+	if (!found->pci_id) {
+		ifd_hint(hint, "bind it to a VFIO driver");
+		return;
+	}
+	ifd_hint(hint, "bind it to vfio-pci, as root: ");
+	if (found->driver)
+		ifd_hint(hint, "echo %s > %s/driver/unbind; ", found->name, found->path);
+	ifd_hint(hint, "echo vfio-pci > %s/driver_override; echo %s > /sys/bus/pci/drivers_probe", found->path,
+		 found->name);
+}
+
+void ifd_hint_siblings(char *hint, const struct ifd_found *found)
+{
+	struct ifd_found_list list;
+	size_t shown = 0;
+
+	ifd_hint(hint, "all devices of IOMMU group %d must be bound to vfio-pci or to no driver;", found->group);
+	if (ifd_udev_group(found->group, &list))
+		return;
+	for (size_t i = 0; i < list.count && shown < SIBLINGS_SHOWN; i++) {
+		const struct ifd_found *other = list.devices[i];
+
+		if (!strcmp(other->name, found->name))
+			continue;
+		ifd_hint(hint, "%s %s is bound to %s", shown++ ? "," : "", other->name,
+			 other->driver ? other->driver : "nothing");
+	}
+	if (!shown)
+		ifd_hint(hint, " it has no others");
+	ifd_found_list_free(&list);
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/*
+ * Evidence for hints: what the system says at the moment of a failure, and only then. Each appends to a buffer of
+ * IFD_HINT_MAX bytes and makes the best of what it may read. Internal.
+ */
+#ifndef IFD_EXPLAIN_H
+#define IFD_EXPLAIN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <libiommufd/base.h>
+
+struct ifd_found;
+struct ifd_map;
+
+/* Ranges of IOVAs, the first few. */
+void ifd_hint_ranges(char *hint, const struct iommufd_range *ranges, size_t count);
+
+/* Why a node could not be opened: its mode and owner, or what makes it appear. `absent` says the latter. */
+void ifd_hint_open(char *hint, int err, const char *path, const char *absent);
+
+/* What the limit of locked memory is beside the need; `mode` says how the backend counts. */
+void ifd_hint_memlock(char *hint, uint64_t need, const char *mode);
+
+/* Fails with the words for a mapping that the kernel refused. */
+int ifd_fail_map(int err, const struct ifd_map *map, const char *mode);
+
+/* Whether the process has CAP_IPC_LOCK, which lifts the limit. */
+bool ifd_has_ipc_lock(void);
+
+/* The other devices of a group and their drivers. */
+void ifd_hint_siblings(char *hint, const struct ifd_found *found);
+
+/* How to bind a device to vfio-pci. */
+void ifd_hint_bind(char *hint, const struct ifd_found *found);
+
+#endif

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/* IOMMU groups: which are in use in a context, and by which IOAS. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "internal.h"
+#include "udev.h"
+
+static struct ifd_group *find(const struct iommufd_ctx *ctx, int id)
+{
+	struct ifd_group *group = ctx->groups;
+
+	while (group && group->id != id)
+		group = group->next;
+	return group;
+}
+
+/* The group, new or known, with one more open device; NULL on no memory. */
+struct ifd_group *ifd_group_open(struct iommufd_ctx *ctx, int id)
+{
+	struct ifd_group *group, *fresh = calloc(1, sizeof(*fresh));
+
+	if (!fresh)
+		return NULL;
+	fresh->id = id;
+	fresh->fd = -1;
+
+	pthread_mutex_lock(&ctx->lock);
+	group = find(ctx, id);
+	if (!group) {
+		group = fresh;
+		fresh = NULL;
+		group->next = ctx->groups;
+		ctx->groups = group;
+	}
+	group->opened++;
+	pthread_mutex_unlock(&ctx->lock);
+	free(fresh);
+	return group;
+}
+
+void ifd_group_close(struct iommufd_ctx *ctx, struct ifd_group *group)
+{
+	struct ifd_group **at = &ctx->groups;
+	bool last;
+
+	pthread_mutex_lock(&ctx->lock);
+	last = --group->opened == 0;
+	if (last) {
+		while (*at != group)
+			at = &(*at)->next;
+		*at = group->next;
+	}
+	pthread_mutex_unlock(&ctx->lock);
+	if (last) {
+		ifd_sys_close(group->fd);
+		free(group);
+	}
+}
+
+int ifd_group_claim(struct iommufd_device *dev, struct iommufd_ioas *ioas)
+{
+	struct ifd_group *group = dev->group;
+	bool free_for_us;
+
+	if (!group)
+		return 0;
+	pthread_mutex_lock(&dev->ctx->lock);
+	free_for_us = !group->attached || group->ioas == ioas;
+	if (free_for_us) {
+		group->ioas = ioas;
+		group->attached++;
+	}
+	pthread_mutex_unlock(&dev->ctx->lock);
+
+	return free_for_us ? 0
+			   : ifd_fail(-EBUSY, "attach it to the same IOAS, or detach the others of its group first",
+				      "attach %s: another device of IOMMU group %d is attached to another IOAS",
+				      dev->found->name, group->id);
+}
+
+void ifd_group_unclaim(struct iommufd_device *dev)
+{
+	if (!dev->group)
+		return;
+	pthread_mutex_lock(&dev->ctx->lock);
+	if (--dev->group->attached == 0)
+		dev->group->ioas = NULL;
+	pthread_mutex_unlock(&dev->ctx->lock);
+}

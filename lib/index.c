@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "index.h"
+
+#define container_of(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
+
+void ifd_index_init(struct ifd_index *index)
+{
+	*index = (struct ifd_index){ .count = 0 };
+	pthread_mutex_init(&index->lock, NULL);
+}
+
+void ifd_index_fini(struct ifd_index *index)
+{
+	struct ifd_node *node;
+
+	while ((node = ifd_tree_first(&index->by_iova, 0, UINT64_MAX))) {
+		ifd_tree_remove(&index->by_iova, node);
+		free(container_of(node, struct ifd_map, iova));
+	}
+	pthread_mutex_destroy(&index->lock);
+}
+
+struct ifd_map *ifd_map_new(const void *vaddr, size_t len, uint32_t flags)
+{
+	struct ifd_map *map = calloc(1, sizeof(*map));
+
+	if (map) {
+		map->vaddr.start = (uintptr_t)vaddr;
+		map->vaddr.last = (uintptr_t)vaddr + (len - 1);
+		map->flags = flags;
+	}
+	return map;
+}
+
+static struct ifd_map *find(const struct ifd_index *index, uint64_t start, uint64_t last)
+{
+	struct ifd_node *node = ifd_tree_first(&index->by_iova, start, last);
+
+	return node ? container_of(node, struct ifd_map, iova) : NULL;
+}
+
+static void place(struct ifd_index *index, struct ifd_map *map, uint64_t iova)
+{
+	map->iova.start = iova;
+	map->iova.last = iova + (ifd_map_len(map) - 1);
+	map->state = IFD_MAP_RESERVED;
+	ifd_tree_insert(&index->by_iova, &map->iova);
+	index->count++;
+	index->bytes += ifd_map_len(map);
+}
+
+int ifd_index_reserve(struct ifd_index *index, struct ifd_map *map, uint64_t iova, struct iommufd_range *there)
+{
+	const struct ifd_map *other;
+
+	pthread_mutex_lock(&index->lock);
+	other = find(index, iova, iova + (ifd_map_len(map) - 1));
+	if (other)
+		*there = (struct iommufd_range){ other->iova.start, other->iova.last };
+	else
+		place(index, map, iova);
+	pthread_mutex_unlock(&index->lock);
+	return other ? -EEXIST : 0;
+}
+
+int ifd_index_reserve_any(struct ifd_index *index, struct ifd_map *map, const struct iommufd_range *ranges,
+			  size_t count, uint64_t align)
+{
+	bool found = false;
+	uint64_t iova;
+
+	pthread_mutex_lock(&index->lock);
+	for (size_t i = 0; i < count && !found; i++) {
+		/* 0 is nobody's favourite address for a buffer */
+		uint64_t low = ranges[i].start ? ranges[i].start : 1;
+
+		found = ifd_tree_gap(&index->by_iova, low, ranges[i].last, ifd_map_len(map), align, &iova);
+	}
+	if (found)
+		place(index, map, iova);
+	pthread_mutex_unlock(&index->lock);
+	return found ? 0 : -ENOSPC;
+}
+
+void ifd_index_commit(struct ifd_index *index, struct ifd_map *map)
+{
+	pthread_mutex_lock(&index->lock);
+	map->state = IFD_MAP_LIVE;
+	ifd_tree_insert(&index->by_vaddr, &map->vaddr);
+	pthread_mutex_unlock(&index->lock);
+}
+
+static void take_out(struct ifd_index *index, struct ifd_map *map)
+{
+	ifd_tree_remove(&index->by_iova, &map->iova);
+	index->count--;
+	index->bytes -= ifd_map_len(map);
+}
+
+void ifd_index_withdraw(struct ifd_index *index, struct ifd_map *map)
+{
+	pthread_mutex_lock(&index->lock);
+	take_out(index, map);
+	pthread_mutex_unlock(&index->lock);
+}
+
+/* Why the range cannot be unmapped as it is, looking only. */
+static int check_leave(const struct ifd_index *index, uint64_t start, uint64_t last, struct iommufd_range *there)
+{
+	struct ifd_map *map = find(index, start, last);
+
+	if (!map)
+		return -ENOENT;
+	for (; map; map = map->iova.last < last ? find(index, map->iova.last + 1, last) : NULL) {
+		*there = (struct iommufd_range){ map->iova.start, map->iova.last };
+		if (map->iova.start < start || map->iova.last > last)
+			return -EINVAL;
+		if (map->state != IFD_MAP_LIVE)
+			return -EBUSY;
+	}
+	return 0;
+}
+
+int ifd_index_leave(struct ifd_index *index, uint64_t start, uint64_t last, struct ifd_map **list,
+		    struct iommufd_range *there)
+{
+	struct ifd_map *map, **tail = list;
+	int ret;
+
+	pthread_mutex_lock(&index->lock);
+	ret = check_leave(index, start, last, there);
+	for (map = ret ? NULL : find(index, start, last); map;
+	     map = map->iova.last < last ? find(index, map->iova.last + 1, last) : NULL) {
+		map->state = IFD_MAP_LEAVING;
+		ifd_tree_remove(&index->by_vaddr, &map->vaddr);
+		map->next = NULL;
+		*tail = map;
+		tail = &map->next;
+	}
+	pthread_mutex_unlock(&index->lock);
+	return ret;
+}
+
+void ifd_index_left(struct ifd_index *index, struct ifd_map *map)
+{
+	ifd_index_withdraw(index, map);
+	free(map);
+}
+
+void ifd_index_stay(struct ifd_index *index, struct ifd_map *map)
+{
+	ifd_index_commit(index, map);
+}
+
+const struct ifd_map *ifd_index_next(struct ifd_index *index, uint64_t start, uint64_t last)
+{
+	const struct ifd_map *map;
+
+	pthread_mutex_lock(&index->lock);
+	map = find(index, start, last);
+	pthread_mutex_unlock(&index->lock);
+	return map;
+}
+
+uint64_t ifd_index_bytes(struct ifd_index *index)
+{
+	uint64_t bytes;
+
+	pthread_mutex_lock(&index->lock);
+	bytes = index->bytes;
+	pthread_mutex_unlock(&index->lock);
+	return bytes;
+}
+
+int ifd_index_to_iova(struct ifd_index *index, uint64_t vaddr, size_t len, uint64_t *iova)
+{
+	uint64_t last = vaddr + (len - 1);
+	const struct ifd_node *node = NULL;
+
+	pthread_mutex_lock(&index->lock);
+	if (last >= vaddr)
+		node = ifd_tree_cover(&index->by_vaddr, vaddr, last);
+	if (node)
+		*iova = container_of(node, struct ifd_map, vaddr)->iova.start + (vaddr - node->start);
+	pthread_mutex_unlock(&index->lock);
+	return node ? 0 : -ENOENT;
+}
+
+int ifd_index_to_vaddr(struct ifd_index *index, uint64_t iova, size_t len, uint64_t *vaddr)
+{
+	uint64_t last = iova + (len - 1);
+	const struct ifd_map *map = NULL;
+
+	pthread_mutex_lock(&index->lock);
+	if (last >= iova)
+		map = find(index, iova, last);
+	if (map && (map->state != IFD_MAP_LIVE || map->iova.start > iova || map->iova.last < last))
+		map = NULL;
+	if (map)
+		*vaddr = map->vaddr.start + (iova - map->iova.start);
+	pthread_mutex_unlock(&index->lock);
+	return map ? 0 : -ENOENT;
+}

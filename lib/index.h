@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/*
+ * What is mapped in an IOAS: the authority on it. A range is reserved here before the kernel is asked and committed or
+ * withdrawn after, so that the lock is held only while searching and changing, never across an ioctl. Internal.
+ */
+#ifndef IFD_INDEX_H
+#define IFD_INDEX_H
+
+#include <pthread.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <libiommufd/base.h>
+
+#include "tree.h"
+
+enum ifd_map_state {
+	IFD_MAP_RESERVED, /* the kernel is being asked to map it; not found by translation */
+	IFD_MAP_LIVE,
+	IFD_MAP_LEAVING, /* the kernel is being asked to unmap it; not found by translation */
+};
+
+/* A mapping. Its addresses and flags do not change while it is in the index. */
+struct ifd_map {
+	struct ifd_node iova;
+	struct ifd_node vaddr;
+	struct ifd_map *next; /* in a list that ifd_index_leave() made */
+	uint32_t flags;       /* IOMMUFD_MAP_READ, IOMMUFD_MAP_WRITE */
+	enum ifd_map_state state;
+};
+
+struct ifd_index {
+	pthread_mutex_t lock;
+	struct ifd_tree by_iova;
+	struct ifd_tree by_vaddr; /* live ones only */
+	size_t count;
+	uint64_t bytes;
+};
+
+void ifd_index_init(struct ifd_index *index);
+
+/* Frees what is left in it. */
+void ifd_index_fini(struct ifd_index *index);
+
+/* Null on no memory. It belongs to the caller until it is reserved, and again after it was withdrawn. */
+struct ifd_map *ifd_map_new(const void *vaddr, size_t len, uint32_t flags);
+
+static inline uint64_t ifd_map_len(const struct ifd_map *map)
+{
+	return map->vaddr.last - map->vaddr.start + 1;
+}
+
+/* At `iova`; the end of the range must have been checked. -EEXIST, and then `there` is what is in the way. */
+int ifd_index_reserve(struct ifd_index *index, struct ifd_map *map, uint64_t iova, struct iommufd_range *there);
+
+/* Anywhere inside of one of `ranges`, at a multiple of `align`. -ENOSPC. */
+int ifd_index_reserve_any(struct ifd_index *index, struct ifd_map *map, const struct iommufd_range *ranges,
+			  size_t count, uint64_t align);
+
+void ifd_index_commit(struct ifd_index *index, struct ifd_map *map);
+void ifd_index_withdraw(struct ifd_index *index, struct ifd_map *map);
+
+/*
+ * Marks every mapping of a range as leaving, all or none, and chains them in order of IOVA. -ENOENT: there is none;
+ * -EINVAL: `there` would be cut; -EBUSY: another thread is at work on `there`.
+ */
+int ifd_index_leave(struct ifd_index *index, uint64_t start, uint64_t last, struct ifd_map **list,
+		    struct iommufd_range *there);
+
+/* A leaving mapping is gone (and freed), or stays after all. */
+void ifd_index_left(struct ifd_index *index, struct ifd_map *map);
+void ifd_index_stay(struct ifd_index *index, struct ifd_map *map);
+
+/*
+ * The lowest mapping that shares an address with the range, whatever its state, or NULL. What it returns stays only
+ * while no other thread can unmap; with the IOAS's gate held exclusively, that is.
+ */
+const struct ifd_map *ifd_index_next(struct ifd_index *index, uint64_t start, uint64_t last);
+
+/* How many bytes are mapped, or about to be. */
+uint64_t ifd_index_bytes(struct ifd_index *index);
+
+/* Translation of a live mapping; -ENOENT when none covers all of it. Sets no words. */
+int ifd_index_to_iova(struct ifd_index *index, uint64_t vaddr, size_t len, uint64_t *iova);
+int ifd_index_to_vaddr(struct ifd_index *index, uint64_t iova, size_t len, uint64_t *vaddr);
+
+#endif

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/*
+ * The objects behind the handles, and what the library's files share. Internal.
+ *
+ * Locks, in the order in which they are taken:
+ *   ioas->gate   shared by map and unmap, exclusive for attach, detach and unmap_all: the set of attached devices, the
+ *                permitted ranges and the alignment do not change under a mapping that is being made
+ *   ctx->opening opening and closing of devices
+ *   dev->lock    a device's region mappings and interrupts
+ *   ctx->lock    the list of groups and who has claimed them; a leaf, no ioctl under it
+ *   index.lock   what is mapped; a leaf, no ioctl under it
+ */
+#ifndef IFD_INTERNAL_H
+#define IFD_INTERNAL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <libiommufd.h>
+
+#include "backend.h"
+#include "err.h"
+#include "index.h"
+#include "log.h"
+#include "opts.h"
+#include "sys.h"
+
+#define EXPORT __attribute__((visibility("default")))
+
+/* The end of a member: the size of a structure whose first release ended with it. */
+#define IFD_END_OF(type, member) (offsetof(type, member) + sizeof(((type *)0)->member))
+
+#define IFD_DEV_IOMMU "/dev/iommu"
+#define IFD_DEV_VFIO  "/dev/vfio/vfio"
+
+/* An IOMMU group that has an open device in a context. Guarded by ctx->lock, but `fd` and `joined`: see there. */
+struct ifd_group {
+	struct ifd_group *next;
+	int id;
+	unsigned int opened;       /* devices that are open */
+	unsigned int attached;     /* of these, the ones that are attached, or about to be */
+	struct iommufd_ioas *ioas; /* where, while `attached` is not 0 */
+	int fd;                    /* VFIO: the group's node, from the first opened device to the last; else -1 */
+	bool joined;               /* VFIO: is in the container of `ioas`; guarded by that one's gate */
+};
+
+struct iommufd_ctx {
+	atomic_uint refs; /* the owner, each IOAS, each device */
+	struct ifd_log log;
+	const struct ifd_backend *backend;
+	int fd;                  /* the iommufd; VFIO: a container, see container_free */
+	pthread_mutex_t opening; /* held while devices are opened and closed, since two may share a group's node */
+	pthread_mutex_t lock;
+	struct ifd_group *groups;
+	bool container_free; /* VFIO: no IOAS has taken `fd` as its container; guarded by `lock` */
+};
+
+struct iommufd_ioas {
+	atomic_uint refs; /* the owner, each attached device */
+	struct iommufd_ctx *ctx;
+	pthread_rwlock_t gate;
+	struct ifd_index index;
+
+	/* guarded by the gate */
+	unsigned int attached;        /* devices */
+	struct iommufd_range *ranges; /* permitted, ascending; NULL while nothing is attached */
+	size_t num_ranges;
+	_Atomic uint64_t alignment;
+
+	/* the backend's own */
+	uint32_t id;         /* iommufd: the object; 0 for none */
+	int container;       /* VFIO: or -1 */
+	unsigned int groups; /* VFIO: how many joined the container; guarded by the gate */
+	uint32_t type;       /* VFIO: what the container was set to, 0 while it has no group; guarded by the gate */
+	uint64_t page_sizes; /* VFIO: that the IOMMU can map; guarded by the gate */
+};
+
+/* A part of a region that is mapped into the process. */
+struct ifd_window {
+	struct ifd_window *next;
+	void *addr;
+	size_t len;
+};
+
+/* VFIO has five interrupt types for PCI; no other bus has more. */
+#define IFD_MAX_IRQS 8
+
+struct iommufd_device {
+	struct iommufd_ctx *ctx;
+	struct ifd_found *found;   /* what discovery knew when it was opened */
+	struct ifd_group *group;   /* or NULL */
+	struct iommufd_ioas *ioas; /* attached to, or NULL */
+	int fd;                    /* VFIO device; iommufd: from the open on, VFIO: while attached; else -1 */
+	uint32_t flags;            /* VFIO_DEVICE_FLAGS, while attached */
+	uint32_t num_regions, num_irqs;
+	pthread_mutex_t lock;
+	struct ifd_window *windows;
+	uint32_t enabled[IFD_MAX_IRQS]; /* vectors of each interrupt type */
+};
+
+/* ctx.c */
+struct iommufd_ctx *ifd_ctx_get(struct iommufd_ctx *ctx);
+
+/* ioas.c */
+void ifd_ioas_get(struct iommufd_ioas *ioas);
+void ifd_ioas_put(struct iommufd_ioas *ioas);
+
+/* With the gate held exclusively: asks the backend for ranges and alignment anew, after the set of devices changed. */
+int ifd_ioas_refresh(struct iommufd_ioas *ioas);
+
+/* The first mapping that is not inside of one of the ranges or not aligned, or NULL. Gate held exclusively. */
+const struct ifd_map *ifd_ioas_misfit(struct iommufd_ioas *ioas, const struct iommufd_range *ranges, size_t count,
+				      uint64_t alignment);
+
+/* device.c: 0, or -ENOTCONN with words that name `what`. */
+int ifd_device_ready(const struct iommufd_device *dev, const char *what);
+
+/* region.c, irq.c: before the device's file descriptor goes or the device is detached. */
+void ifd_region_unmap_all(struct iommufd_device *dev);
+void ifd_irq_disable_all(struct iommufd_device *dev);
+
+/* group.c */
+struct ifd_group *ifd_group_open(struct iommufd_ctx *ctx, int id);
+void ifd_group_close(struct iommufd_ctx *ctx, struct ifd_group *group);
+int ifd_group_claim(struct iommufd_device *dev, struct iommufd_ioas *ioas);
+void ifd_group_unclaim(struct iommufd_device *dev);
+
+#endif

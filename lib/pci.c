@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+#include <endian.h>
+#include <errno.h>
+
+#include "internal.h"
+#include "udev.h"
+#include "uapi/vfio.h"
+
+#define PCI_COMMAND        0x04
+#define PCI_COMMAND_MASTER 0x0004
+
+static int check_pci(const struct iommufd_device *dev)
+{
+	int ret = ifd_device_ready(dev, "configuration space");
+
+	if (ret || dev->flags & VFIO_DEVICE_FLAGS_PCI)
+		return ret;
+	return ifd_fail(-EOPNOTSUPP, "it is no PCI device", "configuration space of %s", dev->found->name);
+}
+
+EXPORT int iommufd_pci_config_read(struct iommufd_device *dev, uint64_t offset, void *buf, size_t len)
+{
+	int ret = check_pci(dev);
+
+	return ret ? ret : iommufd_device_region_read(dev, IOMMUFD_PCI_CONFIG, offset, buf, len);
+}
+
+EXPORT int iommufd_pci_config_write(struct iommufd_device *dev, uint64_t offset, const void *buf, size_t len)
+{
+	int ret = check_pci(dev);
+
+	return ret ? ret : iommufd_device_region_write(dev, IOMMUFD_PCI_CONFIG, offset, buf, len);
+}
+
+EXPORT int iommufd_pci_set_master(struct iommufd_device *dev, bool on)
+{
+	uint16_t command;
+	int ret = iommufd_pci_config_read(dev, PCI_COMMAND, &command, sizeof(command));
+
+	if (ret)
+		return ret;
+	command = le16toh(command);
+	command = (uint16_t)(on ? command | PCI_COMMAND_MASTER : command & ~PCI_COMMAND_MASTER);
+	command = htole16(command);
+	return iommufd_pci_config_write(dev, PCI_COMMAND, &command, sizeof(command));
+}

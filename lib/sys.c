@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "internal.h"
+#include "trace.h"
+
+int ifd_sys_open(const char *path, int flags)
+{
+	int fd = open(path, flags | O_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
+}
+
+int ifd_sys_dup(int fd)
+{
+	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+
+	return copy < 0 ? -errno : copy;
+}
+
+void ifd_sys_close(int fd)
+{
+	if (fd >= 0)
+		close(fd);
+}
+
+int ifd_sys_ioctl(const struct ifd_log *log, int fd, unsigned long request, void *arg)
+{
+	int ret = ioctl(fd, request, arg);
+
+	if (ret < 0)
+		ret = -errno;
+	if (ifd_log_on(log, IOMMUFD_LOG_DEBUG))
+		ifd_trace_ioctl(log, fd, request, arg, ret);
+	return ret;
+}
+
+int ifd_sys_mmap(int fd, uint64_t offset, size_t len, int prot, int flags, void **out)
+{
+	void *addr = mmap(NULL, len, prot, flags, fd, (off_t)offset);
+
+	if (addr == MAP_FAILED)
+		return -errno;
+	*out = addr;
+	return 0;
+}
+
+int ifd_sys_munmap(void *addr, size_t len)
+{
+	return munmap(addr, len) ? -errno : 0;
+}
+
+int ifd_sys_madvise(void *addr, size_t len, int advice)
+{
+	return madvise(addr, len, advice) ? -errno : 0;
+}
+
+ssize_t ifd_sys_pread(int fd, void *buf, size_t len, uint64_t offset)
+{
+	ssize_t n;
+
+	do
+		n = pread(fd, buf, len, (off_t)offset);
+	while (n < 0 && errno == EINTR);
+	return n < 0 ? -errno : n;
+}
+
+ssize_t ifd_sys_pwrite(int fd, const void *buf, size_t len, uint64_t offset)
+{
+	ssize_t n;
+
+	do
+		n = pwrite(fd, buf, len, (off_t)offset);
+	while (n < 0 && errno == EINTR);
+	return n < 0 ? -errno : n;
+}
+
+int ifd_sys_stat(const char *path, struct stat *st)
+{
+	return stat(path, st) ? -errno : 0;
+}
+
+int ifd_sys_fstat(int fd, struct stat *st)
+{
+	return fstat(fd, st) ? -errno : 0;
+}
+
+ssize_t ifd_sys_read_text(const char *path, char *buf, size_t size)
+{
+	int fd = ifd_sys_open(path, O_RDONLY);
+	ssize_t n;
+
+	if (fd < 0)
+		return fd;
+	n = ifd_sys_pread(fd, buf, size - 1, 0);
+	ifd_sys_close(fd);
+	if (n >= 0)
+		buf[n] = '\0';
+	return n;
+}
+
+ssize_t ifd_sys_readlink(const char *path, char *buf, size_t size)
+{
+	ssize_t n = readlink(path, buf, size - 1);
+
+	if (n < 0)
+		return -errno;
+	buf[n] = '\0';
+	return n;
+}
+
+uint64_t ifd_sys_memlock_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_MEMLOCK, &limit) || limit.rlim_cur == RLIM_INFINITY)
+		return UINT64_MAX;
+	return limit.rlim_cur;
+}
+
+uint64_t ifd_sys_page_size(void)
+{
+	return (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+void ifd_sys_sleep_ms(unsigned int ms)
+{
+	struct timespec left = { .tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000 };
+
+	while (nanosleep(&left, &left) && errno == EINTR)
+		;
+}

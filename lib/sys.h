@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/*
+ * The only door to the kernel: one wrapper a system call, each of which returns -errno. Internal.
+ *
+ * Tests replace these functions at link time (`ld --wrap`), so that the n-th one can be made to fail; nothing in the
+ * library knows of it.
+ */
+#ifndef IFD_SYS_H
+#define IFD_SYS_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+
+#include "log.h"
+
+/* A file descriptor, or -errno. O_CLOEXEC is always set. */
+int ifd_sys_open(const char *path, int flags);
+int ifd_sys_dup(int fd);
+
+/* Takes -1. Linux frees the descriptor whatever close() returns, so there is nothing to report. */
+void ifd_sys_close(int fd);
+
+/* Result of the ioctl (0 or more), or -errno. `arg` is a pointer or, where the request wants that, a number. */
+int ifd_sys_ioctl(const struct ifd_log *log, int fd, unsigned long request, void *arg);
+
+int ifd_sys_mmap(int fd, uint64_t offset, size_t len, int prot, int flags, void **out);
+int ifd_sys_munmap(void *addr, size_t len);
+int ifd_sys_madvise(void *addr, size_t len, int advice);
+
+/* Bytes that were moved, or -errno. Interrupted calls are made again. */
+ssize_t ifd_sys_pread(int fd, void *buf, size_t len, uint64_t offset);
+ssize_t ifd_sys_pwrite(int fd, const void *buf, size_t len, uint64_t offset);
+
+int ifd_sys_stat(const char *path, struct stat *st);
+int ifd_sys_fstat(int fd, struct stat *st);
+
+/* The text of a small file, or the target of a link; cut off at `size`, always terminated. Its length, or -errno. */
+ssize_t ifd_sys_read_text(const char *path, char *buf, size_t size);
+ssize_t ifd_sys_readlink(const char *path, char *buf, size_t size);
+
+/* RLIMIT_MEMLOCK in bytes; UINT64_MAX when there is none. */
+uint64_t ifd_sys_memlock_limit(void);
+
+/* The page size of the CPU. */
+uint64_t ifd_sys_page_size(void);
+
+void ifd_sys_sleep_ms(unsigned int ms);
+
+#endif

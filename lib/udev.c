@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+#include <ctype.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <libudev.h>
+
+#include "internal.h"
+#include "udev.h"
+
+static char *copy(const char *text, bool *failed)
+{
+	char *mine = text ? strdup(text) : NULL;
+
+	if (text && !mine)
+		*failed = true;
+	return mine;
+}
+
+static uint32_t hex_attribute(struct udev_device *dev, const char *name)
+{
+	const char *text = udev_device_get_sysattr_value(dev, name);
+
+	return text ? (uint32_t)strtoul(text, NULL, 16) : 0;
+}
+
+/* libudev does not follow this link. */
+static int group_of(struct udev_device *dev)
+{
+	char path[PATH_MAX], target[PATH_MAX], *name, *end;
+	long id;
+
+	snprintf(path, sizeof(path), "%s/iommu_group", udev_device_get_syspath(dev));
+	if (ifd_sys_readlink(path, target, sizeof(target)) < 0)
+		return -1;
+	name = strrchr(target, '/');
+	if (!name || !isdigit((unsigned char)name[1]))
+		return -1;
+	id = strtol(name + 1, &end, 10);
+	return !*end && id <= INT32_MAX ? (int)id : -1;
+}
+
+/* The child that VFIO makes for a device that is bound to it; it has a node where the kernel has those. */
+static struct udev_device *vfio_child(struct udev_device *dev)
+{
+	struct udev *udev = udev_device_get_udev(dev);
+	struct udev_enumerate *children = udev_enumerate_new(udev);
+	struct udev_list_entry *first = NULL;
+	struct udev_device *child = NULL;
+
+	if (!children)
+		return NULL;
+	if (udev_enumerate_add_match_parent(children, dev) >= 0 &&
+	    udev_enumerate_add_match_subsystem(children, "vfio-dev") >= 0 && udev_enumerate_scan_devices(children) >= 0)
+		first = udev_enumerate_get_list_entry(children);
+	if (first)
+		child = udev_device_new_from_syspath(udev, udev_list_entry_get_name(first));
+	udev_enumerate_unref(children);
+	return child;
+}
+
+static struct ifd_found *found_new(struct udev_device *dev)
+{
+	struct ifd_found *found = calloc(1, sizeof(*found));
+	struct udev_device *child;
+	const char *subsystem = udev_device_get_subsystem(dev);
+	bool failed = false;
+
+	if (!found)
+		return NULL;
+	child = vfio_child(dev);
+	found->name = copy(udev_device_get_sysname(dev), &failed);
+	found->path = copy(udev_device_get_syspath(dev), &failed);
+	found->driver = copy(udev_device_get_driver(dev), &failed);
+	found->cdev = copy(child ? udev_device_get_devnode(child) : NULL, &failed);
+	found->group = group_of(dev);
+	/* Kernels before 6.1 have no such child; all VFIO drivers that they know say so in their name. */
+	found->vfio = child || (found->driver && strstr(found->driver, "vfio"));
+	if (subsystem && !strcmp(subsystem, "pci")) {
+		found->pci_id = hex_attribute(dev, "vendor") << 16 | (hex_attribute(dev, "device") & 0xffff);
+		found->pci_class = hex_attribute(dev, "class");
+	}
+	udev_device_unref(child);
+	if (failed) {
+		ifd_found_free(found);
+		return NULL;
+	}
+	return found;
+}
+
+void ifd_found_free(struct ifd_found *found)
+{
+	if (!found)
+		return;
+	free(found->name);
+	free(found->path);
+	free(found->driver);
+	free(found->cdev);
+	free(found);
+}
+
+/* 0000:00:03.0, or 00:03.0 in domain 0; the full form goes to `full`. */
+static bool is_pci_address(const char *text, char *full, size_t size)
+{
+	unsigned int domain = 0, bus, slot, function;
+	int end = 0;
+
+	if (sscanf(text, "%x:%x:%x.%x%n", &domain, &bus, &slot, &function, &end) != 4 || text[end]) {
+		domain = 0;
+		if (sscanf(text, "%x:%x.%x%n", &bus, &slot, &function, &end) != 3 || text[end])
+			return false;
+	}
+	if (bus > 0xff || slot > 0x1f || function > 7)
+		return false;
+	snprintf(full, size, "%04x:%02x:%02x.%x", domain, bus, slot, function);
+	return true;
+}
+
+static bool is_uuid(const char *text)
+{
+	static const char form[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
+
+	if (strlen(text) != strlen(form))
+		return false;
+	for (size_t i = 0; form[i]; i++)
+		if (form[i] == 'x' ? !isxdigit((unsigned char)text[i]) : text[i] != '-')
+			return false;
+	return true;
+}
+
+/* The device that a node under /dev/vfio/devices stands for: the parent of the one with the node's number. */
+static struct udev_device *from_node(struct udev *udev, const struct stat *st)
+{
+	struct udev_device *child, *parent = NULL;
+
+	if (!S_ISCHR(st->st_mode))
+		return NULL;
+	child = udev_device_new_from_devnum(udev, 'c', st->st_rdev);
+	if (child && udev_device_get_subsystem(child) && !strcmp(udev_device_get_subsystem(child), "vfio-dev"))
+		parent = udev_device_ref(udev_device_get_parent(child));
+	udev_device_unref(child);
+	return parent;
+}
+
+/* Sets `err` to what it means when there is none. */
+static struct udev_device *lookup(struct udev *udev, const char *address, int *err)
+{
+	char full[64];
+	struct stat st;
+
+	*err = -ENOENT;
+	if (!strncmp(address, "/sys/", 5))
+		return udev_device_new_from_syspath(udev, address);
+	if (!strncmp(address, "/dev/", 5)) {
+		int ret = ifd_sys_stat(address, &st);
+
+		*err = ret ? ret : -EINVAL;
+		return ret ? NULL : from_node(udev, &st);
+	}
+	if (is_pci_address(address, full, sizeof(full)))
+		return udev_device_new_from_subsystem_sysname(udev, "pci", full);
+	if (is_uuid(address))
+		return udev_device_new_from_subsystem_sysname(udev, "mdev", address);
+	*err = -EINVAL;
+	return NULL;
+}
+
+int ifd_udev_find(const char *address, struct ifd_found **out)
+{
+	struct udev *udev = udev_new();
+	struct udev_device *dev;
+	struct ifd_found *found;
+	int err;
+
+	if (!udev)
+		return ifd_fail(-ENOMEM, NULL, "look for %s", address);
+	dev = lookup(udev, address, &err);
+	found = dev ? found_new(dev) : NULL;
+	if (dev)
+		err = -ENOMEM;
+	udev_device_unref(dev);
+	udev_unref(udev);
+
+	if (!found)
+		return ifd_fail(err,
+				err == -EINVAL
+					? "give a PCI address such as 0000:00:03.0, a directory under /sys, an mdev "
+					  "UUID, or a node under /dev/vfio/devices"
+				: err == -ENOENT ? "list what is there with lspci -D, or ls /dev/vfio/devices"
+						 : NULL,
+				"find the device %s", address);
+	*out = found;
+	return 0;
+}
+
+int ifd_udev_find_fd(int fd, struct ifd_found **out)
+{
+	struct ifd_found *found = NULL;
+	struct udev_device *dev;
+	struct udev *udev;
+	struct stat st;
+	int ret;
+
+	ret = ifd_sys_fstat(fd, &st);
+	if (ret)
+		return ifd_fail(ret, ret == -EBADF ? "give an open one" : NULL, "adopt file descriptor %d", fd);
+	udev = udev_new();
+	dev = udev ? from_node(udev, &st) : NULL;
+	ret = udev && !dev ? -EINVAL : -ENOMEM;
+	if (dev)
+		found = found_new(dev);
+	udev_device_unref(dev);
+	udev_unref(udev);
+	if (!found)
+		return ifd_fail(ret, ret == -EINVAL ? "open a node under /dev/vfio/devices for it" : NULL,
+				"adopt file descriptor %d as a device", fd);
+	*out = found;
+	return 0;
+}
+
+static int by_name(const void *a, const void *b)
+{
+	const struct ifd_found *const *left = a, *const *right = b;
+
+	return strcmp((*left)->name, (*right)->name);
+}
+
+static int add(struct ifd_found_list *list, struct udev_device *dev, int group)
+{
+	struct ifd_found **grown, *found;
+
+	if (group >= 0 && group_of(dev) != group)
+		return 0;
+	found = found_new(dev);
+	if (!found)
+		return -ENOMEM;
+	if (found->group < 0 && !found->vfio) {
+		ifd_found_free(found);
+		return 0;
+	}
+	grown = realloc(list->devices, (list->count + 1) * sizeof(struct ifd_found *));
+	if (!grown) {
+		ifd_found_free(found);
+		return -ENOMEM;
+	}
+	list->devices = grown;
+	list->devices[list->count++] = found;
+	return 0;
+}
+
+static int scan(struct udev *udev, int group, struct ifd_found_list *list)
+{
+	struct udev_enumerate *all = udev_enumerate_new(udev);
+	struct udev_list_entry *entry;
+	int ret = 0;
+
+	if (!all || udev_enumerate_add_match_subsystem(all, "pci") < 0 ||
+	    udev_enumerate_add_match_subsystem(all, "mdev") < 0) {
+		udev_enumerate_unref(all);
+		return -ENOMEM;
+	}
+	udev_enumerate_scan_devices(all);
+	udev_list_entry_foreach(entry, udev_enumerate_get_list_entry(all))
+	{
+		struct udev_device *dev = udev_device_new_from_syspath(udev, udev_list_entry_get_name(entry));
+
+		/* One that went away in the meantime is none. */
+		ret = dev ? add(list, dev, group) : 0;
+		udev_device_unref(dev);
+		if (ret)
+			break;
+	}
+	udev_enumerate_unref(all);
+	return ret;
+}
+
+int ifd_udev_group(int group, struct ifd_found_list *list)
+{
+	struct udev *udev = udev_new();
+	int ret;
+
+	*list = (struct ifd_found_list){ .count = 0 };
+	ret = udev ? scan(udev, group, list) : -ENOMEM;
+	udev_unref(udev);
+	if (ret) {
+		ifd_found_list_free(list);
+		return ret;
+	}
+	if (list->count)
+		qsort(list->devices, list->count, sizeof(struct ifd_found *), by_name);
+	return 0;
+}
+
+void ifd_found_list_free(struct ifd_found_list *list)
+{
+	for (size_t i = 0; i < list->count; i++)
+		ifd_found_free(list->devices[i]);
+	free(list->devices);
+	*list = (struct ifd_found_list){ .count = 0 };
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/* Finding devices with libudev. Internal. */
+#ifndef IFD_UDEV_H
+#define IFD_UDEV_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* What is known of a device without opening it. Strings belong to it; NULL for none. */
+struct ifd_found {
+	char *name; /* PCI address, mdev UUID */
+	char *path; /* in sysfs */
+	char *driver;
+	char *cdev; /* node under /dev/vfio/devices */
+	int group;  /* -1 for none */
+	uint32_t pci_id, pci_class;
+	bool vfio; /* bound to a VFIO driver */
+};
+
+struct ifd_found_list {
+	struct ifd_found **devices;
+	size_t count;
+};
+
+/*
+ * By PCI address, directory in sysfs, mdev UUID or node. -EINVAL: none of these; -ENOENT: no such device; -ENOMEM.
+ * With words.
+ */
+int ifd_udev_find(const char *address, struct ifd_found **out);
+
+/* By the device number of an open node under /dev/vfio/devices. -EINVAL, with words, when it is no such node. */
+int ifd_udev_find_fd(int fd, struct ifd_found **out);
+
+/* The PCI and mediated devices of a group; with -1 all that have a group or a VFIO driver. By name. -ENOMEM. */
+int ifd_udev_group(int group, struct ifd_found_list *list);
+
+void ifd_found_free(struct ifd_found *found);
+void ifd_found_list_free(struct ifd_found_list *list);
+
+#endif
