@@ -137,6 +137,22 @@ static int enable_locked(struct iommufd_device *dev, const struct vfio_irq_info 
 	return 0;
 }
 
+/* The kernel's answer to a closed one depends on the type of the interrupt. */
+static int check_eventfds(const struct iommufd_device *dev, uint32_t index, uint32_t count, const int *eventfds)
+{
+	struct stat st;
+
+	if (!eventfds)
+		return ifd_fail(-EINVAL, "give an eventfd for each vector", "enable interrupt type %u of %s", index,
+				dev->found->name);
+	for (uint32_t i = 0; i < count; i++)
+		if (eventfds[i] != -1 && ifd_sys_fstat(eventfds[i], &st))
+			return ifd_fail(-EBADF, "give an open eventfd for each vector, or -1",
+					"enable interrupt type %u of %s: file descriptor %d", index, dev->found->name,
+					eventfds[i]);
+	return 0;
+}
+
 EXPORT int iommufd_device_irq_enable(struct iommufd_device *dev, uint32_t index, uint32_t start, uint32_t count,
 				     const int *eventfds)
 {
@@ -145,9 +161,8 @@ EXPORT int iommufd_device_irq_enable(struct iommufd_device *dev, uint32_t index,
 
 	if (!ret)
 		ret = check_vectors(dev, &info, start, count);
-	if (!ret && !eventfds)
-		ret = ifd_fail(-EINVAL, "give an eventfd for each vector", "enable interrupt type %u of %s", index,
-			       dev->found->name);
+	if (!ret)
+		ret = check_eventfds(dev, index, count, eventfds);
 	if (ret)
 		return ret;
 	pthread_mutex_lock(&dev->lock);

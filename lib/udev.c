@@ -42,22 +42,35 @@ static int group_of(struct udev_device *dev)
 	return !*end && id <= INT32_MAX ? (int)id : -1;
 }
 
+static bool is_child(struct udev_device *child, struct udev_device *dev)
+{
+	struct udev_device *parent = udev_device_get_parent(child);
+
+	return parent && !strcmp(udev_device_get_syspath(parent), udev_device_get_syspath(dev));
+}
+
 /* The child that VFIO makes for a device that is bound to it; it has a node where the kernel has those. */
 static struct udev_device *vfio_child(struct udev_device *dev)
 {
 	struct udev *udev = udev_device_get_udev(dev);
-	struct udev_enumerate *children = udev_enumerate_new(udev);
-	struct udev_list_entry *first = NULL;
+	struct udev_enumerate *below = udev_enumerate_new(udev);
+	struct udev_list_entry *entry;
 	struct udev_device *child = NULL;
 
-	if (!children)
+	if (!below || udev_enumerate_add_match_parent(below, dev) < 0 ||
+	    udev_enumerate_add_match_subsystem(below, "vfio-dev") < 0 || udev_enumerate_scan_devices(below) < 0) {
+		udev_enumerate_unref(below);
 		return NULL;
-	if (udev_enumerate_add_match_parent(children, dev) >= 0 &&
-	    udev_enumerate_add_match_subsystem(children, "vfio-dev") >= 0 && udev_enumerate_scan_devices(children) >= 0)
-		first = udev_enumerate_get_list_entry(children);
-	if (first)
-		child = udev_device_new_from_syspath(udev, udev_list_entry_get_name(first));
-	udev_enumerate_unref(children);
+	}
+	/* What is below a bridge counts the devices behind it too. */
+	udev_list_entry_foreach(entry, udev_enumerate_get_list_entry(below))
+	{
+		child = udev_device_new_from_syspath(udev, udev_list_entry_get_name(entry));
+		if (child && is_child(child, dev))
+			break;
+		child = udev_device_unref(child);
+	}
+	udev_enumerate_unref(below);
 	return child;
 }
 
@@ -107,6 +120,9 @@ static bool is_pci_address(const char *text, char *full, size_t size)
 	unsigned int domain = 0, bus, slot, function;
 	int end = 0;
 
+	/* or %x would take signs, spaces and 0x */
+	if (text[strspn(text, "0123456789abcdefABCDEF:.")])
+		return false;
 	if (sscanf(text, "%x:%x:%x.%x%n", &domain, &bus, &slot, &function, &end) != 4 || text[end]) {
 		domain = 0;
 		if (sscanf(text, "%x:%x.%x%n", &bus, &slot, &function, &end) != 3 || text[end])
