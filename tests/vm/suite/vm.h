@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/* What the tests in the guest share. They run as root, on the devices of tests/vm/machines/common. */
+#ifndef VM_H
+#define VM_H
+
+#include <check.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include <libiommufd.h>
+
+#define EDU  "0000:00:03.0"
+#define NVME "0000:00:04.0"
+/* These share an IOMMU group. The last has a driver of the kernel, virtio-pci, that owns its DMA when bound. */
+#define TWIN_A      "0000:01:01.0"
+#define TWIN_B      "0000:01:02.0"
+#define TWIN_VIRTIO "0000:01:03.0"
+
+#define PAGE 4096u
+#define RW   (IOMMUFD_MAP_READ | IOMMUFD_MAP_WRITE)
+
+/* The backend that the running test shall use. */
+extern uint32_t vm_backend;
+
+/* A context with an IOAS, and perhaps a device that is attached to it. */
+struct bed {
+	struct iommufd_ctx *ctx;
+	struct iommufd_ioas *ioas;
+	struct iommufd_device *dev;
+};
+
+void bed_open(struct bed *bed);
+void bed_open_device(struct bed *bed, const char *address);
+void bed_attach(struct bed *bed, const char *address);
+void bed_close(struct bed *bed);
+
+/* Fails the test unless the call succeeds; its result. */
+#define ok(call) vm_ok((call), #call, __FILE__, __LINE__)
+int vm_ok(int ret, const char *call, const char *file, int line);
+
+/* Fails the test unless the call gives this errno, with these words somewhere in the message. */
+#define fails(call, err, words) vm_fails((call), err, words, #call, __FILE__, __LINE__)
+void vm_fails(int ret, int err, const char *words, const char *call, const char *file, int line);
+
+/* Anonymous memory, not touched yet. */
+void *memory(size_t len);
+
+/* Binds a device to a driver, or with NULL to none, and waits until it is. */
+void vm_bind(const char *address, const char *driver);
+
+/* The number of a device's IOMMU group, and the path of its node under /dev/vfio/devices; "" for none. */
+int vm_group(const char *address);
+void vm_cdev(const char *address, char *path, size_t size);
+
+/* Becomes an ordinary user for good, without capabilities, with this limit of locked memory. */
+void vm_become_user(size_t memlock);
+
+/* From now on the kernel's log may have lines that match; any other sign of trouble still fails the test. */
+void vm_expect_kernel(const char *regex);
+
+int open_fds(void);
+
+/* ---- The edu device ---- */
+
+struct edu {
+	struct iommufd_device *dev;
+	void *bar;
+};
+
+enum {
+	EDU_ID = 0x00,
+	EDU_LIVENESS = 0x04,
+	EDU_FACTORIAL = 0x08,
+	EDU_STATUS = 0x20,
+	EDU_IRQ_STATUS = 0x24,
+	EDU_IRQ_RAISE = 0x60,
+	EDU_IRQ_ACK = 0x64,
+	EDU_DMA_SRC = 0x80,
+	EDU_DMA_DST = 0x88,
+	EDU_DMA_COUNT = 0x90,
+	EDU_DMA_CMD = 0x98,
+	EDU_BUFFER = 0x40000,
+};
+
+/* Its buffer has 4096 bytes, but QEMU before 8 takes moving the last of them for a fatal mistake. */
+#define EDU_CHUNK 2048u
+
+/* Maps its registers and lets it be a bus master. */
+void edu_setup(struct edu *edu, struct iommufd_device *dev);
+
+/* Moves up to EDU_CHUNK bytes between memory and the device's own buffer, and waits until it says that it is done. */
+void edu_read_memory(struct edu *edu, uint64_t iova, size_t len);
+void edu_write_memory(struct edu *edu, uint64_t iova, size_t len);
+
+/* Fails the test unless the device moves a pattern from one IOVA to another. */
+void edu_copy_works(struct edu *edu, uint64_t from, void *from_vaddr, uint64_t to, void *to_vaddr);
+
+/* ---- Suites ---- */
+
+/* Adds the tests of a file to a case that runs on vm_backend; vm.c calls it once for each backend that is there. */
+void add_ctx_tests(TCase *tc);
+void add_ioas_tests(TCase *tc);
+void add_contract_tests(TCase *tc);
+void add_dma_tests(TCase *tc);
+void add_device_tests(TCase *tc);
+void add_region_tests(TCase *tc);
+void add_irq_tests(TCase *tc);
+void add_refusal_tests(TCase *tc);
+void add_permission_tests(TCase *tc);
+
+/* The same for tests of machines rather than of backends. */
+void add_probe_tests(TCase *tc);
+void add_no_iommu_tests(TCase *tc);
+void add_no_iommufd_tests(TCase *tc);
+
+#endif
