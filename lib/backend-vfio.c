@@ -77,23 +77,19 @@ static int be_recognise(const struct ifd_log *log, int fd)
 	return ifd_sys_ioctl(log, fd, VFIO_GET_API_VERSION, NULL) == VFIO_API_VERSION;
 }
 
-/* The first IOAS takes the context's container, every further one a container of its own. */
+/* One IOAS at a time has the context's container, every further one a container of its own. */
 static int be_ioas_new(struct iommufd_ioas *ioas)
 {
 	struct iommufd_ctx *ctx = ioas->ctx;
-	bool first;
+	bool mine;
 	int fd;
 
 	pthread_mutex_lock(&ctx->lock);
-	first = ctx->container_free;
+	mine = ctx->container_free;
 	ctx->container_free = false;
 	pthread_mutex_unlock(&ctx->lock);
 
-	fd = first ? ifd_sys_dup(ctx->fd) : be_open(&ctx->log, NULL);
-	if (fd < 0 && first) {
-		ctx->container_free = true;
-		return ifd_fail(fd, "raise the limit of open files, see ulimit -n", "make an IOAS");
-	}
+	fd = mine ? ctx->fd : be_open(&ctx->log, NULL);
 	if (fd < 0)
 		return fd;
 	ioas->container = fd;
@@ -102,7 +98,15 @@ static int be_ioas_new(struct iommufd_ioas *ioas)
 
 static void be_ioas_free(struct iommufd_ioas *ioas)
 {
-	ifd_sys_close(ioas->container);
+	struct iommufd_ctx *ctx = ioas->ctx;
+
+	if (ioas->container != ctx->fd) {
+		ifd_sys_close(ioas->container);
+		return;
+	}
+	pthread_mutex_lock(&ctx->lock);
+	ctx->container_free = true;
+	pthread_mutex_unlock(&ctx->lock);
 }
 
 /* ---- Limits ---- */

@@ -15,8 +15,7 @@ static const struct ifd_backend *backend_by_id(uint32_t id)
 	return NULL;
 }
 
-/* What $LIBIOMMUFD_BACKEND names, IOMMUFD_BACKEND_AUTO for nothing. */
-static int backend_from_env(uint32_t *wanted)
+int ifd_backend_from_env(uint32_t *wanted)
 {
 	const char *env = secure_getenv("LIBIOMMUFD_BACKEND");
 
@@ -120,7 +119,7 @@ EXPORT int iommufd_ctx_new(const struct iommufd_ctx_opts *opts, struct iommufd_c
 		return ret;
 
 	if (wanted == IOMMUFD_BACKEND_AUTO)
-		ret = backend_from_env(&wanted);
+		ret = ifd_backend_from_env(&wanted);
 	if (!ret)
 		ret = wanted == IOMMUFD_BACKEND_AUTO ? open_first(ctx) : open_one(ctx, backend_by_id(wanted));
 	if (ret) {

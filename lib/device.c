@@ -42,11 +42,10 @@ static int check_found(const struct ifd_found *found)
 
 	/* First, since without an IOMMU vfio-pci would refuse the device anyway. */
 	if (found->group < 0)
-		return ifd_fail(
-			-ENODEV,
-			"switch the IOMMU on in the firmware and by the kernel's command line: intel_iommu=on for "
-			"Intel, amd_iommu=on for AMD",
-			"open %s: it has no IOMMU group", found->name);
+		return ifd_fail(-ENODEV,
+				"switch the IOMMU on: in the firmware, and for Intel with intel_iommu=on on the "
+				"kernel's command line",
+				"open %s: it has no IOMMU group", found->name);
 	if (!found->vfio) {
 		ifd_hint_bind(hint, found);
 		return ifd_fail(-ENODEV, hint, "open %s: it is bound to %s, not to a VFIO driver", found->name,
@@ -183,24 +182,42 @@ static int learn(struct iommufd_device *dev)
 	return 0;
 }
 
-/* Gate held exclusively. */
+/*
+ * Gate held exclusively, also for the claim: whether a device is the last of its group must not change between the
+ * count and the ioctl.
+ */
 static int attach_gated(struct iommufd_device *dev, struct iommufd_ioas *ioas)
 {
 	const struct ifd_backend *backend = dev->ctx->backend;
 	int ret;
 
-	ret = backend->attach(dev, ioas);
+	ret = ifd_group_claim(dev, ioas);
 	if (ret)
 		return ret;
+	ret = backend->attach(dev, ioas);
+	if (ret)
+		goto unclaim;
 	ioas->attached++;
 	ret = learn(dev);
 	if (!ret)
 		ret = ifd_ioas_refresh(ioas);
-	if (ret) {
-		ioas->attached--;
-		backend->detach(dev, ioas);
-	}
+	if (!ret)
+		return 0;
+
+	ioas->attached--;
+	backend->detach(dev, ioas);
+unclaim:
+	ifd_group_unclaim(dev);
 	return ret;
+}
+
+static void detach_gated(struct iommufd_device *dev, struct iommufd_ioas *ioas)
+{
+	dev->ctx->backend->detach(dev, ioas);
+	ifd_group_unclaim(dev);
+	ioas->attached--;
+	if (ifd_ioas_refresh(ioas))
+		ifd_warn(&dev->ctx->log, "the permitted IOVAs stay as they were: %s", iommufd_errmsg());
 }
 
 EXPORT int iommufd_device_attach(struct iommufd_device *dev, struct iommufd_ioas *ioas)
@@ -213,17 +230,12 @@ EXPORT int iommufd_device_attach(struct iommufd_device *dev, struct iommufd_ioas
 	if (dev->ioas)
 		return ifd_fail(-EBUSY, "detach it first", "attach %s: it is attached to %s IOAS", dev->found->name,
 				dev->ioas == ioas ? "this" : "another");
-	ret = ifd_group_claim(dev, ioas);
-	if (ret)
-		return ret;
 
 	pthread_rwlock_wrlock(&ioas->gate);
 	ret = attach_gated(dev, ioas);
 	pthread_rwlock_unlock(&ioas->gate);
-	if (ret) {
-		ifd_group_unclaim(dev);
+	if (ret)
 		return ret;
-	}
 	ifd_ioas_get(ioas);
 	dev->ioas = ioas;
 	ifd_info(&dev->ctx->log, "%s is attached", dev->found->name);
@@ -241,13 +253,9 @@ EXPORT int iommufd_device_detach(struct iommufd_device *dev)
 	ifd_region_unmap_all(dev);
 
 	pthread_rwlock_wrlock(&ioas->gate);
-	dev->ctx->backend->detach(dev, ioas);
-	ioas->attached--;
-	if (ifd_ioas_refresh(ioas))
-		ifd_warn(&dev->ctx->log, "the permitted IOVAs stay as they were: %s", iommufd_errmsg());
+	detach_gated(dev, ioas);
 	pthread_rwlock_unlock(&ioas->gate);
 
-	ifd_group_unclaim(dev);
 	dev->ioas = NULL;
 	ifd_ioas_put(ioas);
 	ifd_info(&dev->ctx->log, "%s is detached", dev->found->name);

@@ -25,14 +25,35 @@ static int fail_memory(int err, size_t len, bool huge)
 	return ifd_fail(err, hint, "allocate %zu bytes of huge pages for DMA", len);
 }
 
+/* Pages at a multiple of `align`, a power of two that may be more than the CPU's page size. */
+static int map_aligned(size_t len, uint64_t align, int flags, void **out)
+{
+	size_t slack = align > ifd_sys_page_size() && !(flags & MAP_HUGETLB) ? (size_t)align : 0, head;
+	void *all;
+	int ret;
+
+	if (len + slack < len)
+		return -ENOMEM;
+	ret = ifd_sys_mmap(-1, 0, len + slack, PROT_READ | PROT_WRITE, flags, &all);
+	if (ret)
+		return ret;
+	head = slack ? (size_t)(-(uintptr_t)all & (align - 1)) : 0;
+	if (head)
+		ifd_sys_munmap(all, head);
+	if (slack > head)
+		ifd_sys_munmap((char *)all + head + len, slack - head);
+	*out = (char *)all + head;
+	return 0;
+}
+
 /* Memory that no child process shares: a copy on write would part the process from what the device sees. */
-static int memory_new(size_t len, bool huge, void **out)
+static int memory_new(size_t len, uint64_t align, bool huge, void **out)
 {
 	int flags = MAP_PRIVATE | MAP_ANONYMOUS, ret;
 
 	if (huge)
 		flags |= MAP_HUGETLB | HUGE_PAGE_SHIFT << HUGE_SHIFT_BIT;
-	ret = ifd_sys_mmap(-1, 0, len, PROT_READ | PROT_WRITE, flags, out);
+	ret = map_aligned(len, align, flags, out);
 	if (ret)
 		return fail_memory(ret, len, huge);
 
@@ -59,7 +80,7 @@ EXPORT int iommufd_dma_alloc(struct iommufd_ioas *ioas, size_t len, uint32_t fla
 	if (dma.len < len)
 		return ifd_fail(-EOVERFLOW, "ask for less", "allocate %zu bytes for DMA", len);
 
-	ret = memory_new(dma.len, huge, &dma.vaddr);
+	ret = memory_new(dma.len, page, huge, &dma.vaddr);
 	if (ret)
 		return ret;
 	ret = iommufd_ioas_map(ioas, dma.vaddr, dma.len, flags & (IOMMUFD_MAP_READ | IOMMUFD_MAP_WRITE), &dma.iova);

@@ -55,7 +55,7 @@ struct iommufd_ctx {
 	pthread_mutex_t opening; /* held while devices are opened and closed, since two may share a group's node */
 	pthread_mutex_t lock;
 	struct ifd_group *groups;
-	bool container_free; /* VFIO: no IOAS has taken `fd` as its container; guarded by `lock` */
+	bool container_free; /* VFIO: no IOAS has `fd` as its container; guarded by `lock` */
 };
 
 struct iommufd_ioas {
@@ -102,6 +102,10 @@ struct iommufd_device {
 };
 
 /* ctx.c */
+
+/* What $LIBIOMMUFD_BACKEND names, IOMMUFD_BACKEND_AUTO for nothing; -EINVAL with words when it names none. */
+int ifd_backend_from_env(uint32_t *wanted);
+
 struct iommufd_ctx *ifd_ctx_get(struct iommufd_ctx *ctx);
 
 /* ioas.c */

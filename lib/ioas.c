@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -250,6 +251,7 @@ static int fail_unmap(int ret, uint64_t start, uint64_t last, const struct iommu
 static int unmap_gated(struct iommufd_ioas *ioas, uint64_t start, uint64_t last, uint64_t *total)
 {
 	struct iommufd_range there = { 0, 0 };
+	char hint[IFD_HINT_MAX];
 	struct ifd_map *list = NULL;
 	int ret, error = 0;
 
@@ -258,7 +260,11 @@ static int unmap_gated(struct iommufd_ioas *ioas, uint64_t start, uint64_t last,
 		return fail_unmap(ret, start, last, &there);
 	while (list)
 		list = unmap_run(ioas, list, total, &error);
-	return error;
+	if (!error)
+		return 0;
+	snprintf(hint, sizeof(hint),
+		 "the kernel refused some of it: %" PRIu64 " bytes were unmapped, the rest stays mapped", *total);
+	return ifd_fail(error, hint, "unmap IOVA 0x%" PRIx64 "-0x%" PRIx64, start, last);
 }
 
 static int check_unmap(const struct iommufd_ioas *ioas, uint64_t iova, uint64_t len)

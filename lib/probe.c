@@ -26,7 +26,7 @@ static const char *usable_reason(const struct ifd_candidate *candidate)
 	case 1:
 		return "usable: containers with type1, version 1";
 	default:
-		return "usable: devices by their own node, or none is bound to VFIO yet";
+		return "usable: devices are opened by their node under /dev/vfio/devices";
 	}
 }
 
@@ -68,13 +68,17 @@ static void count_devices(struct iommufd_report *report)
 
 static int fill(struct iommufd_report *report)
 {
+	uint32_t wanted;
+	bool sane = !ifd_backend_from_env(&wanted);
+
 	for (size_t i = 0; ifd_backends[i] && i < MAX_CANDIDATES; i++) {
 		int ret = try_backend(ifd_backends[i], &report->candidates[i]);
 
 		report->info.candidates++;
 		if (ret)
 			return ret;
-		if (!report->candidates[i].error && report->info.chosen == IOMMUFD_BACKEND_AUTO)
+		if (sane && !report->candidates[i].error && report->info.chosen == IOMMUFD_BACKEND_AUTO &&
+		    (wanted == IOMMUFD_BACKEND_AUTO || wanted == ifd_backends[i]->id))
 			report->info.chosen = ifd_backends[i]->id;
 	}
 	report->info.memlock_limit = ifd_sys_memlock_limit();

@@ -80,7 +80,7 @@ int iommufd_ctx_new(const struct iommufd_ctx_opts *opts, struct iommufd_ctx **ou
  * @brief Adopt an open file descriptor: of `/dev/iommu`, or of a VFIO container.
  *
  * Which of the two it is, is found by asking the kernel. The descriptor is duplicated and stays the caller's. A
- * container is used by the first IOAS that is made in the context; a further one opens a container of its own.
+ * container serves one IOAS of the context at a time; a second one beside it opens a container of its own.
  *
  * @param fd   the descriptor
  * @param opts options, or NULL; `opts->backend` must be AUTO or fit what the descriptor is

@@ -22,7 +22,7 @@ enum {
 struct iommufd_report_info {
 	size_t struct_size;     /**< `sizeof(struct iommufd_report_info)` */
 	uint64_t memlock_limit; /**< RLIMIT_MEMLOCK in bytes, UINT64_MAX when unlimited */
-	uint32_t chosen;        /**< what IOMMUFD_BACKEND_AUTO would open now, or IOMMUFD_BACKEND_AUTO for none */
+	uint32_t chosen;        /**< what AUTO would open now, with `$LIBIOMMUFD_BACKEND`; AUTO for none */
 	uint32_t memlock_mode;  /**< how the chosen backend counts: one of the IOMMUFD_MEMLOCK constants */
 	uint32_t candidates;    /**< how many entries iommufd_report_candidate() has */
 	uint32_t devices;       /**< how many entries iommufd_report_device() has */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /* What the report says of each machine, and what AUTO makes of it. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "vm.h"
@@ -49,6 +50,25 @@ START_TEST(automatic_choice_is_what_the_report_foretold)
 	ck_assert_uint_eq(info.memlock_mode, IOMMUFD_MEMLOCK_NONE); /* root has CAP_IPC_LOCK */
 	iommufd_ctx_free(ctx);
 	iommufd_report_free(report);
+}
+END_TEST
+
+START_TEST(the_report_knows_of_the_variable)
+{
+	static const struct {
+		const char *value;
+		uint32_t chosen;
+	} cases[] = { { "vfio", IOMMUFD_BACKEND_VFIO }, { "neither", IOMMUFD_BACKEND_AUTO } };
+	struct iommufd_report_info info = { .struct_size = sizeof(info) };
+	struct iommufd_report *report;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		setenv("LIBIOMMUFD_BACKEND", cases[i].value, 1);
+		ok(iommufd_probe(&report));
+		ok(iommufd_report_get_info(report, &info));
+		ck_assert_uint_eq(info.chosen, cases[i].chosen);
+		iommufd_report_free(report);
+	}
 }
 END_TEST
 
@@ -130,6 +150,7 @@ void add_probe_tests(TCase *tc)
 {
 	tcase_add_test(tc, the_report_agrees_with_what_opening_does);
 	tcase_add_test(tc, automatic_choice_is_what_the_report_foretold);
+	tcase_add_test(tc, the_report_knows_of_the_variable);
 	tcase_add_test(tc, the_report_lists_devices_with_group_driver_and_node);
 	tcase_add_test(tc, the_report_has_an_end);
 	tcase_add_test(tc, probing_leaves_nothing_open_and_nothing_bound);

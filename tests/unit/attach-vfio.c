@@ -1,0 +1,385 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/* Opening and attaching through VFIO's containers and groups, when the kernel refuses. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "scene.h"
+#include "uapi/vfio.h"
+
+static void open_scene(struct scene *scene)
+{
+	scene_open(scene, IOMMUFD_BACKEND_VFIO);
+}
+
+static void attach_fails(struct scene *scene, int err)
+{
+	unsigned int fds = inject_fds();
+
+	unit_fails(err, iommufd_device_attach(scene->dev, scene->ioas));
+	scene_check_detached(scene);
+	ck_assert_int_eq(scene->dev->fd, -1);
+	ck_assert_uint_eq(inject_fds(), fds);
+}
+
+static void attaches(struct scene *scene)
+{
+	ck_assert_int_eq(iommufd_device_attach(scene->dev, scene->ioas), 0);
+	ck_assert_int_ge(iommufd_device_fd(scene->dev), 0);
+}
+
+START_TEST(mappings_are_replayed_when_the_first_group_joins_and_after_the_last_one_left)
+{
+	uint64_t bytes;
+	struct scene scene;
+
+	open_scene(&scene);
+	for (uint64_t i = 1; i <= 5; i++)
+		scene_map(&scene, i * 0x10000, 1);
+	ck_assert_uint_eq(inject_ioctls(VFIO_IOMMU_MAP_DMA), 0);
+	attaches(&scene);
+	ck_assert_uint_eq(inject_ioctls(VFIO_IOMMU_MAP_DMA), 5);
+	scene_map(&scene, 0x80000, 1);
+	ck_assert_uint_eq(inject_ioctls(VFIO_IOMMU_MAP_DMA), 6);
+	ck_assert_int_eq(iommufd_device_detach(scene.dev), 0);
+	scene_check_detached(&scene);
+	ck_assert_int_eq(iommufd_ioas_unmap(scene.ioas, 0x10000, SCENE_PAGE, NULL), 0);
+	ck_assert_uint_eq(inject_ioctls(VFIO_IOMMU_UNMAP_DMA), 0); /* the kernel has forgotten it by itself */
+	attaches(&scene);
+	ck_assert_uint_eq(inject_ioctls(VFIO_IOMMU_MAP_DMA), 11);
+	ck_assert_int_eq(iommufd_ioas_unmap_all(scene.ioas, &bytes), 0);
+	ck_assert_uint_eq(bytes, 5 * SCENE_PAGE);
+	ck_assert_uint_eq(inject_ioctls(VFIO_IOMMU_UNMAP_DMA), 5);
+	scene_close(&scene);
+}
+END_TEST
+
+START_TEST(a_replay_that_fails_in_the_middle_leaves_nothing_behind_in_the_kernel)
+{
+	uint64_t bytes;
+	struct scene scene;
+
+	open_scene(&scene);
+	for (uint64_t i = 1; i <= 5; i++)
+		scene_map(&scene, i * 0x10000, 1);
+	for (unsigned int nth = 1; nth <= 5; nth++) {
+		inject_ioctl_fail(VFIO_IOMMU_MAP_DMA, nth, 1, -EFAULT);
+		attach_fails(&scene, -EFAULT);
+		ck_assert_uint_eq(inject_ioctls(VFIO_GROUP_UNSET_CONTAINER), nth);
+		ck_assert_uint_eq(inject_ioctls(VFIO_GROUP_GET_DEVICE_FD), 0);
+	}
+	ck_assert_uint_gt(inject_ioctl_order(VFIO_GROUP_UNSET_CONTAINER), inject_ioctl_order(VFIO_IOMMU_MAP_DMA));
+	attaches(&scene);
+	ck_assert_uint_eq(inject_ioctls(VFIO_IOMMU_MAP_DMA), 1 + 2 + 3 + 4 + 5);
+	ck_assert_int_eq(iommufd_ioas_unmap_all(scene.ioas, &bytes), 0);
+	ck_assert_uint_eq(bytes, 5 * SCENE_PAGE);
+	scene_close(&scene);
+}
+END_TEST
+
+START_TEST(a_mapping_that_keeps_a_device_from_attaching_is_named_before_anything_is_mapped)
+{
+	struct scene scene;
+
+	open_scene(&scene);
+	scene_map(&scene, 0x40000, 4);
+	scene_map(&scene, 0xfedff000, 2);
+	attach_fails(&scene, -EADDRINUSE);
+	unit_words_have(SCENE_DEVICE);
+	unit_words_have("0xfedff000-0xfee00fff");
+	unit_words_have("0x0-0xfedfffff, 0xfef00000-0xffffffffffff");
+	ck_assert_uint_eq(inject_ioctls(VFIO_IOMMU_MAP_DMA), 0);
+	ck_assert_int_eq(iommufd_ioas_unmap(scene.ioas, 0xfedff000, 2 * SCENE_PAGE, NULL), 0);
+	attaches(&scene);
+	scene_close(&scene);
+}
+END_TEST
+
+START_TEST(the_limit_of_mappings_is_named_at_attach_and_at_map)
+{
+	uint64_t iova = 0x80000;
+	struct scene scene;
+
+	open_scene(&scene);
+	scene_map(&scene, 0x40000, 1);
+	inject_ioctl_fail(VFIO_IOMMU_MAP_DMA, 1, 1, -ENOSPC);
+	attach_fails(&scene, -ENOSPC);
+	unit_words_have("limit of mappings");
+	unit_words_have("dma_entry_limit");
+	attaches(&scene);
+	inject_ioctl_fail(VFIO_IOMMU_MAP_DMA, 1, 1, -ENOSPC);
+	unit_fails(-ENOSPC, iommufd_ioas_map(scene.ioas, scene_memory(0), SCENE_PAGE,
+					     IOMMUFD_MAP_READ | IOMMUFD_MAP_FIXED, &iova));
+	unit_words_have("dma_entry_limit");
+	scene_map(&scene, iova, 1); /* its place is free again */
+	scene_close(&scene);
+}
+END_TEST
+
+START_TEST(what_fails_after_the_group_joined_takes_it_out_again)
+{
+	static const unsigned long requests[] = { VFIO_IOMMU_GET_INFO, VFIO_GROUP_GET_DEVICE_FD, VFIO_DEVICE_GET_INFO };
+	struct scene scene;
+
+	open_scene(&scene);
+	for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
+		inject_ioctl_fail(requests[i], 1, 1, -EIO);
+		attach_fails(&scene, -EIO);
+		ck_assert_uint_eq(inject_ioctls(VFIO_GROUP_UNSET_CONTAINER), i + 1);
+	}
+	/* The second time it is asked, for the ranges that go with the device. */
+	inject_ioctl_fail(VFIO_IOMMU_GET_INFO, 3, 1, -EIO);
+	attach_fails(&scene, -EIO);
+	attaches(&scene);
+	scene_close(&scene);
+}
+END_TEST
+
+START_TEST(the_container_is_type1v2_or_else_type1_or_else_refused)
+{
+	struct scene scene;
+
+	open_scene(&scene);
+	attaches(&scene);
+	ck_assert_uint_eq(scene.ioas->type, VFIO_TYPE1v2_IOMMU);
+	ck_assert_int_eq(iommufd_device_detach(scene.dev), 0);
+
+	inject_ioctl_fail(VFIO_SET_IOMMU, 1, 1, -ENODEV);
+	attaches(&scene);
+	ck_assert_uint_eq(scene.ioas->type, VFIO_TYPE1_IOMMU);
+	ck_assert_int_eq(iommufd_device_detach(scene.dev), 0);
+
+	inject_ioctl_fail(VFIO_SET_IOMMU, 1, 2, -EPERM);
+	attach_fails(&scene, -EPERM);
+	unit_words_have("allow_unsafe_interrupts");
+	inject_ioctl(VFIO_CHECK_EXTENSION, inject_succeed); /* 0 is no */
+	attach_fails(&scene, -EOPNOTSUPP);
+	unit_words_have("type1");
+	scene_close(&scene);
+}
+END_TEST
+
+START_TEST(a_group_that_cannot_join_is_explained)
+{
+	struct scene scene;
+
+	open_scene(&scene);
+	inject_ioctl_fail(VFIO_GROUP_SET_CONTAINER, 1, 1, -EINVAL);
+	attach_fails(&scene, -EINVAL);
+	unit_words_have(SCENE_DEVICE);
+	unit_words_have("in a container already");
+	inject_ioctl_fail(VFIO_GROUP_SET_CONTAINER, 1, 1, -EPERM);
+	attach_fails(&scene, -EPERM);
+	unit_words_have(SCENE_SIBLING " is bound to pcieport");
+	ck_assert_uint_eq(inject_ioctls(VFIO_GROUP_UNSET_CONTAINER), 0);
+	attaches(&scene);
+	scene_close(&scene);
+}
+END_TEST
+
+START_TEST(a_group_stays_in_the_container_until_the_last_of_its_devices_is_detached)
+{
+	struct iommufd_device *sibling;
+	struct scene scene;
+
+	open_scene(&scene);
+	attaches(&scene);
+	ck_assert_int_eq(iommufd_device_new(scene.ctx, SCENE_SIBLING, &sibling), 0);
+	inject_ioctl_fail(VFIO_GROUP_GET_DEVICE_FD, 1, 1, -EIO);
+	unit_fails(-EIO, iommufd_device_attach(sibling, scene.ioas));
+	ck_assert_uint_eq(inject_ioctls(VFIO_GROUP_UNSET_CONTAINER), 0);
+	ck_assert_int_eq(iommufd_device_attach(sibling, scene.ioas), 0);
+	ck_assert_uint_eq(inject_ioctls(VFIO_GROUP_SET_CONTAINER), 1);
+	ck_assert_uint_eq(scene.ioas->attached, 2);
+
+	ck_assert_int_eq(iommufd_device_detach(scene.dev), 0);
+	ck_assert_uint_eq(inject_ioctls(VFIO_GROUP_UNSET_CONTAINER), 0);
+	iommufd_device_free(sibling);
+	ck_assert_uint_eq(inject_ioctls(VFIO_GROUP_UNSET_CONTAINER), 1);
+	scene_check_detached(&scene);
+	scene_close(&scene);
+}
+END_TEST
+
+START_TEST(devices_of_a_group_attach_to_one_ioas_only)
+{
+	struct iommufd_device *sibling;
+	struct iommufd_ioas *second;
+	struct scene scene;
+
+	open_scene(&scene);
+	attaches(&scene);
+	ck_assert_int_eq(iommufd_device_new(scene.ctx, SCENE_SIBLING, &sibling), 0);
+	ck_assert_int_eq(iommufd_ioas_new(scene.ctx, &second), 0);
+	unit_fails(-EBUSY, iommufd_device_attach(sibling, second));
+	unit_words_have("group 7");
+	ck_assert_int_eq(iommufd_device_detach(scene.dev), 0);
+	ck_assert_int_eq(iommufd_device_attach(sibling, second), 0);
+	unit_fails(-EBUSY, iommufd_device_attach(scene.dev, scene.ioas));
+	iommufd_device_free(sibling);
+	iommufd_ioas_free(second);
+	attaches(&scene);
+	scene_close(&scene);
+}
+END_TEST
+
+static struct iommufd_device *other_thread_has;
+
+static void detach_in_the_other_thread(void)
+{
+	ck_assert_int_eq(iommufd_device_detach(other_thread_has), 0);
+}
+
+START_TEST(a_group_leaves_its_container_when_two_threads_detach_its_last_two_devices)
+{
+	struct iommufd_device *sibling;
+	struct scene scene;
+
+	open_scene(&scene);
+	attaches(&scene);
+	ck_assert_int_eq(iommufd_device_new(scene.ctx, SCENE_SIBLING, &sibling), 0);
+	ck_assert_int_eq(iommufd_device_attach(sibling, scene.ioas), 0);
+	other_thread_has = sibling;
+	inject_meanwhile(detach_in_the_other_thread);
+	ck_assert_int_eq(iommufd_device_detach(scene.dev), 0);
+	ck_assert_ptr_null(sibling->ioas);
+	ck_assert_uint_eq(inject_ioctls(VFIO_GROUP_UNSET_CONTAINER), 1);
+	scene_check_detached(&scene);
+	iommufd_device_free(sibling);
+	scene_close(&scene);
+}
+END_TEST
+
+/* ---- Opening ---- */
+
+static void open_fails(struct scene *scene, const char *address, int err)
+{
+	struct iommufd_device *dev = (void *)1;
+	unsigned int before = inject_fds();
+
+	unit_fails(err, iommufd_device_new(scene->ctx, address, &dev));
+	ck_assert_ptr_eq(dev, (void *)1);
+	ck_assert_uint_eq(inject_fds(), before);
+}
+
+START_TEST(a_group_that_is_not_viable_names_the_others_in_it)
+{
+	struct scene scene;
+
+	open_scene(&scene);
+	iommufd_device_free(scene.dev);
+	inject_ioctl(VFIO_GROUP_GET_STATUS, inject_succeed); /* without the flag */
+	open_fails(&scene, SCENE_DEVICE, -EPERM);
+	unit_words_have("group 7");
+	unit_words_have(SCENE_SIBLING " is bound to pcieport");
+	open_fails(&scene, SCENE_OTHER, -EPERM);
+	unit_words_have("it has no others");
+	scene.dev = NULL;
+	scene_close(&scene);
+}
+END_TEST
+
+START_TEST(a_group_that_cannot_be_opened_is_named)
+{
+	static const int errs[] = { -EACCES, -ENOENT, -EMFILE, -EBUSY, -EIO };
+	struct scene scene;
+
+	open_scene(&scene);
+	for (size_t i = 0; i < sizeof(errs) / sizeof(errs[0]); i++) {
+		inject_fail(INJECT_OPEN, 1, errs[i]);
+		open_fails(&scene, SCENE_OTHER, errs[i]);
+		unit_words_have("/dev/vfio/8");
+		if (errs[i] == -EBUSY)
+			unit_words_have("somebody has opened the group");
+	}
+	scene_close(&scene);
+}
+END_TEST
+
+START_TEST(a_groups_node_is_opened_once_and_closed_with_the_last_of_its_devices)
+{
+	struct iommufd_device *sibling;
+	unsigned int before;
+	struct scene scene;
+
+	open_scene(&scene);
+	before = inject_fds();
+	ck_assert_int_eq(iommufd_device_new(scene.ctx, SCENE_SIBLING, &sibling), 0);
+	ck_assert_uint_eq(inject_fds(), before);
+	iommufd_device_free(scene.dev);
+	ck_assert_uint_eq(inject_fds(), before);
+	iommufd_device_free(sibling);
+	ck_assert_uint_eq(inject_fds(), before - 1);
+	scene.dev = NULL;
+	scene_close(&scene);
+}
+END_TEST
+
+START_TEST(a_devices_node_cannot_be_adopted)
+{
+	int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	struct iommufd_device *dev = (void *)1;
+	unsigned int before;
+	struct scene scene;
+
+	open_scene(&scene);
+	before = inject_fds();
+	unit_fails(-EOPNOTSUPP, iommufd_device_from_fd(scene.ctx, fd, &dev));
+	ck_assert_ptr_eq(dev, (void *)1);
+	ck_assert_uint_eq(inject_fds(), before);
+	ck_assert_int_eq(close(fd), 0);
+	scene_close(&scene);
+}
+END_TEST
+
+START_TEST(one_ioas_at_a_time_has_the_contexts_container_and_each_other_one_its_own)
+{
+	struct iommufd_ctx_opts opts = { sizeof(opts), .backend = IOMMUFD_BACKEND_VFIO };
+	struct iommufd_ioas *first, *second = (void *)1, *third;
+	struct iommufd_ctx *ctx;
+
+	scene_answers();
+	ck_assert_int_eq(iommufd_ctx_new(&opts, &ctx), 0);
+	ck_assert_int_eq(iommufd_ioas_new(ctx, &first), 0);
+	ck_assert_uint_eq(inject_count(INJECT_OPEN), 1);
+
+	inject_fail(INJECT_OPEN, 1, -EACCES);
+	unit_fails(-EACCES, iommufd_ioas_new(ctx, &second));
+	unit_words_have("/dev/vfio/vfio");
+	inject_ioctl(VFIO_CHECK_EXTENSION, inject_succeed); /* 0 is no */
+	unit_fails(-EOPNOTSUPP, iommufd_ioas_new(ctx, &second));
+	ck_assert_ptr_eq(second, (void *)1);
+
+	scene_answers();
+	ck_assert_int_eq(iommufd_ioas_new(ctx, &second), 0);
+	ck_assert_int_ne(second->container, first->container);
+	iommufd_ioas_free(first);
+	ck_assert_int_eq(iommufd_ioas_new(ctx, &third), 0);
+	ck_assert_int_ne(third->container, second->container);
+	ck_assert_uint_eq(inject_fds(), 2);
+	iommufd_ctx_free(ctx);
+	iommufd_ioas_free(second);
+	iommufd_ioas_free(third);
+	ck_assert_uint_eq(inject_fds(), 0);
+}
+END_TEST
+
+void unit_tests(TCase *tcase)
+{
+	tcase_add_test(tcase, mappings_are_replayed_when_the_first_group_joins_and_after_the_last_one_left);
+	tcase_add_test(tcase, a_replay_that_fails_in_the_middle_leaves_nothing_behind_in_the_kernel);
+	tcase_add_test(tcase, a_mapping_that_keeps_a_device_from_attaching_is_named_before_anything_is_mapped);
+	tcase_add_test(tcase, the_limit_of_mappings_is_named_at_attach_and_at_map);
+	tcase_add_test(tcase, what_fails_after_the_group_joined_takes_it_out_again);
+	tcase_add_test(tcase, the_container_is_type1v2_or_else_type1_or_else_refused);
+	tcase_add_test(tcase, a_group_that_cannot_join_is_explained);
+	tcase_add_test(tcase, a_group_stays_in_the_container_until_the_last_of_its_devices_is_detached);
+	tcase_add_test(tcase, devices_of_a_group_attach_to_one_ioas_only);
+	tcase_add_test(tcase, a_group_leaves_its_container_when_two_threads_detach_its_last_two_devices);
+	tcase_add_test(tcase, a_group_that_is_not_viable_names_the_others_in_it);
+	tcase_add_test(tcase, a_group_that_cannot_be_opened_is_named);
+	tcase_add_test(tcase, a_groups_node_is_opened_once_and_closed_with_the_last_of_its_devices);
+	tcase_add_test(tcase, a_devices_node_cannot_be_adopted);
+	tcase_add_test(tcase, one_ioas_at_a_time_has_the_contexts_container_and_each_other_one_its_own);
+}

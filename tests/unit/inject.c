@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+#include <check.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "inject.h"
+#include "sys.h"
+#include "udev.h"
+
+#define REQUESTS 40
+#define DEVICES  4
+#define FDS      256
+
+struct request {
+	unsigned long number;
+	inject_answer answer;
+	unsigned int made, order;
+	unsigned int fail_in, fail_count; /* calls until the first failure, 0 for none; and how many failures */
+	int err;
+};
+
+static struct request requests[REQUESTS];
+static size_t num_requests;
+static unsigned int counts[INJECT_CALLS], all_ioctls;
+
+static enum inject_call fail_call;
+static unsigned int fail_in;
+static int fail_err;
+static bool has_failed;
+
+static const char *nodes;
+static bool owned[FDS];
+static size_t mapped;
+static unsigned int num_fds, slept;
+static const struct ifd_found *devices[DEVICES];
+static size_t num_devices;
+static void (*meanwhile)(void);
+
+int __real_ifd_sys_open(const char *path, int flags);
+int __real_ifd_sys_dup(int fd);
+void __real_ifd_sys_close(int fd);
+int __real_ifd_sys_ioctl(const struct ifd_log *log, int fd, unsigned long request, void *arg);
+int __real_ifd_sys_mmap(int fd, uint64_t offset, size_t len, int prot, int flags, void **out);
+int __real_ifd_sys_munmap(void *addr, size_t len);
+int __real_ifd_sys_madvise(void *addr, size_t len, int advice);
+ssize_t __real_ifd_sys_pread(int fd, void *buf, size_t len, uint64_t offset);
+ssize_t __real_ifd_sys_pwrite(int fd, const void *buf, size_t len, uint64_t offset);
+int __real_ifd_sys_stat(const char *path, struct stat *st);
+int __real_ifd_sys_fstat(int fd, struct stat *st);
+ssize_t __real_ifd_sys_read_text(const char *path, char *buf, size_t size);
+int __real_ifd_udev_find(const char *address, struct ifd_found **out);
+int __real_ifd_udev_find_fd(int fd, struct ifd_found **out);
+int __real_ifd_udev_group(int group, struct ifd_found_list *list);
+int __real_pthread_rwlock_unlock(pthread_rwlock_t *lock);
+void *__real_calloc(size_t count, size_t size);
+
+int __wrap_ifd_sys_open(const char *path, int flags);
+int __wrap_ifd_sys_dup(int fd);
+void __wrap_ifd_sys_close(int fd);
+int __wrap_ifd_sys_ioctl(const struct ifd_log *log, int fd, unsigned long request, void *arg);
+int __wrap_ifd_sys_mmap(int fd, uint64_t offset, size_t len, int prot, int flags, void **out);
+int __wrap_ifd_sys_munmap(void *addr, size_t len);
+int __wrap_ifd_sys_madvise(void *addr, size_t len, int advice);
+ssize_t __wrap_ifd_sys_pread(int fd, void *buf, size_t len, uint64_t offset);
+ssize_t __wrap_ifd_sys_pwrite(int fd, const void *buf, size_t len, uint64_t offset);
+int __wrap_ifd_sys_stat(const char *path, struct stat *st);
+int __wrap_ifd_sys_fstat(int fd, struct stat *st);
+ssize_t __wrap_ifd_sys_read_text(const char *path, char *buf, size_t size);
+void __wrap_ifd_sys_sleep_ms(unsigned int ms);
+int __wrap_ifd_udev_find(const char *address, struct ifd_found **out);
+int __wrap_ifd_udev_find_fd(int fd, struct ifd_found **out);
+int __wrap_ifd_udev_group(int group, struct ifd_found_list *list);
+int __wrap_pthread_rwlock_unlock(pthread_rwlock_t *lock);
+void *__wrap_calloc(size_t count, size_t size);
+
+/* ---- What tests say and ask ---- */
+
+void inject_fail(enum inject_call call, unsigned int nth, int err)
+{
+	fail_call = call;
+	fail_in = nth;
+	fail_err = err;
+	has_failed = false;
+}
+
+bool inject_failed(void)
+{
+	return has_failed;
+}
+
+unsigned int inject_count(enum inject_call call)
+{
+	return counts[call];
+}
+
+static struct request *find(unsigned long number)
+{
+	for (size_t i = 0; i < num_requests; i++)
+		if (requests[i].number == number)
+			return &requests[i];
+	ck_assert_uint_lt(num_requests, REQUESTS);
+	requests[num_requests] = (struct request){ .number = number };
+	return &requests[num_requests++];
+}
+
+void inject_ioctl(unsigned long number, inject_answer answer)
+{
+	find(number)->answer = answer;
+}
+
+int inject_succeed(int fd, void *arg)
+{
+	(void)fd;
+	(void)arg;
+	return 0;
+}
+
+void inject_ioctl_fail(unsigned long number, unsigned int nth, unsigned int count, int err)
+{
+	struct request *request = find(number);
+
+	request->fail_in = nth;
+	request->fail_count = count;
+	request->err = err;
+}
+
+unsigned int inject_ioctls(unsigned long number)
+{
+	return find(number)->made;
+}
+
+unsigned int inject_ioctl_order(unsigned long number)
+{
+	return find(number)->order;
+}
+
+void inject_nodes(const char *path)
+{
+	nodes = path;
+}
+
+unsigned int inject_fds(void)
+{
+	return num_fds;
+}
+
+size_t inject_mapped(void)
+{
+	return mapped;
+}
+
+void inject_device(const struct ifd_found *device)
+{
+	for (size_t i = 0; i < num_devices; i++)
+		if (devices[i] == device)
+			return;
+	ck_assert_uint_lt(num_devices, DEVICES);
+	devices[num_devices++] = device;
+}
+
+void inject_meanwhile(void (*hook)(void))
+{
+	meanwhile = hook;
+}
+
+unsigned int inject_slept_ms(void)
+{
+	return slept;
+}
+
+/* ---- Counting and failing ---- */
+
+static int enter(enum inject_call call)
+{
+	counts[call]++;
+	if (call != INJECT_MEMORY)
+		counts[INJECT_ANY]++;
+	if (fail_call != call && !(fail_call == INJECT_ANY && call != INJECT_MEMORY))
+		return 0;
+	if (!fail_in || --fail_in)
+		return 0;
+	has_failed = true;
+	return fail_err;
+}
+
+static int own(int fd)
+{
+	if (fd < 0)
+		return fd;
+	ck_assert_int_lt(fd, FDS);
+	owned[fd] = true;
+	num_fds++;
+	return fd;
+}
+
+int inject_fd(void)
+{
+	int fd = memfd_create("node", MFD_CLOEXEC);
+
+	ck_assert(fd >= 0 && !ftruncate(fd, INJECT_FILE_SIZE));
+	return own(fd);
+}
+
+/* ---- lib/sys.h ---- */
+
+int __wrap_ifd_sys_open(const char *path, int flags)
+{
+	int err = enter(INJECT_OPEN);
+
+	if (err)
+		return err;
+	if (nodes && !strncmp(path, nodes, strlen(nodes)))
+		return inject_fd();
+	return own(__real_ifd_sys_open(path, flags));
+}
+
+int __wrap_ifd_sys_dup(int fd)
+{
+	int err = enter(INJECT_DUP);
+
+	return err ? err : own(__real_ifd_sys_dup(fd));
+}
+
+void __wrap_ifd_sys_close(int fd)
+{
+	if (fd >= 0) {
+		ck_assert_msg(fd < FDS && owned[fd], "the library closes descriptor %d, which it has not got", fd);
+		owned[fd] = false;
+		num_fds--;
+	}
+	__real_ifd_sys_close(fd);
+}
+
+int __wrap_ifd_sys_ioctl(const struct ifd_log *log, int fd, unsigned long number, void *arg)
+{
+	struct request *request = find(number);
+	int err = enter(INJECT_IOCTL);
+
+	if (!err && request->fail_in && --request->fail_in == 0) {
+		err = request->err;
+		if (--request->fail_count)
+			request->fail_in = 1;
+	}
+	if (err)
+		return err;
+	ck_assert_msg(fd >= 0 && fd < FDS && owned[fd], "ioctl 0x%lx on descriptor %d, which is closed", number, fd);
+	request->made++;
+	request->order = ++all_ioctls;
+	return request->answer ? request->answer(fd, arg) : __real_ifd_sys_ioctl(log, fd, number, arg);
+}
+
+int __wrap_ifd_sys_mmap(int fd, uint64_t offset, size_t len, int prot, int flags, void **out)
+{
+	int err = enter(INJECT_MMAP);
+
+	err = err ? err : __real_ifd_sys_mmap(fd, offset, len, prot, flags, out);
+	if (!err)
+		mapped += len;
+	return err;
+}
+
+int __wrap_ifd_sys_munmap(void *addr, size_t len)
+{
+	ck_assert_msg(len <= mapped, "the library unmaps %zu bytes at %p and has %zu", len, addr, mapped);
+	mapped -= len;
+	return __real_ifd_sys_munmap(addr, len);
+}
+
+int __wrap_ifd_sys_madvise(void *addr, size_t len, int advice)
+{
+	int err = enter(INJECT_MADVISE);
+
+	return err ? err : __real_ifd_sys_madvise(addr, len, advice);
+}
+
+ssize_t __wrap_ifd_sys_pread(int fd, void *buf, size_t len, uint64_t offset)
+{
+	int err = enter(INJECT_PREAD);
+
+	return err ? err : __real_ifd_sys_pread(fd, buf, len, offset);
+}
+
+ssize_t __wrap_ifd_sys_pwrite(int fd, const void *buf, size_t len, uint64_t offset)
+{
+	int err = enter(INJECT_PWRITE);
+
+	return err ? err : __real_ifd_sys_pwrite(fd, buf, len, offset);
+}
+
+int __wrap_ifd_sys_stat(const char *path, struct stat *st)
+{
+	int err = enter(INJECT_STAT);
+
+	return err ? err : __real_ifd_sys_stat(path, st);
+}
+
+int __wrap_ifd_sys_fstat(int fd, struct stat *st)
+{
+	int err = enter(INJECT_FSTAT);
+
+	return err ? err : __real_ifd_sys_fstat(fd, st);
+}
+
+ssize_t __wrap_ifd_sys_read_text(const char *path, char *buf, size_t size)
+{
+	int err = enter(INJECT_READ_TEXT);
+
+	return err ? err : __real_ifd_sys_read_text(path, buf, size);
+}
+
+void __wrap_ifd_sys_sleep_ms(unsigned int ms)
+{
+	slept += ms;
+}
+
+/* ---- lib/udev.h ---- */
+
+static char *copy(const char *text)
+{
+	return text ? strdup(text) : NULL;
+}
+
+static struct ifd_found *found_copy(const struct ifd_found *device)
+{
+	struct ifd_found *found = __real_calloc(1, sizeof(*found));
+
+	*found = *device;
+	found->name = copy(device->name);
+	found->path = copy(device->path);
+	found->driver = copy(device->driver);
+	found->cdev = copy(device->cdev);
+	return found;
+}
+
+int __wrap_ifd_udev_find(const char *address, struct ifd_found **out)
+{
+	for (size_t i = 0; i < num_devices; i++)
+		if (!strcmp(address, devices[i]->name)) {
+			*out = found_copy(devices[i]);
+			return 0;
+		}
+	return __real_ifd_udev_find(address, out);
+}
+
+/* Any descriptor is the first device. */
+int __wrap_ifd_udev_find_fd(int fd, struct ifd_found **out)
+{
+	if (!num_devices)
+		return __real_ifd_udev_find_fd(fd, out);
+	*out = found_copy(devices[0]);
+	return 0;
+}
+
+int __wrap_ifd_udev_group(int group, struct ifd_found_list *list)
+{
+	if (!num_devices)
+		return __real_ifd_udev_group(group, list);
+	list->devices = __real_calloc(DEVICES, sizeof(*list->devices));
+	list->count = 0;
+	for (size_t i = 0; i < num_devices; i++)
+		if (group < 0 || devices[i]->group == group)
+			list->devices[list->count++] = found_copy(devices[i]);
+	return 0;
+}
+
+/* ---- libc ---- */
+
+int __wrap_pthread_rwlock_unlock(pthread_rwlock_t *lock)
+{
+	void (*hook)(void) = meanwhile;
+	int ret = __real_pthread_rwlock_unlock(lock);
+
+	meanwhile = NULL;
+	if (hook)
+		hook();
+	return ret;
+}
+
+void *__wrap_calloc(size_t count, size_t size)
+{
+	return enter(INJECT_MEMORY) ? NULL : __real_calloc(count, size);
+}

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "scene.h"
+#include "uapi/iommufd.h"
+#include "uapi/vfio.h"
+
+#define RANGES 2
+
+const struct iommufd_range scene_ranges[RANGES] = { { 0, 0xfedfffff }, { 0xfef00000, (UINT64_C(1) << 48) - 1 } };
+
+static char device_name[] = SCENE_DEVICE, sibling_name[] = SCENE_SIBLING, other_name[] = SCENE_OTHER;
+static char path[] = "/sys/devices/pci0000:00/somewhere", driver[] = "vfio-pci", sibling_driver[] = "pcieport";
+static char cdev[] = "/dev/vfio/devices/vfio0";
+
+static const struct ifd_found device = { device_name, path, driver, cdev, 7, 0x12345678, 0x010802, true };
+static const struct ifd_found sibling = { sibling_name, path, sibling_driver, cdev, 7, 0x12345679, 0x010802, true };
+static const struct ifd_found other = { other_name, path, driver, cdev, 8, 0x12345670, 0x010802, true };
+
+/* ---- iommufd ---- */
+
+static int ioas_alloc(int fd, void *arg)
+{
+	static uint32_t id;
+	struct iommu_ioas_alloc *cmd = arg;
+
+	(void)fd;
+	cmd->out_ioas_id = ++id;
+	return 0;
+}
+
+static int iova_ranges(int fd, void *arg)
+{
+	struct iommu_ioas_iova_ranges *cmd = arg;
+	bool fits = cmd->num_iovas >= RANGES;
+
+	(void)fd;
+	if (fits)
+		memcpy((void *)(uintptr_t)cmd->allowed_iovas, scene_ranges, sizeof(scene_ranges));
+	cmd->num_iovas = RANGES;
+	cmd->out_iova_alignment = SCENE_PAGE;
+	return fits ? 0 : -EMSGSIZE;
+}
+
+/* ---- VFIO ---- */
+
+static int check_extension(int fd, void *arg)
+{
+	(void)fd;
+	return (uintptr_t)arg == VFIO_TYPE1v2_IOMMU || (uintptr_t)arg == VFIO_TYPE1_IOMMU;
+}
+
+static int group_status(int fd, void *arg)
+{
+	(void)fd;
+	((struct vfio_group_status *)arg)->flags = VFIO_GROUP_FLAGS_VIABLE;
+	return 0;
+}
+
+static int get_device_fd(int fd, void *arg)
+{
+	(void)fd;
+	(void)arg;
+	return inject_fd();
+}
+
+int scene_iommu_info(void *arg, uint64_t page_sizes, const struct iommufd_range *ranges, uint32_t count)
+{
+	struct {
+		struct vfio_iommu_type1_info info;
+		struct vfio_info_cap_header header;
+		uint32_t nr_iovas, reserved;
+		struct iommufd_range ranges[SCENE_MAX_RANGES];
+	} answer = {
+		.info = { .flags = VFIO_IOMMU_INFO_PGSIZES | VFIO_IOMMU_INFO_CAPS, .iova_pgsizes = page_sizes },
+		.header = { VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE, 1, 0 },
+		.nr_iovas = count,
+	};
+	uint32_t room = ((struct vfio_iommu_type1_info *)arg)->argsz;
+
+	answer.info.argsz = (uint32_t)(offsetof(__typeof__(answer), ranges) + count * sizeof(*ranges));
+	memcpy(answer.ranges, ranges, count * sizeof(*ranges));
+	if (room >= answer.info.argsz) {
+		answer.info.cap_offset = offsetof(__typeof__(answer), header);
+		memcpy(arg, &answer, answer.info.argsz);
+	} else {
+		memcpy(arg, &answer.info, sizeof(answer.info));
+	}
+	return 0;
+}
+
+static int iommu_info(int fd, void *arg)
+{
+	(void)fd;
+	return scene_iommu_info(arg, SCENE_PAGE | UINT64_C(1) << 21, scene_ranges, RANGES);
+}
+
+/* ---- Devices ---- */
+
+static int device_info(int fd, void *arg)
+{
+	struct vfio_device_info *info = arg;
+
+	(void)fd;
+	info->flags = VFIO_DEVICE_FLAGS_PCI | VFIO_DEVICE_FLAGS_RESET;
+	info->num_regions = VFIO_PCI_NUM_REGIONS;
+	info->num_irqs = VFIO_PCI_NUM_IRQS;
+	return 0;
+}
+
+static int region_info(int fd, void *arg)
+{
+	struct vfio_region_info *info = arg;
+
+	(void)fd;
+	info->flags = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE | VFIO_REGION_INFO_FLAG_MMAP;
+	info->size = 16 * SCENE_PAGE;
+	info->offset = info->index * 16 * SCENE_PAGE;
+	return 0;
+}
+
+static int irq_info(int fd, void *arg)
+{
+	struct vfio_irq_info *info = arg;
+
+	(void)fd;
+	info->flags = VFIO_IRQ_INFO_EVENTFD;
+	info->count = info->index == VFIO_PCI_INTX_IRQ_INDEX ? 1 : 32;
+	if (info->index == VFIO_PCI_INTX_IRQ_INDEX)
+		info->flags |= VFIO_IRQ_INFO_MASKABLE | VFIO_IRQ_INFO_AUTOMASKED;
+	if (info->index == VFIO_PCI_MSI_IRQ_INDEX)
+		info->flags |= VFIO_IRQ_INFO_NORESIZE;
+	return 0;
+}
+
+void scene_answers(void)
+{
+	static const struct {
+		unsigned long request;
+		inject_answer answer;
+	} answers[] = {
+		{ IOMMU_OPTION, inject_succeed },
+		{ IOMMU_IOAS_ALLOC, ioas_alloc },
+		{ IOMMU_DESTROY, inject_succeed },
+		{ IOMMU_IOAS_IOVA_RANGES, iova_ranges },
+		{ IOMMU_IOAS_MAP, inject_succeed },
+		{ IOMMU_IOAS_UNMAP, inject_succeed },
+		{ VFIO_DEVICE_BIND_IOMMUFD, inject_succeed },
+		{ VFIO_DEVICE_ATTACH_IOMMUFD_PT, inject_succeed },
+		{ VFIO_DEVICE_DETACH_IOMMUFD_PT, inject_succeed },
+		{ VFIO_GET_API_VERSION, inject_succeed },
+		{ VFIO_CHECK_EXTENSION, check_extension },
+		{ VFIO_SET_IOMMU, inject_succeed },
+		{ VFIO_GROUP_GET_STATUS, group_status },
+		{ VFIO_GROUP_SET_CONTAINER, inject_succeed },
+		{ VFIO_GROUP_UNSET_CONTAINER, inject_succeed },
+		{ VFIO_GROUP_GET_DEVICE_FD, get_device_fd },
+		{ VFIO_IOMMU_GET_INFO, iommu_info },
+		{ VFIO_IOMMU_MAP_DMA, inject_succeed },
+		{ VFIO_IOMMU_UNMAP_DMA, inject_succeed },
+		{ VFIO_DEVICE_GET_INFO, device_info },
+		{ VFIO_DEVICE_GET_REGION_INFO, region_info },
+		{ VFIO_DEVICE_GET_IRQ_INFO, irq_info },
+		{ VFIO_DEVICE_SET_IRQS, inject_succeed },
+		{ VFIO_DEVICE_RESET, inject_succeed },
+	};
+
+	for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++)
+		inject_ioctl(answers[i].request, answers[i].answer);
+	inject_nodes("/dev/");
+	inject_device(&device);
+	inject_device(&sibling);
+	inject_device(&other);
+}
+
+void scene_open(struct scene *scene, uint32_t backend)
+{
+	struct iommufd_ctx_opts opts = { sizeof(opts), .backend = backend };
+
+	scene_answers();
+	ck_assert_int_eq(iommufd_ctx_new(&opts, &scene->ctx), 0);
+	ck_assert_int_eq(iommufd_ioas_new(scene->ctx, &scene->ioas), 0);
+	ck_assert_int_eq(iommufd_device_new(scene->ctx, SCENE_DEVICE, &scene->dev), 0);
+}
+
+void scene_close(struct scene *scene)
+{
+	iommufd_device_free(scene->dev);
+	iommufd_ioas_free(scene->ioas);
+	iommufd_ctx_free(scene->ctx);
+	*scene = (struct scene){ .dev = NULL };
+	ck_assert_uint_eq(inject_fds(), 0);
+	ck_assert_uint_eq(inject_mapped(), 0);
+	ck_assert_uint_eq(inject_ioctls(VFIO_GROUP_SET_CONTAINER), inject_ioctls(VFIO_GROUP_UNSET_CONTAINER));
+	ck_assert_uint_eq(inject_ioctls(IOMMU_IOAS_ALLOC), inject_ioctls(IOMMU_DESTROY));
+}
+
+void scene_check_detached(const struct scene *scene)
+{
+	ck_assert_ptr_null(scene->dev->ioas);
+	ck_assert_uint_eq(scene->dev->group->attached, 0);
+	ck_assert_ptr_null(scene->dev->group->ioas);
+	ck_assert(!scene->dev->group->joined);
+	ck_assert_uint_eq(scene->ioas->attached, 0);
+	ck_assert_uint_eq(scene->ioas->groups, 0);
+	ck_assert_uint_eq(scene->ioas->type, 0);
+	ck_assert_ptr_null(scene->ioas->ranges);
+	ck_assert_uint_eq(inject_ioctls(VFIO_GROUP_SET_CONTAINER), inject_ioctls(VFIO_GROUP_UNSET_CONTAINER));
+	ck_assert_uint_eq(inject_ioctls(VFIO_DEVICE_ATTACH_IOMMUFD_PT), inject_ioctls(VFIO_DEVICE_DETACH_IOMMUFD_PT));
+}
+
+void *scene_memory(uint64_t page)
+{
+	return (void *)(uintptr_t)(0x10000000 + page * SCENE_PAGE);
+}
+
+void scene_map(struct scene *scene, uint64_t iova, unsigned int pages)
+{
+	uint32_t flags = IOMMUFD_MAP_READ | IOMMUFD_MAP_WRITE | IOMMUFD_MAP_FIXED;
+
+	ck_assert_int_eq(
+		iommufd_ioas_map(scene->ioas, scene_memory(iova / SCENE_PAGE), pages * SCENE_PAGE, flags, &iova), 0);
+}

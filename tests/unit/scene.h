@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/* A context, an IOAS and a device, where every ioctl succeeds with a plain answer unless a test says otherwise. */
+#ifndef SCENE_H
+#define SCENE_H
+
+#include "inject.h"
+#include "internal.h"
+#include "udev.h"
+#include "unit.h"
+
+#define SCENE_PAGE UINT64_C(0x1000)
+
+/* Two devices of one group, and one of another. */
+#define SCENE_DEVICE  "0000:00:03.0"
+#define SCENE_SIBLING "0000:00:03.1"
+#define SCENE_OTHER   "0000:00:05.0"
+
+/* What a device's IOMMU permits: two ranges around the x86 interrupt window. */
+extern const struct iommufd_range scene_ranges[2];
+
+struct scene {
+	struct iommufd_ctx *ctx;
+	struct iommufd_ioas *ioas;
+	struct iommufd_device *dev; /* not attached */
+};
+
+/* Plain answers from now on. */
+void scene_answers(void);
+
+/* Those, and the three handles on a backend. */
+void scene_open(struct scene *scene, uint32_t backend);
+
+/* Frees what is there, and checks that nothing is left open or mapped. */
+void scene_close(struct scene *scene);
+
+/* Nothing is attached, neither in the objects nor as far as the kernel was told. */
+void scene_check_detached(const struct scene *scene);
+
+/* The answer to VFIO_IOMMU_GET_INFO: complete where there is room, as the kernel would otherwise. Returns 0. */
+#define SCENE_MAX_RANGES 64
+int scene_iommu_info(void *arg, uint64_t page_sizes, const struct iommufd_range *ranges, uint32_t count);
+
+/* Maps `pages` at an IOVA, of memory that nobody looks at. */
+void scene_map(struct scene *scene, uint64_t iova, unsigned int pages);
+void *scene_memory(uint64_t page);
+
+#endif

@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/*
+ * Each public call that talks to the kernel, with the first, the second, the third system call in it made to fail, and
+ * so on until it makes no more of them. Whichever it was: an errno with words, nothing left behind, nothing lost; and
+ * when the call is made again, it succeeds.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "scene.h"
+
+#define RW (IOMMUFD_MAP_READ | IOMMUFD_MAP_WRITE)
+
+/* Made before each attempt, so that the call finds things as it would in a program. */
+struct stage {
+	struct scene scene;
+	int file;
+	/* what the call gives; each is NULL or 0 before it */
+	struct iommufd_ctx *ctx;
+	struct iommufd_ioas *ioas;
+	struct iommufd_device *dev;
+	struct iommufd_report *report;
+	struct iommufd_dma dma;
+	void *addr;
+	uint64_t iova;
+};
+
+struct act {
+	const char *name;
+	bool attached; /* the device is, before the call */
+	int (*call)(struct stage *stage);
+};
+
+static int new_ctx(struct stage *stage)
+{
+	return iommufd_ctx_new(
+		&(struct iommufd_ctx_opts){ sizeof(struct iommufd_ctx_opts), .backend = stage->scene.ctx->backend->id },
+		&stage->ctx);
+}
+
+static int new_ctx_from_fd(struct stage *stage)
+{
+	return iommufd_ctx_from_fd(stage->file, NULL, &stage->ctx);
+}
+
+static int new_ioas(struct stage *stage)
+{
+	return iommufd_ioas_new(stage->scene.ctx, &stage->ioas);
+}
+
+static int new_device(struct stage *stage)
+{
+	return iommufd_device_new(stage->scene.ctx, SCENE_OTHER, &stage->dev);
+}
+
+static int probe(struct stage *stage)
+{
+	return iommufd_probe(&stage->report);
+}
+
+static int attach(struct stage *stage)
+{
+	return iommufd_device_attach(stage->scene.dev, stage->scene.ioas);
+}
+
+static int map(struct stage *stage)
+{
+	return iommufd_ioas_map(stage->scene.ioas, scene_memory(1), SCENE_PAGE, RW, &stage->iova);
+}
+
+static int dma_alloc(struct stage *stage)
+{
+	return iommufd_dma_alloc(stage->scene.ioas, SCENE_PAGE, RW, &stage->dma);
+}
+
+static int region_map(struct stage *stage)
+{
+	return iommufd_device_region_map(stage->scene.dev, 1, 0, SCENE_PAGE, PROT_READ, &stage->addr);
+}
+
+static int region_info(struct stage *stage)
+{
+	struct iommufd_region_info info = { .struct_size = sizeof(info) };
+
+	return iommufd_device_region_info(stage->scene.dev, 1, &info);
+}
+
+static int set_master(struct stage *stage)
+{
+	return iommufd_pci_set_master(stage->scene.dev, true);
+}
+
+static int irq_enable(struct stage *stage)
+{
+	int fds[2] = { -1, stage->file };
+
+	return iommufd_device_irq_enable(stage->scene.dev, IOMMUFD_PCI_MSIX, 0, 2, fds);
+}
+
+static int irq_info(struct stage *stage)
+{
+	struct iommufd_irq_info info = { .struct_size = sizeof(info) };
+
+	return iommufd_device_irq_info(stage->scene.dev, IOMMUFD_PCI_MSIX, &info);
+}
+
+static int reset(struct stage *stage)
+{
+	return iommufd_device_reset(stage->scene.dev);
+}
+
+static const struct act acts[] = {
+	{ "iommufd_ctx_new", false, new_ctx },
+	{ "iommufd_ctx_from_fd", false, new_ctx_from_fd },
+	{ "iommufd_ioas_new", false, new_ioas },
+	{ "iommufd_device_new", false, new_device },
+	{ "iommufd_probe", false, probe },
+	{ "iommufd_device_attach", false, attach },
+	{ "iommufd_ioas_map", true, map },
+	{ "iommufd_dma_alloc", true, dma_alloc },
+	{ "iommufd_device_region_map", true, region_map },
+	{ "iommufd_device_region_info", true, region_info },
+	{ "iommufd_pci_set_master", true, set_master },
+	{ "iommufd_device_irq_enable", true, irq_enable },
+	{ "iommufd_device_irq_info", true, irq_info },
+	{ "iommufd_device_reset", true, reset },
+};
+
+#define ACTS ((int)(sizeof(acts) / sizeof(acts[0])))
+
+static const int errs[] = { -EIO,    -EPERM,  -EACCES, -ENOENT, -ENODEV,     -EBUSY,      -EINVAL, -ENOMEM,
+			    -EMFILE, -EFAULT, -EAGAIN, -ENOSPC, -EADDRINUSE, -EOPNOTSUPP, -ENOTTY };
+
+static void stage_open(struct stage *stage, const struct act *act, uint32_t backend)
+{
+	*stage = (struct stage){ .file = open("/dev/null", O_RDWR | O_CLOEXEC) };
+	scene_open(&stage->scene, backend);
+	scene_map(&stage->scene, 0x40000, 2);
+	scene_map(&stage->scene, 0x80000, 1);
+	if (act->attached)
+		ck_assert_int_eq(attach(stage), 0);
+}
+
+static void stage_close(struct stage *stage)
+{
+	iommufd_ctx_free(stage->ctx);
+	iommufd_ioas_free(stage->ioas);
+	iommufd_device_free(stage->dev);
+	iommufd_report_free(stage->report);
+	iommufd_dma_free(stage->scene.ioas, &stage->dma);
+	scene_close(&stage->scene);
+	close(stage->file);
+}
+
+static bool empty(const struct stage *stage)
+{
+	return !stage->ctx && !stage->ioas && !stage->dev && !stage->report && !stage->dma.len && !stage->addr &&
+	       !stage->iova;
+}
+
+/* What a call that failed must have left as it was. */
+struct before {
+	uint64_t fds, memory, bytes;
+};
+
+static struct before look(const struct stage *stage)
+{
+	return (struct before){ inject_fds(), inject_mapped(), ifd_index_bytes(&stage->scene.ioas->index) };
+}
+
+/* True while the call makes so many system calls. */
+static bool attempt(const struct act *act, uint32_t backend, enum inject_call what, unsigned int nth, int err)
+{
+	struct before before, after;
+	struct stage stage;
+	bool happened;
+	int ret;
+
+	stage_open(&stage, act, backend);
+	before = look(&stage);
+	unit_stale_words();
+	inject_fail(what, nth, err);
+	ret = act->call(&stage);
+	happened = inject_failed();
+	inject_fail(what, 0, 0);
+	after = look(&stage);
+	ck_assert_msg(ret <= 0, "%s gave %d", act->name, ret);
+	ck_assert_msg(happened || !ret, "%s fails by itself: %d, %s", act->name, ret, iommufd_errmsg());
+	if (ret) {
+		ck_assert_msg(!memcmp(&before, &after, sizeof(before)) && empty(&stage),
+			      "%s on %s left something behind: call %u failed with %d, fds %u to %u", act->name,
+			      iommufd_backend_name(backend), nth, err, (unsigned int)before.fds,
+			      (unsigned int)after.fds);
+		unit_check_words(ret);
+		if (!act->attached)
+			scene_check_detached(&stage.scene);
+		ck_assert_msg(act->call(&stage) == 0, "%s on %s, again: %s", act->name, iommufd_backend_name(backend),
+			      iommufd_errmsg());
+	}
+	stage_close(&stage);
+	return happened;
+}
+
+static void sweep(const struct act *act, enum inject_call what, int err)
+{
+	for (uint32_t backend = IOMMUFD_BACKEND_IOMMUFD; backend <= IOMMUFD_BACKEND_VFIO; backend++) {
+		unsigned int nth = 1;
+
+		while (attempt(act, backend, what, nth, err))
+			ck_assert_uint_lt(++nth, 200);
+	}
+}
+
+START_TEST(whichever_system_call_fails_nothing_is_left_behind_and_nothing_is_lost)
+{
+	for (size_t i = 0; i < sizeof(errs) / sizeof(errs[0]); i++)
+		sweep(&acts[_i], INJECT_ANY, errs[i]);
+}
+END_TEST
+
+START_TEST(whichever_allocation_fails_nothing_is_left_behind_and_nothing_is_lost)
+{
+	sweep(&acts[_i], INJECT_MEMORY, -ENOMEM);
+}
+END_TEST
+
+void unit_tests(TCase *tcase)
+{
+	unsetenv("LIBIOMMUFD_BACKEND");
+	tcase_add_loop_test(tcase, whichever_system_call_fails_nothing_is_left_behind_and_nothing_is_lost, 0, ACTS);
+	tcase_add_loop_test(tcase, whichever_allocation_fails_nothing_is_left_behind_and_nothing_is_lost, 0, ACTS);
+}
