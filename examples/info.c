@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/*
+ * info [--json]: what this machine offers: backends, limits, and devices by IOMMU group. Devices that are bound to
+ * VFIO are opened and attached for a moment, to learn which I/O virtual addresses they permit.
+ */
+#include <json-c/json.h>
+#include <libiommufd.h>
+#include <stdio.h>
+#include <string.h>
+
+typedef struct json_object json;
+
+static void add_string(json *to, const char *key, const char *value)
+{
+	json_object_object_add(to, key, value ? json_object_new_string(value) : NULL);
+}
+
+/* Addresses go out as text: many readers of JSON are exact only up to 2^53. */
+static void add_hex(json *to, const char *key, uint64_t value)
+{
+	char text[24];
+	snprintf(text, sizeof(text), "0x%llx", (unsigned long long)value);
+	add_string(to, key, text);
+}
+
+/* The list under a key. One that is not there yet is made. */
+static json *list_in(json *parent, const char *key)
+{
+	json *list;
+	if (!json_object_object_get_ex(parent, key, &list))
+		json_object_object_add(parent, key, list = json_object_new_array());
+	return list;
+}
+
+/* What shows only while a device is attached, or the words that tell why it cannot be. */
+static json *try_attach(const char *name)
+{
+	json *result = json_object_new_object();
+	struct iommufd_ctx *ctx = NULL;
+	struct iommufd_ioas *ioas = NULL;
+	struct iommufd_device *dev = NULL;
+	struct iommufd_range ranges[32];
+	int count = 0;
+
+	if (iommufd_ctx_new(NULL, &ctx) || iommufd_ioas_new(ctx, &ioas) || iommufd_device_new(ctx, name, &dev) ||
+	    iommufd_device_attach(dev, ioas) || (count = iommufd_ioas_ranges(ioas, ranges, 32)) < 0)
+		add_string(result, "error", iommufd_errmsg());
+	else
+		add_hex(result, "alignment", iommufd_ioas_alignment(ioas));
+	for (int i = 0; i < count && i < 32; i++) {
+		json *range = json_object_new_object();
+		add_hex(range, "start", ranges[i].start);
+		add_hex(range, "last", ranges[i].last);
+		json_object_array_add(list_in(result, "iova"), range);
+	}
+	iommufd_device_free(dev);
+	iommufd_ioas_free(ioas);
+	iommufd_ctx_free(ctx);
+	return result;
+}
+
+static void add_device(json *groups, const struct iommufd_found_info *info)
+{
+	json *dev = json_object_new_object();
+	char id[16], group[16];
+
+	snprintf(id, sizeof(id), "%04x:%04x", info->pci_id >> 16, info->pci_id & 0xffff);
+	snprintf(group, sizeof(group), "%d", info->group);
+	add_string(dev, "name", info->name);
+	add_string(dev, "id", info->pci_id ? id : NULL);
+	add_hex(dev, "class", info->pci_class);
+	add_string(dev, "driver", info->driver);
+	add_string(dev, "cdev", info->cdev);
+	json_object_object_add(dev, "openable", json_object_new_boolean(info->vfio != 0));
+	if (info->vfio)
+		json_object_object_add(dev, "attached", try_attach(info->name));
+	json_object_array_add(list_in(groups, group), dev);
+}
+
+static void add_candidate(json *doc, const struct iommufd_candidate_info *info)
+{
+	json *entry = json_object_new_object();
+
+	add_string(entry, "name", info->name);
+	add_string(entry, "node", info->node);
+	json_object_object_add(entry, "usable", json_object_new_boolean(info->error == 0));
+	add_string(entry, "reason", info->reason);
+	json_object_object_add(entry, "type1", json_object_new_int64(info->type1_version));
+	json_object_object_add(entry, "compat", json_object_new_boolean(info->flags & IOMMUFD_CANDIDATE_COMPAT));
+	json_object_array_add(list_in(doc, "candidates"), entry);
+}
+
+/* The same document as an outline, for human eyes. */
+static void print(json *value, int indent, int lead)
+{
+	if (json_object_is_type(value, json_type_array)) {
+		for (size_t i = 0; i < json_object_array_length(value); i++) {
+			printf("%*s- ", indent, "");
+			print(json_object_array_get_idx(value, i), indent + 2, 0);
+		}
+		return;
+	}
+	json_object_object_foreach(value, key, child)
+	{
+		printf("%*s%s:", lead, "", key);
+		lead = indent;
+		if (json_object_is_type(child, json_type_array) || json_object_is_type(child, json_type_object)) {
+			putchar('\n');
+			print(child, indent + 2, indent + 2);
+		} else {
+			printf(" %s\n", child ? json_object_get_string(child) : "none");
+		}
+	}
+}
+
+int main(int argc, char **argv)
+{
+	static const char *const modes[] = { "unknown", "not counted", "per user", "per process" };
+	struct iommufd_report *report = NULL;
+	struct iommufd_report_info info = { .struct_size = sizeof(info) };
+	struct iommufd_candidate_info candidate = { .struct_size = sizeof(candidate) };
+	struct iommufd_found_info found = { .struct_size = sizeof(found) };
+	json *doc = json_object_new_object(), *groups = json_object_new_object();
+
+	if (argc > 2 || (argc == 2 && strcmp(argv[1], "--json") != 0)) {
+		fprintf(stderr, "usage: info [--json]\n");
+		return 1;
+	}
+	if (iommufd_probe(&report) || iommufd_report_get_info(report, &info)) {
+		fprintf(stderr, "info: %s\n", iommufd_errmsg());
+		return 1;
+	}
+	add_string(doc, "version", iommufd_version());
+	add_string(doc, "chosen", info.chosen ? iommufd_backend_name(info.chosen) : NULL);
+	add_string(doc, "memlock_mode", info.memlock_mode < 4 ? modes[info.memlock_mode] : modes[0]);
+	add_hex(doc, "memlock_limit", info.memlock_limit);
+	for (uint32_t i = 0; iommufd_report_candidate(report, i, &candidate) == 0; i++)
+		add_candidate(doc, &candidate);
+	for (uint32_t i = 0; iommufd_report_device(report, i, &found) == 0; i++)
+		add_device(groups, &found);
+	json_object_object_add(doc, "groups", groups);
+	if (argc == 2)
+		puts(json_object_to_json_string_ext(doc, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE));
+	else
+		print(doc, 0, 0);
+	json_object_put(doc);
+	iommufd_report_free(report);
+	return 0;
+}
