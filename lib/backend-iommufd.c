@@ -12,8 +12,9 @@
 #include "uapi/iommufd.h"
 #include "uapi/vfio.h"
 
-/* No IOMMU is known to have more holes than this; it bounds what a broken answer can cost. */
+/* No IOMMU is known to have more holes than this; both bound what a broken answer can cost. */
 #define RANGES_MAX 65536
+#define TRIES      16
 
 static int be_open(const struct ifd_log *log, struct ifd_candidate *candidate)
 {
@@ -79,7 +80,7 @@ static int limits_of(struct iommufd_ctx *ctx, uint32_t id, struct iommufd_range 
 {
 	uint32_t room = 16;
 
-	for (;;) {
+	for (int i = 0; i < TRIES; i++) {
 		struct iommufd_range *mine = calloc(room, sizeof(*mine));
 		struct iommu_ioas_iova_ranges cmd = { .size = sizeof(cmd), .ioas_id = id, .num_iovas = room };
 		int ret;
@@ -99,6 +100,7 @@ static int limits_of(struct iommufd_ctx *ctx, uint32_t id, struct iommufd_range 
 			return ifd_fail(ret && ret != -EMSGSIZE ? ret : -EPROTO, NULL, "ask for the permitted IOVAs");
 		room = cmd.num_iovas;
 	}
+	return ifd_fail(-EPROTO, "their number keeps growing", "ask for the permitted IOVAs");
 }
 
 static int be_ioas_limits(struct iommufd_ioas *ioas, struct iommufd_range **ranges, size_t *count, uint64_t *alignment)

@@ -77,7 +77,7 @@ static bool permitted(const struct iommufd_range *ranges, size_t count, uint64_t
 	for (size_t i = 0; i < count; i++)
 		if (start >= ranges[i].start && last <= ranges[i].last)
 			return true;
-	return count == 0;
+	return false;
 }
 
 static int check_map(const struct iommufd_ioas *ioas, const void *vaddr, size_t len, uint32_t flags)
@@ -112,7 +112,7 @@ static int reserve_fixed(struct iommufd_ioas *ioas, struct ifd_map *map, uint64_
 	if (last < iova)
 		return ifd_fail(-EOVERFLOW, "choose an IOVA that leaves room for the length",
 				"map %" PRIu64 " bytes at IOVA 0x%" PRIx64 ": goes past 2^64", len, iova);
-	if (!permitted(ioas->ranges, ioas->num_ranges, iova, last)) {
+	if (ioas->ranges && !permitted(ioas->ranges, ioas->num_ranges, iova, last)) {
 		ifd_hint(hint, "stay inside of iommufd_ioas_ranges(): ");
 		ifd_hint_ranges(hint, ioas->ranges, ioas->num_ranges);
 		return ifd_fail(-EINVAL, hint, "map at IOVA 0x%" PRIx64 "-0x%" PRIx64 ": not permitted", iova, last);
@@ -147,24 +147,26 @@ static int reserve_any(struct iommufd_ioas *ioas, struct ifd_map *map)
 			"map %" PRIu64 " bytes: no free IOVAs for them", ifd_map_len(map));
 }
 
-static int map_gated(struct iommufd_ioas *ioas, struct ifd_map *map, uint32_t flags, uint64_t iova)
+/* Once it is committed, another thread may unmap it: `map` is not looked at from then on. */
+static int map_gated(struct iommufd_ioas *ioas, struct ifd_map *map, uint32_t flags, uint64_t *iova)
 {
-	int ret = flags & IOMMUFD_MAP_FIXED ? reserve_fixed(ioas, map, iova) : reserve_any(ioas, map);
+	int ret = flags & IOMMUFD_MAP_FIXED ? reserve_fixed(ioas, map, *iova) : reserve_any(ioas, map);
 
 	if (ret)
 		return ret;
 	ret = ioas->ctx->backend->map(ioas, map);
-	if (ret)
+	if (ret) {
 		ifd_index_withdraw(&ioas->index, map);
-	else
-		ifd_index_commit(&ioas->index, map);
-	return ret;
+		return ret;
+	}
+	*iova = map->iova.start;
+	ifd_index_commit(&ioas->index, map);
+	return 0;
 }
 
 EXPORT int iommufd_ioas_map(struct iommufd_ioas *ioas, void *vaddr, size_t len, uint32_t flags, uint64_t *iova)
 {
 	struct ifd_map *map;
-	uint64_t at = 0;
 	int ret;
 
 	pthread_rwlock_rdlock(&ioas->gate);
@@ -176,27 +178,29 @@ EXPORT int iommufd_ioas_map(struct iommufd_ioas *ioas, void *vaddr, size_t len, 
 		ret = ifd_fail(-ENOMEM, NULL, "map %p of %zu bytes", vaddr, len);
 		goto out;
 	}
-	ret = map_gated(ioas, map, flags, flags & IOMMUFD_MAP_FIXED ? *iova : 0);
+	ret = map_gated(ioas, map, flags, iova);
 	if (ret)
 		free(map);
-	else
-		at = map->iova.start;
 out:
 	pthread_rwlock_unlock(&ioas->gate);
-	if (!ret && !(flags & IOMMUFD_MAP_FIXED))
-		*iova = at;
 	return ret;
 }
 
-/* After the kernel refused to unmap a run: each mapping by itself, so that the index knows which ones are left. */
-static void sort_out(struct iommufd_ioas *ioas, struct ifd_map *map, const struct ifd_map *end, uint64_t *total)
+/*
+ * After the kernel refused to unmap a run: each mapping by itself, so that the index knows which ones are left. The
+ * errno of the last that stays, 0 when all went after all.
+ */
+static int sort_out(struct iommufd_ioas *ioas, struct ifd_map *map, const struct ifd_map *end, uint64_t *total)
 {
+	int error = 0;
+
 	while (map != end) {
 		struct ifd_map *next = map->next;
 		uint64_t done = 0;
 		int ret = ioas->ctx->backend->unmap(ioas, map->iova.start, ifd_map_len(map), &done);
 
 		if (ret && ret != -ENOENT) {
+			error = ret;
 			ifd_index_stay(&ioas->index, map);
 		} else {
 			*total += ifd_map_len(map);
@@ -204,6 +208,7 @@ static void sort_out(struct iommufd_ioas *ioas, struct ifd_map *map, const struc
 		}
 		map = next;
 	}
+	return error;
 }
 
 /* Unmaps the neighbours at the head of the list in one go. Returns the rest of the list. */
@@ -218,8 +223,8 @@ static struct ifd_map *unmap_run(struct iommufd_ioas *ioas, struct ifd_map *firs
 
 	ret = ioas->ctx->backend->unmap(ioas, start, last - start + 1, &done);
 	if (ret) {
+		ret = sort_out(ioas, first, end, total);
 		*error = *error ? *error : ret;
-		sort_out(ioas, first, end, total);
 		return end;
 	}
 	if (done != last - start + 1)

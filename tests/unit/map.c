@@ -264,6 +264,22 @@ START_TEST(the_words_of_an_unmap_that_was_sorted_out_fit_the_errno)
 }
 END_TEST
 
+START_TEST(an_unmap_whose_mappings_go_one_by_one_is_no_failure)
+{
+	uint64_t bytes;
+
+	for (size_t b = 0; b < BACKENDS; b++) {
+		map_slots(b);
+		refuse_runs = -EBUSY;
+		ck_assert_int_eq(iommufd_ioas_unmap(scene.ioas, BASE, 4 * SCENE_PAGE, &bytes), 0);
+		ck_assert_uint_eq(bytes, 4 * SCENE_PAGE);
+		ck_assert(!translates(BASE));
+		refuse_runs = 0;
+		scene_close(&scene);
+	}
+}
+END_TEST
+
 static int counts_wrong(int fd, void *arg)
 {
 	(void)fd;
@@ -379,6 +395,7 @@ void unit_tests(TCase *tcase)
 	tcase_add_test(tcase, after_a_run_of_which_some_stay_kernel_and_index_agree);
 	tcase_add_test(tcase, what_the_kernel_has_lost_by_itself_is_not_kept);
 	tcase_add_test(tcase, the_words_of_an_unmap_that_was_sorted_out_fit_the_errno);
+	tcase_add_test(tcase, an_unmap_whose_mappings_go_one_by_one_is_no_failure);
 	tcase_add_test(tcase, a_count_of_the_kernel_that_is_wrong_is_not_passed_on);
 	tcase_add_test(tcase, what_the_index_refuses_does_not_reach_the_kernel);
 	tcase_add_test(tcase, a_buffer_that_cannot_be_had_leaves_nothing);
