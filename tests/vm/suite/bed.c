@@ -14,7 +14,7 @@ int vm_ok(int ret, const char *call, const char *file, int line)
 {
 	if (ret < 0)
 		_ck_assert_failed(file, line, "Assertion failed", "%s gave %d: %s", call, ret, iommufd_errmsg());
-	mark_point();
+	_mark_point(file, line);
 	return ret;
 }
 
@@ -28,7 +28,7 @@ void vm_fails(int ret, int err, const char *words, const char *call, const char 
 	if (!strstr(said, words) || !strstr(said, strerror(-err)))
 		_ck_assert_failed(file, line, "Assertion failed", "%s: \"%s\" is not in the words \"%s\"", call, words,
 				  said);
-	mark_point();
+	_mark_point(file, line);
 }
 
 void bed_open(struct bed *bed)
