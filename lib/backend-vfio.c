@@ -332,13 +332,24 @@ static int fail_join(struct iommufd_device *dev, const char *what, int err)
 	return ifd_fail(err, hint, "attach %s: %s", dev->found->name, what);
 }
 
+static void set_joined(struct ifd_group *group, struct iommufd_ioas *to, struct iommufd_ioas *gated)
+{
+	pthread_mutex_lock(&gated->ctx->lock);
+	group->joined = to;
+	pthread_mutex_unlock(&gated->ctx->lock);
+}
+
 static void leave(struct ifd_group *group, struct iommufd_ioas *ioas)
 {
 	int ret = ifd_sys_ioctl(&ioas->ctx->log, group->fd, VFIO_GROUP_UNSET_CONTAINER, NULL);
 
-	if (ret)
-		ifd_error(&ioas->ctx->log, "taking group %d out of its container: %s", group->id, strerror(-ret));
-	group->joined = false;
+	if (ret) {
+		/* Somebody holds a copy of a device's descriptor, so the device can still reach what is mapped. */
+		ifd_error(&ioas->ctx->log, "group %d stays in its container: %s", group->id, strerror(-ret));
+		ifd_ioas_get(ioas);
+		return;
+	}
+	set_joined(group, NULL, ioas);
 	if (--ioas->groups == 0)
 		ioas->type = 0;
 }
@@ -351,7 +362,7 @@ static int join(struct iommufd_device *dev, struct iommufd_ioas *ioas)
 
 	if (ret)
 		return fail_join(dev, "put its group into the container", ret);
-	group->joined = true;
+	set_joined(group, ioas, ioas);
 	ioas->groups++;
 	if (ioas->type)
 		return 0;
@@ -365,7 +376,7 @@ static int join(struct iommufd_device *dev, struct iommufd_ioas *ioas)
 
 static int be_attach(struct iommufd_device *dev, struct iommufd_ioas *ioas)
 {
-	bool joins = !dev->group->joined;
+	bool joins = !dev->group->joined, stuck = !joins && dev->group->attached == 1;
 	int fd, ret;
 
 	ret = joins ? join(dev, ioas) : 0;
@@ -374,6 +385,8 @@ static int be_attach(struct iommufd_device *dev, struct iommufd_ioas *ioas)
 	fd = ifd_sys_ioctl(&dev->ctx->log, dev->group->fd, VFIO_GROUP_GET_DEVICE_FD, dev->found->name);
 	if (fd >= 0) {
 		dev->fd = fd;
+		if (stuck) /* it is attached here again, which keeps the IOAS */
+			ifd_ioas_put(ioas);
 		return 0;
 	}
 	if (joins)

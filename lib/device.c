@@ -40,6 +40,9 @@ static int check_found(const struct ifd_found *found)
 {
 	char hint[IFD_HINT_MAX] = "";
 
+	if (found->noiommu)
+		return ifd_fail(-EOPNOTSUPP, "switch the IOMMU on; this library does not let a device reach all memory",
+				"open %s: it is bound to VFIO without an IOMMU", found->name);
 	/* First, since without an IOMMU vfio-pci would refuse the device anyway. */
 	if (found->group < 0)
 		return ifd_fail(-ENODEV,
@@ -58,15 +61,37 @@ static int check_found(const struct ifd_found *found)
 static int open_in_group(struct iommufd_device *dev, int fd)
 {
 	const struct ifd_backend *backend = dev->ctx->backend;
+	const struct iommufd_device *other = dev->ctx->devices;
 	int ret;
 
+	while (other && strcmp(other->found->name, dev->found->name) != 0)
+		other = other->next;
+	if (other)
+		return ifd_fail(-EBUSY, "use that handle, or free it first",
+				"open %s: this context has it open already", dev->found->name);
 	dev->group = ifd_group_open(dev->ctx, dev->found->group);
 	if (!dev->group)
 		return ifd_fail(-ENOMEM, NULL, "open %s", dev->found->name);
 	ret = fd < 0 ? backend->device_open(dev) : backend->device_adopt(dev, fd);
-	if (ret)
+	if (ret) {
 		ifd_group_close(dev->ctx, dev->group);
-	return ret;
+		return ret;
+	}
+	dev->next = dev->ctx->devices;
+	dev->ctx->devices = dev;
+	return 0;
+}
+
+/* The caller holds ctx->opening. */
+static void close_in_group(struct iommufd_device *dev)
+{
+	struct iommufd_device **at = &dev->ctx->devices;
+
+	while (*at != dev)
+		at = &(*at)->next;
+	*at = dev->next;
+	dev->ctx->backend->device_close(dev);
+	ifd_group_close(dev->ctx, dev->group);
 }
 
 /* Takes over `found`, and on success `fd`. */
@@ -130,8 +155,7 @@ EXPORT void iommufd_device_free(struct iommufd_device *dev)
 	if (dev->ioas)
 		iommufd_device_detach(dev);
 	pthread_mutex_lock(&dev->ctx->opening);
-	dev->ctx->backend->device_close(dev);
-	ifd_group_close(dev->ctx, dev->group);
+	close_in_group(dev);
 	pthread_mutex_unlock(&dev->ctx->opening);
 	device_destroy(dev);
 }

@@ -54,6 +54,8 @@ void ifd_group_close(struct iommufd_ctx *ctx, struct ifd_group *group)
 	pthread_mutex_unlock(&ctx->lock);
 	if (last) {
 		ifd_sys_close(group->fd);
+		if (group->joined)
+			ifd_ioas_put(group->joined);
 		free(group);
 	}
 }
@@ -63,10 +65,8 @@ int ifd_group_claim(struct iommufd_device *dev, struct iommufd_ioas *ioas)
 	struct ifd_group *group = dev->group;
 	bool free_for_us;
 
-	if (!group)
-		return 0;
 	pthread_mutex_lock(&dev->ctx->lock);
-	free_for_us = !group->attached || group->ioas == ioas;
+	free_for_us = (!group->attached || group->ioas == ioas) && (!group->joined || group->joined == ioas);
 	if (free_for_us) {
 		group->ioas = ioas;
 		group->attached++;
@@ -74,15 +74,15 @@ int ifd_group_claim(struct iommufd_device *dev, struct iommufd_ioas *ioas)
 	pthread_mutex_unlock(&dev->ctx->lock);
 
 	return free_for_us ? 0
-			   : ifd_fail(-EBUSY, "attach it to the same IOAS, or detach the others of its group first",
+			   : ifd_fail(-EBUSY,
+				      "attach it to the same IOAS, or detach the others of its group and close all "
+				      "copies of their descriptors first",
 				      "attach %s: another device of IOMMU group %d is attached to another IOAS",
 				      dev->found->name, group->id);
 }
 
 void ifd_group_unclaim(struct iommufd_device *dev)
 {
-	if (!dev->group)
-		return;
 	pthread_mutex_lock(&dev->ctx->lock);
 	if (--dev->group->attached == 0)
 		dev->group->ioas = NULL;

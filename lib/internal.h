@@ -36,7 +36,7 @@
 #define IFD_DEV_IOMMU "/dev/iommu"
 #define IFD_DEV_VFIO  "/dev/vfio/vfio"
 
-/* An IOMMU group that has an open device in a context. Guarded by ctx->lock, but `fd` and `joined`: see there. */
+/* An IOMMU group that has an open device in a context. Guarded by ctx->lock, but `fd`: see there. */
 struct ifd_group {
 	struct ifd_group *next;
 	int id;
@@ -44,7 +44,8 @@ struct ifd_group {
 	unsigned int attached;     /* of these, the ones that are attached, or about to be */
 	struct iommufd_ioas *ioas; /* where, while `attached` is not 0 */
 	int fd;                    /* VFIO: the group's node, from the first opened device to the last; else -1 */
-	bool joined;               /* VFIO: is in the container of `ioas`; guarded by that one's gate */
+	/* VFIO: in whose container it is; with a reference of its own while no device is attached there any more */
+	struct iommufd_ioas *joined;
 };
 
 struct iommufd_ctx {
@@ -53,6 +54,7 @@ struct iommufd_ctx {
 	const struct ifd_backend *backend;
 	int fd;                  /* the iommufd; VFIO: a container, see container_free */
 	pthread_mutex_t opening; /* held while devices are opened and closed, since two may share a group's node */
+	struct iommufd_device *devices; /* that are open; guarded by `opening` */
 	pthread_mutex_t lock;
 	struct ifd_group *groups;
 	bool container_free; /* VFIO: no IOAS has `fd` as its container; guarded by `lock` */
@@ -89,6 +91,7 @@ struct ifd_window {
 #define IFD_MAX_IRQS 8
 
 struct iommufd_device {
+	struct iommufd_device *next; /* in ctx->devices */
 	struct iommufd_ctx *ctx;
 	struct ifd_found *found;   /* what discovery knew when it was opened */
 	struct ifd_group *group;   /* or NULL */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -137,19 +138,30 @@ static int enable_locked(struct iommufd_device *dev, const struct vfio_irq_info 
 	return 0;
 }
 
-/* The kernel's answer to a closed one depends on the type of the interrupt. */
+/*
+ * Before the kernel is asked: what it answers depends on the type of the interrupt, and it takes the vectors away that
+ * were enabled when one of the new ones is refused.
+ */
 static int check_eventfds(const struct iommufd_device *dev, uint32_t index, uint32_t count, const int *eventfds)
 {
-	struct stat st;
+	char link[64], target[64];
 
 	if (!eventfds)
 		return ifd_fail(-EINVAL, "give an eventfd for each vector", "enable interrupt type %u of %s", index,
 				dev->found->name);
-	for (uint32_t i = 0; i < count; i++)
-		if (eventfds[i] != -1 && ifd_sys_fstat(eventfds[i], &st))
-			return ifd_fail(-EBADF, "give an open eventfd for each vector, or -1",
-					"enable interrupt type %u of %s: file descriptor %d", index, dev->found->name,
-					eventfds[i]);
+	for (uint32_t i = 0; i < count; i++) {
+		ssize_t ret;
+
+		if (eventfds[i] == -1)
+			continue;
+		snprintf(link, sizeof(link), "/proc/self/fd/%d", eventfds[i]);
+		ret = ifd_sys_readlink(link, target, sizeof(target));
+		if (ret > 0 && !strcmp(target, "anon_inode:[eventfd]"))
+			continue;
+		return ifd_fail(ret < 0 ? -EBADF : -EINVAL, "give an open eventfd for each vector, or -1",
+				"enable interrupt type %u of %s: file descriptor %d", index, dev->found->name,
+				eventfds[i]);
+	}
 	return 0;
 }
 
@@ -171,13 +183,23 @@ EXPORT int iommufd_device_irq_enable(struct iommufd_device *dev, uint32_t index,
 	return ret;
 }
 
+/* An error or a request is a mere eventfd in the kernel: it can be taken back, but not when there is none. */
+static int set_off(struct iommufd_device *dev, uint32_t index)
+{
+	static const int none = -1;
+
+	if (dev->flags & VFIO_DEVICE_FLAGS_PCI && index > IOMMUFD_PCI_MSIX)
+		return set_irqs(dev, VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER, index, 0, 1, &none);
+	return set_irqs(dev, VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER, index, 0, 0, NULL);
+}
+
 static int disable(struct iommufd_device *dev, uint32_t index)
 {
 	int ret = 0;
 
 	pthread_mutex_lock(&dev->lock);
 	if (dev->enabled[index])
-		ret = set_irqs(dev, VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER, index, 0, 0, NULL);
+		ret = set_off(dev, index);
 	if (!ret)
 		dev->enabled[index] = 0;
 	pthread_mutex_unlock(&dev->lock);

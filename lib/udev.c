@@ -42,6 +42,18 @@ static int group_of(struct udev_device *dev)
 	return !*end && id <= INT32_MAX ? (int)id : -1;
 }
 
+/* VFIO makes a group of its own for a device without an IOMMU, and names the group and the device's node after that. */
+static bool is_noiommu(struct udev_device *dev, struct udev_device *child)
+{
+	char path[PATH_MAX], name[64];
+
+	if (child && !strncmp(udev_device_get_sysname(child), "noiommu-", strlen("noiommu-")))
+		return true;
+	snprintf(path, sizeof(path), "%s/iommu_group/name", udev_device_get_syspath(dev));
+	return ifd_sys_read_text(path, name, sizeof(name)) > 0 &&
+	       !strncmp(name, "vfio-noiommu", strlen("vfio-noiommu"));
+}
+
 static bool is_child(struct udev_device *child, struct udev_device *dev)
 {
 	struct udev_device *parent = udev_device_get_parent(child);
@@ -91,6 +103,7 @@ static struct ifd_found *found_new(struct udev_device *dev)
 	found->group = group_of(dev);
 	/* Kernels before 6.1 have no such child; all VFIO drivers that they know say so in their name. */
 	found->vfio = child || (found->driver && strstr(found->driver, "vfio"));
+	found->noiommu = is_noiommu(dev, child);
 	if (subsystem && !strcmp(subsystem, "pci")) {
 		found->pci_id = hex_attribute(dev, "vendor") << 16 | (hex_attribute(dev, "device") & 0xffff);
 		found->pci_class = hex_attribute(dev, "class");
@@ -123,9 +136,9 @@ static bool is_pci_address(const char *text, char *full, size_t size)
 	/* or %x would take signs, spaces and 0x */
 	if (text[strspn(text, "0123456789abcdefABCDEF:.")])
 		return false;
-	if (sscanf(text, "%x:%x:%x.%x%n", &domain, &bus, &slot, &function, &end) != 4 || text[end]) {
+	if (sscanf(text, "%8x:%2x:%2x.%1x%n", &domain, &bus, &slot, &function, &end) != 4 || text[end]) {
 		domain = 0;
-		if (sscanf(text, "%x:%x.%x%n", &bus, &slot, &function, &end) != 3 || text[end])
+		if (sscanf(text, "%2x:%2x.%1x%n", &bus, &slot, &function, &end) != 3 || text[end])
 			return false;
 	}
 	if (bus > 0xff || slot > 0x1f || function > 7)

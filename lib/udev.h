@@ -15,7 +15,8 @@ struct ifd_found {
 	char *cdev; /* node under /dev/vfio/devices */
 	int group;  /* -1 for none */
 	uint32_t pci_id, pci_class;
-	bool vfio; /* bound to a VFIO driver */
+	bool vfio;    /* bound to a VFIO driver */
+	bool noiommu; /* and that without an IOMMU, which the administrator allowed: its DMA reaches any memory */
 };
 
 struct ifd_found_list {

@@ -50,7 +50,8 @@ enum {
  * @retval -EACCES the device's or the group's node may not be opened
  * @retval -EPERM  another device of its IOMMU group is in the hands of a driver of the kernel or of somebody else, or
  *                 interrupts are not isolated
- * @retval -EBUSY  the device or its group is opened by somebody else
+ * @retval -EBUSY  the device or its group is opened by somebody else, or the device in this context already
+ * @retval -EOPNOTSUPP the device is bound to VFIO without an IOMMU (noiommu): its DMA would reach all memory
  * @retval -ENOMEM, -EMFILE  no memory, no file descriptor left
  *
  * Source: VFIO_DEVICE_BIND_IOMMUFD (Linux 6.6); VFIO_GROUP_GET_STATUS.
@@ -101,6 +102,9 @@ int iommufd_device_get_info(const struct iommufd_device *dev, struct iommufd_dev
 /**
  * @brief The VFIO device's file descriptor.
  *
+ * Close copies and unmap what was mapped from it by hand before the device is detached. On VFIO the kernel otherwise
+ * keeps the device's group, with its reach, where it was: the group can then be attached to that IOAS only.
+ *
  * @param dev the device
  * @return the descriptor, which stays the library's; or -ENOTCONN while the device is not attached
  * @since 0.1
@@ -116,7 +120,8 @@ int iommufd_device_fd(const struct iommufd_device *dev);
  * @param ioas an IOAS of the same context; it may be freed before the device
  *
  * @retval -EINVAL the IOAS belongs to another context
- * @retval -EBUSY  the device, or another one of its group, is attached elsewhere
+ * @retval -EBUSY  the device, or another one of its group, is attached elsewhere; or (VFIO) the group cannot leave
+ *                 where it was, see iommufd_device_fd()
  * @retval -EADDRINUSE a mapping lies where this device permits none; the words name it
  * @retval -ENOMEM the limit of locked memory, or no memory
  * @retval -EFAULT memory of a mapping is not there any more
@@ -292,8 +297,8 @@ int iommufd_device_irq_info(struct iommufd_device *dev, uint32_t index, struct i
  *                 closed when enabled
  *
  * @retval -ENOTCONN   not attached
- * @retval -EINVAL     no such type or vector; `count` is 0; no eventfds; a `start` above 0 where the number of vectors is
- *                     fixed (IOMMUFD_IRQ_NORESIZE)
+ * @retval -EINVAL     no such type or vector; `count` is 0; no eventfds, or one that is another kind of file; a `start`
+ *                     above 0 where the number of vectors is fixed (IOMMUFD_IRQ_NORESIZE)
  * @retval -EBADF      one of the eventfds is not open
  * @retval -EBUSY      another type is enabled
  * @retval -ENOSPC     the machine has fewer vectors left

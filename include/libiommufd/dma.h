@@ -13,7 +13,7 @@ IOMMUFD_BEGIN_DECLS
 
 /** Flags of iommufd_dma_alloc(), beside IOMMUFD_MAP_READ and IOMMUFD_MAP_WRITE. */
 enum {
-	/** Memory in pages of 2 MiB (the machine's default huge page size), reserved by the administrator */
+	/** Memory in huge pages of 2 MiB, which the administrator has set aside */
 	IOMMUFD_DMA_HUGE = 1u << 16,
 };
 

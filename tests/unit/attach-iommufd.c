@@ -192,7 +192,7 @@ START_TEST(each_refusal_to_bind_has_its_hint_and_closes_the_node)
 		int err;
 		const char *hint;
 	} refusals[] = {
-		{ -EPERM, SCENE_SIBLING " is bound to pcieport" },
+		{ -EPERM, SCENE_DEVICE " is bound to vfio-pci" },
 		{ -EBUSY, "/dev/vfio/8" },
 		{ -EINVAL, "coherent" },
 		{ -EIO, "bind" },
@@ -201,8 +201,8 @@ START_TEST(each_refusal_to_bind_has_its_hint_and_closes_the_node)
 
 	open_scene(&scene);
 	for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
-		/* The one in group 7 has a sibling. */
-		const char *address = refusals[i].err == -EPERM ? SCENE_DEVICE : SCENE_OTHER;
+		/* The one in group 7 has another beside it. */
+		const char *address = refusals[i].err == -EPERM ? SCENE_SIBLING : SCENE_OTHER;
 
 		inject_ioctl_fail(VFIO_DEVICE_BIND_IOMMUFD, 1, 1, refusals[i].err);
 		open_fails(&scene, address, refusals[i].err);

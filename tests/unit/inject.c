@@ -346,12 +346,12 @@ int __wrap_ifd_udev_find(const char *address, struct ifd_found **out)
 	return __real_ifd_udev_find(address, out);
 }
 
-/* Any descriptor is the first device. */
+/* Any descriptor is the last device, which no scene opens by itself. */
 int __wrap_ifd_udev_find_fd(int fd, struct ifd_found **out)
 {
 	if (!num_devices)
 		return __real_ifd_udev_find_fd(fd, out);
-	*out = found_copy(devices[0]);
+	*out = found_copy(devices[num_devices - 1]);
 	return 0;
 }
 

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -95,9 +96,11 @@ static int set_master(struct stage *stage)
 
 static int irq_enable(struct stage *stage)
 {
-	int fds[2] = { -1, stage->file };
+	int fds[2] = { -1, eventfd(0, EFD_CLOEXEC) }, ret;
 
-	return iommufd_device_irq_enable(stage->scene.dev, IOMMUFD_PCI_MSIX, 0, 2, fds);
+	ret = iommufd_device_irq_enable(stage->scene.dev, IOMMUFD_PCI_MSIX, 0, 2, fds);
+	close(fds[1]);
+	return ret;
 }
 
 static int irq_info(struct stage *stage)

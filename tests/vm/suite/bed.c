@@ -119,6 +119,21 @@ int vm_group(const char *address)
 	return atoi(strrchr(target, '/') + 1);
 }
 
+bool vm_noiommu(const char *address)
+{
+	char path[128], name[64] = "";
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/iommu_group/name", address);
+	file = fopen(path, "r");
+	if (!file)
+		return false;
+	if (!fgets(name, sizeof(name), file))
+		name[0] = '\0';
+	fclose(file);
+	return !strcmp(name, "vfio-noiommu\n");
+}
+
 void vm_cdev(const char *address, char *path, size_t size)
 {
 	char dir[128];

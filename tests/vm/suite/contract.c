@@ -2,6 +2,7 @@
 /* The rows of the contract in docs/ARCHITECTURE.md: what every backend does the same. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 #include <sys/mman.h>
 
 #include "vm.h"
@@ -246,6 +247,45 @@ START_TEST(a_device_is_attached_once)
 }
 END_TEST
 
+/* The kernel keeps a group in its container as long as somebody holds a device of it, and the device its reach. */
+START_TEST(a_copy_of_the_descriptor_does_not_part_index_and_kernel)
+{
+	unsigned char *page = memory(PAGE);
+	uint64_t iova = 0x100000, bytes;
+	struct iommufd_ioas *second;
+	struct bed bed;
+	struct edu edu;
+	int copy;
+
+	bed_attach(&bed, EDU);
+	ok(iommufd_ioas_map(bed.ioas, page, PAGE, RW | IOMMUFD_MAP_FIXED, &iova));
+	copy = dup(iommufd_device_fd(bed.dev));
+	ok(iommufd_device_detach(bed.dev));
+	ok(iommufd_ioas_unmap(bed.ioas, iova, PAGE, &bytes));
+	ck_assert_uint_eq(bytes, PAGE);
+	ok(iommufd_ioas_map(bed.ioas, page, PAGE, RW | IOMMUFD_MAP_FIXED, &iova));
+	ok(iommufd_ioas_new(bed.ctx, &second));
+	if (vm_backend == IOMMUFD_BACKEND_VFIO)
+		fails(iommufd_device_attach(bed.dev, second), -EBUSY, "close all copies");
+	close(copy);
+	ok(iommufd_device_attach(bed.dev, bed.ioas));
+	edu_setup(&edu, bed.dev);
+	edu_copy_works(&edu, iova, page, iova + EDU_CHUNK, page + EDU_CHUNK);
+	ok(iommufd_ioas_unmap(bed.ioas, iova, PAGE, NULL));
+	ok(iommufd_device_detach(bed.dev));
+	ok(iommufd_device_attach(bed.dev, second));
+
+	/* What is freed meanwhile stays inside as long as it is needed. */
+	copy = dup(iommufd_device_fd(bed.dev));
+	iommufd_device_free(bed.dev);
+	iommufd_ioas_free(second);
+	close(copy);
+	ok(iommufd_device_new(bed.ctx, EDU, &bed.dev));
+	ok(iommufd_device_attach(bed.dev, bed.ioas));
+	bed_close(&bed);
+}
+END_TEST
+
 /* The kernel's limit is 65535 on type1; iommufd has none. One page of memory serves them all. */
 START_TEST(a_limit_of_mappings_is_named)
 {
@@ -283,5 +323,6 @@ void add_contract_tests(TCase *tc)
 	tcase_add_test(tc, nothing_of_a_device_works_before_the_attach);
 	tcase_add_test(tc, a_group_is_in_one_ioas_at_a_time);
 	tcase_add_test(tc, a_device_is_attached_once);
+	tcase_add_test(tc, a_copy_of_the_descriptor_does_not_part_index_and_kernel);
 	tcase_add_test(tc, a_limit_of_mappings_is_named);
 }

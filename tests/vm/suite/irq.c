@@ -132,6 +132,45 @@ START_TEST(an_eventfd_can_be_changed_while_enabled)
 }
 END_TEST
 
+START_TEST(a_bad_eventfd_leaves_the_enabled_vectors_alone)
+{
+	int fds[2] = { event(), event() }, pipes[2];
+	struct bed bed;
+
+	ck_assert_int_eq(pipe(pipes), 0);
+	bed_attach(&bed, NVME);
+	ok(iommufd_device_irq_enable(bed.dev, IOMMUFD_PCI_MSIX, 0, 2, fds));
+	fails(iommufd_device_irq_enable(bed.dev, IOMMUFD_PCI_MSIX, 0, 2, (int[]){ fds[0], pipes[0] }), -EINVAL,
+	      "open eventfd");
+	ok(iommufd_device_irq_trigger(bed.dev, IOMMUFD_PCI_MSIX, 0, 2));
+	ck_assert_uint_eq(signals(fds[0], 2000), 1);
+	ck_assert_uint_eq(signals(fds[1], 2000), 1);
+	bed_close(&bed);
+}
+END_TEST
+
+START_TEST(requests_and_errors_can_be_disabled_whatever_was_enabled)
+{
+	struct iommufd_irq_info info = { .struct_size = sizeof(info) };
+	int fds[2] = { event(), -1 };
+	struct bed bed;
+
+	bed_attach(&bed, NVME);
+	for (int i = 0; i < 2; i++)
+		for (uint32_t index = IOMMUFD_PCI_ERR; index <= IOMMUFD_PCI_REQ; index++) {
+			ok(iommufd_device_irq_enable(bed.dev, index, 0, 1, &fds[i]));
+			if (!i) {
+				ok(iommufd_device_irq_trigger(bed.dev, index, 0, 1));
+				ck_assert_uint_eq(signals(fds[i], 2000), 1);
+			}
+			ok(iommufd_device_irq_disable(bed.dev, index));
+			ok(iommufd_device_irq_info(bed.dev, index, &info));
+			ck_assert_uint_eq(info.enabled, 0);
+		}
+	bed_close(&bed);
+}
+END_TEST
+
 START_TEST(one_type_of_interrupt_is_enabled_at_a_time)
 {
 	int fd = event();
@@ -181,6 +220,8 @@ void add_irq_tests(TCase *tc)
 	tcase_add_test(tc, intx_is_masked_when_it_fires_until_it_is_unmasked);
 	tcase_add_test(tc, msix_vectors_have_eventfds_of_their_own);
 	tcase_add_test(tc, an_eventfd_can_be_changed_while_enabled);
+	tcase_add_test(tc, a_bad_eventfd_leaves_the_enabled_vectors_alone);
+	tcase_add_test(tc, requests_and_errors_can_be_disabled_whatever_was_enabled);
 	tcase_add_test(tc, one_type_of_interrupt_is_enabled_at_a_time);
 	tcase_add_test(tc, interrupts_that_are_not_there_are_refused);
 }

@@ -79,8 +79,6 @@ START_TEST(the_report_lists_devices_with_group_driver_and_node)
 	struct iommufd_report *report;
 	char path[128];
 
-	if (vm_group(EDU) < 0) /* without an IOMMU there is no group to list them by */
-		return;
 	ok(iommufd_probe(&report));
 	ok(iommufd_report_get_info(report, &info));
 	find_device(report, EDU, &edu);
@@ -128,7 +126,7 @@ START_TEST(the_report_has_an_end)
 }
 END_TEST
 
-START_TEST(probing_leaves_nothing_open_and_nothing_bound)
+START_TEST(probing_leaves_nothing_open)
 {
 	int fds = open_fds();
 	struct iommufd_report *report;
@@ -136,13 +134,19 @@ START_TEST(probing_leaves_nothing_open_and_nothing_bound)
 	ok(iommufd_probe(&report));
 	ck_assert_int_eq(open_fds(), fds);
 	iommufd_report_free(report);
-	if (vm_group(EDU) >= 0) {
-		struct bed bed;
+}
+END_TEST
 
-		vm_backend = access("/dev/iommu", F_OK) ? IOMMUFD_BACKEND_VFIO : IOMMUFD_BACKEND_IOMMUFD;
-		bed_attach(&bed, EDU);
-		bed_close(&bed);
-	}
+START_TEST(a_device_opens_beside_a_report)
+{
+	struct iommufd_report *report;
+	struct bed bed;
+
+	vm_backend = access("/dev/iommu", F_OK) ? IOMMUFD_BACKEND_VFIO : IOMMUFD_BACKEND_IOMMUFD;
+	ok(iommufd_probe(&report));
+	bed_attach(&bed, EDU);
+	bed_close(&bed);
+	iommufd_report_free(report);
 }
 END_TEST
 
@@ -151,9 +155,14 @@ void add_probe_tests(TCase *tc)
 	tcase_add_test(tc, the_report_agrees_with_what_opening_does);
 	tcase_add_test(tc, automatic_choice_is_what_the_report_foretold);
 	tcase_add_test(tc, the_report_knows_of_the_variable);
-	tcase_add_test(tc, the_report_lists_devices_with_group_driver_and_node);
 	tcase_add_test(tc, the_report_has_an_end);
-	tcase_add_test(tc, probing_leaves_nothing_open_and_nothing_bound);
+	tcase_add_test(tc, probing_leaves_nothing_open);
+}
+
+void add_iommu_tests(TCase *tc)
+{
+	tcase_add_test(tc, the_report_lists_devices_with_group_driver_and_node);
+	tcase_add_test(tc, a_device_opens_beside_a_report);
 }
 
 START_TEST(a_device_behind_no_iommu_says_what_to_switch_on)
@@ -170,6 +179,27 @@ START_TEST(a_device_behind_no_iommu_says_what_to_switch_on)
 	}
 }
 END_TEST
+
+START_TEST(a_device_that_vfio_runs_without_an_iommu_is_refused)
+{
+	struct bed bed;
+
+	for (vm_backend = IOMMUFD_BACKEND_IOMMUFD; vm_backend <= IOMMUFD_BACKEND_VFIO; vm_backend++) {
+		int fds = open_fds();
+
+		bed_open(&bed);
+		fails(iommufd_device_new(bed.ctx, EDU, &bed.dev), -EOPNOTSUPP, "switch the IOMMU on");
+		ck_assert_ptr_null(bed.dev);
+		bed_close(&bed);
+		ck_assert_int_eq(open_fds(), fds);
+	}
+}
+END_TEST
+
+void add_noiommu_tests(TCase *tc)
+{
+	tcase_add_test(tc, a_device_that_vfio_runs_without_an_iommu_is_refused);
+}
 
 START_TEST(memory_can_be_mapped_before_there_is_any_device)
 {

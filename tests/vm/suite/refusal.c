@@ -20,6 +20,8 @@ START_TEST(an_address_of_nothing_is_refused)
 	fails(iommufd_device_new(bed.ctx, "0000:00:20.0", &bed.dev), -EINVAL, "PCI address");
 	fails(iommufd_device_new(bed.ctx, "00:03", &bed.dev), -EINVAL, "PCI address");
 	fails(iommufd_device_new(bed.ctx, "0000:00:03.0x", &bed.dev), -EINVAL, "PCI address");
+	fails(iommufd_device_new(bed.ctx, "100000000:00:03.0", &bed.dev), -EINVAL, "PCI address");
+	fails(iommufd_device_new(bed.ctx, "0000:00:3.000000000", &bed.dev), -EINVAL, "PCI address");
 	fails(iommufd_device_new(bed.ctx, "nvme0", &bed.dev), -EINVAL, "PCI address");
 	fails(iommufd_device_new(bed.ctx, "", &bed.dev), -EINVAL, "PCI address");
 	ck_assert_ptr_null(bed.dev);

@@ -108,18 +108,50 @@ static void add_backends(Suite *suite)
 	}
 }
 
+/*
+ * What is found decides which tests run, so a part that went missing would take its tests along unseen. Hence this
+ * list of what each machine must have.
+ */
+static const struct {
+	const char *name;
+	bool iommufd, vfio, iommu;
+} machines[] = {
+	{ "intel", true, true, true },
+	{ "legacy", false, true, true },
+	{ "none", true, true, false },
+	{ "noiommu", true, true, false },
+};
+
+static void check_machine(const char *name, bool iommu)
+{
+	for (size_t i = 0; i < sizeof(machines) / sizeof(machines[0]); i++)
+		if (!strcmp(name, machines[i].name) && machines[i].iommufd == !access("/dev/iommu", F_OK) &&
+		    machines[i].vfio == !access("/dev/vfio/vfio", F_OK) && machines[i].iommu == iommu)
+			return;
+	printf("Bail out! The machine %s does not have what it should have\n", name);
+	exit(EXIT_FAILURE);
+}
+
 int main(void)
 {
 	Suite *suite = suite_create("vm");
-	bool iommu = vm_group(EDU) >= 0;
+	const char *machine = getenv("TEST_MACHINE");
+	bool noiommu = vm_noiommu(EDU);
+	bool iommu = !noiommu && vm_group(EDU) >= 0;
 	SRunner *runner;
 	int failed;
 
 	printf("# IOMMU: %s\n", iommu ? "is here" : "is not on this machine");
-	if (iommu)
+	if (machine)
+		check_machine(machine, iommu);
+	if (iommu) {
 		add_backends(suite);
-	else
+		add_iommu_tests(add_case(suite, "IOMMU", "this machine", NULL));
+	} else if (noiommu) {
+		add_noiommu_tests(add_case(suite, "noiommu", "this machine", NULL));
+	} else {
 		add_no_iommu_tests(add_case(suite, "no IOMMU", "this machine", NULL));
+	}
 	if (access("/dev/iommu", F_OK))
 		add_no_iommufd_tests(add_case(suite, "no iommufd", "this machine", NULL));
 	add_probe_tests(add_case(suite, "probe", "this machine", NULL));

@@ -52,6 +52,7 @@ void vm_bind(const char *address, const char *driver);
 
 /* The number of a device's IOMMU group, and the path of its node under /dev/vfio/devices; "" for none. */
 int vm_group(const char *address);
+bool vm_noiommu(const char *address);
 void vm_cdev(const char *address, char *path, size_t size);
 
 /* Becomes an ordinary user for good, without capabilities, with this limit of locked memory. */
@@ -112,6 +113,8 @@ void add_permission_tests(TCase *tc);
 
 /* The same for tests of machines rather than of backends. */
 void add_probe_tests(TCase *tc);
+void add_noiommu_tests(TCase *tc);
+void add_iommu_tests(TCase *tc);
 void add_no_iommu_tests(TCase *tc);
 void add_no_iommufd_tests(TCase *tc);
 
