@@ -107,8 +107,7 @@ static int check_start(const struct iommufd_device *dev, const struct vfio_irq_i
 		return 0;
 	return ifd_fail(-EINVAL,
 			enabled ? "disable the type first, then enable all vectors at once"
-				: "enable all vectors at once, "
-				  "from 0",
+				: "enable all vectors at once, from 0",
 			"enable vectors %u to %u of interrupt type %u of %s: their number is fixed", start,
 			start + count - 1, info->index, dev->found->name);
 }
