@@ -354,6 +354,14 @@ static void leave(struct ifd_group *group, struct iommufd_ioas *ioas)
 		ioas->type = 0;
 }
 
+/* A group that could not leave goes by itself when the last copy of its device's descriptor is closed. */
+static bool still_serves(struct iommufd_ioas *ioas)
+{
+	struct vfio_iommu_type1_info info = { .argsz = sizeof(info) };
+
+	return !ifd_sys_ioctl(&ioas->ctx->log, ioas->container, VFIO_IOMMU_GET_INFO, &info);
+}
+
 /* Puts the group into the container, and makes that one serve when it is the first. */
 static int join(struct iommufd_device *dev, struct iommufd_ioas *ioas)
 {
@@ -363,6 +371,10 @@ static int join(struct iommufd_device *dev, struct iommufd_ioas *ioas)
 	if (ret)
 		return fail_join(dev, "put its group into the container", ret);
 	set_joined(group, ioas, ioas);
+	if (ioas->type && !still_serves(ioas)) {
+		ioas->groups = 0;
+		ioas->type = 0;
+	}
 	ioas->groups++;
 	if (ioas->type)
 		return 0;

@@ -275,6 +275,16 @@ START_TEST(a_copy_of_the_descriptor_does_not_part_index_and_kernel)
 	ok(iommufd_device_detach(bed.dev));
 	ok(iommufd_device_attach(bed.dev, second));
 
+	/* The group's last file goes with the copy, and the kernel's mappings with it; the library's do not. */
+	ok(iommufd_ioas_map(second, page, PAGE, RW | IOMMUFD_MAP_FIXED, &iova));
+	copy = dup(iommufd_device_fd(bed.dev));
+	iommufd_device_free(bed.dev);
+	close(copy);
+	ok(iommufd_device_new(bed.ctx, EDU, &bed.dev));
+	ok(iommufd_device_attach(bed.dev, second));
+	edu_setup(&edu, bed.dev);
+	edu_copy_works(&edu, iova, page, iova + EDU_CHUNK, page + EDU_CHUNK);
+
 	/* What is freed meanwhile stays inside as long as it is needed. */
 	copy = dup(iommufd_device_fd(bed.dev));
 	iommufd_device_free(bed.dev);
