@@ -45,8 +45,11 @@ static int be_recognise(const struct ifd_log *log, int fd)
 static void destroy(struct iommufd_ctx *ctx, uint32_t id)
 {
 	struct iommu_destroy cmd = { .size = sizeof(cmd), .id = id };
-	int ret = ifd_sys_ioctl(&ctx->log, ctx->fd, IOMMU_DESTROY, &cmd);
+	int ret;
 
+	if (ifd_in_child(ctx))
+		return;
+	ret = ifd_sys_ioctl(&ctx->log, ctx->fd, IOMMU_DESTROY, &cmd);
 	if (ret)
 		ifd_error(&ctx->log, "destroying iommufd object %u: %s", id, strerror(-ret));
 }

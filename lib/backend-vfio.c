@@ -104,9 +104,9 @@ static void be_ioas_free(struct iommufd_ioas *ioas)
 		ifd_sys_close(ioas->container);
 		return;
 	}
-	pthread_mutex_lock(&ctx->lock);
+	ifd_lock(ctx, &ctx->lock);
 	ctx->container_free = true;
-	pthread_mutex_unlock(&ctx->lock);
+	ifd_unlock(ctx, &ctx->lock);
 }
 
 /* ---- Limits ---- */

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "internal.h"
 
@@ -31,6 +32,33 @@ int ifd_backend_from_env(uint32_t *wanted)
 	return ifd_fail(-EINVAL, "set it to auto, iommufd or vfio, or unset it", "$LIBIOMMUFD_BACKEND is \"%s\"", env);
 }
 
+static int set_home(struct iommufd_ctx *ctx)
+{
+	size_t page = (size_t)ifd_sys_page_size();
+	void *home;
+	int ret;
+
+	ret = ifd_sys_mmap(-1, 0, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, &home);
+	if (ret)
+		return ifd_fail(ret, NULL, "make a context");
+	ret = ifd_sys_madvise(home, page, MADV_WIPEONFORK);
+	if (ret) {
+		ifd_sys_munmap(home, page);
+		return ifd_fail(ret, ret == -EINVAL ? "use Linux 4.14 or newer" : NULL,
+				"make a context: have a page wiped in child processes");
+	}
+	*(unsigned char *)home = 1;
+	ctx->home = home;
+	return 0;
+}
+
+int ifd_ctx_check(const struct iommufd_ctx *ctx, const char *what)
+{
+	return ifd_in_child(ctx) ? ifd_fail(-EPERM, "free what the parent made, and make a context here",
+					    "%s: the handle was made before fork()", what)
+				 : 0;
+}
+
 /* Checks options and makes a context that has no backend yet. */
 static int ctx_alloc(const struct iommufd_ctx_opts *theirs, uint32_t *wanted, struct iommufd_ctx **out)
 {
@@ -55,6 +83,11 @@ static int ctx_alloc(const struct iommufd_ctx_opts *theirs, uint32_t *wanted, st
 	ctx->refs = 1;
 	ctx->log = log;
 	ctx->fd = -1;
+	ret = set_home(ctx);
+	if (ret) {
+		free(ctx);
+		return ret;
+	}
 	pthread_mutex_init(&ctx->opening, NULL);
 	pthread_mutex_init(&ctx->lock, NULL);
 	*wanted = opts.backend;
@@ -65,6 +98,7 @@ static int ctx_alloc(const struct iommufd_ctx_opts *theirs, uint32_t *wanted, st
 static void ctx_destroy(struct iommufd_ctx *ctx)
 {
 	ifd_sys_close(ctx->fd);
+	ifd_sys_munmap((void *)ctx->home, (size_t)ifd_sys_page_size());
 	pthread_mutex_destroy(&ctx->lock);
 	pthread_mutex_destroy(&ctx->opening);
 	free(ctx);

@@ -10,6 +10,8 @@
 
 int ifd_device_ready(const struct iommufd_device *dev, const char *what)
 {
+	if (ifd_in_child(dev->ctx))
+		return ifd_ctx_check(dev->ctx, what);
 	return dev->ioas ? 0 : ifd_fail(-ENOTCONN, "attach it to an IOAS first", "%s of %s", what, dev->found->name);
 }
 
@@ -124,8 +126,10 @@ static int device_open(struct iommufd_ctx *ctx, struct ifd_found *found, int fd,
 EXPORT int iommufd_device_new(struct iommufd_ctx *ctx, const char *address, struct iommufd_device **out)
 {
 	struct ifd_found *found;
-	int ret = ifd_udev_find(address, &found);
+	int ret = ifd_ctx_check(ctx, "open a device");
 
+	if (!ret)
+		ret = ifd_udev_find(address, &found);
 	return ret ? ret : device_open(ctx, found, -1, out);
 }
 
@@ -134,7 +138,9 @@ EXPORT int iommufd_device_from_fd(struct iommufd_ctx *ctx, int fd, struct iommuf
 	struct ifd_found *found;
 	int copy, ret;
 
-	ret = ifd_udev_find_fd(fd, &found);
+	ret = ifd_ctx_check(ctx, "adopt a device");
+	if (!ret)
+		ret = ifd_udev_find_fd(fd, &found);
 	if (ret)
 		return ret;
 	copy = ifd_sys_dup(fd);
@@ -148,15 +154,33 @@ EXPORT int iommufd_device_from_fd(struct iommufd_ctx *ctx, int fd, struct iommuf
 	return ret;
 }
 
+/* In a child process: for the kernel it is the parent's device, and stays attached. */
+static void forget_attach(struct iommufd_device *dev)
+{
+	struct iommufd_ioas *ioas = dev->ioas;
+
+	ifd_region_unmap_all(dev);
+	ifd_sys_close(dev->fd);
+	dev->fd = -1;
+	dev->ioas = NULL;
+	ioas->attached--;
+	ifd_group_unclaim(dev);
+	if (!dev->group->attached)
+		dev->group->joined = NULL;
+	ifd_ioas_put(ioas);
+}
+
 EXPORT void iommufd_device_free(struct iommufd_device *dev)
 {
 	if (!dev)
 		return;
-	if (dev->ioas)
+	if (dev->ioas && ifd_in_child(dev->ctx))
+		forget_attach(dev);
+	else if (dev->ioas)
 		iommufd_device_detach(dev);
-	pthread_mutex_lock(&dev->ctx->opening);
+	ifd_lock(dev->ctx, &dev->ctx->opening);
 	close_in_group(dev);
-	pthread_mutex_unlock(&dev->ctx->opening);
+	ifd_unlock(dev->ctx, &dev->ctx->opening);
 	device_destroy(dev);
 }
 
@@ -251,6 +275,9 @@ EXPORT int iommufd_device_attach(struct iommufd_device *dev, struct iommufd_ioas
 	if (ioas->ctx != dev->ctx)
 		return ifd_fail(-EINVAL, "make both from the same context", "attach %s to an IOAS of another context",
 				dev->found->name);
+	ret = ifd_ctx_check(dev->ctx, "attach a device");
+	if (ret)
+		return ret;
 	if (dev->ioas)
 		return ifd_fail(-EBUSY, "detach it first", "attach %s: it is attached to %s IOAS", dev->found->name,
 				dev->ioas == ioas ? "this" : "another");

@@ -96,6 +96,11 @@ EXPORT void iommufd_dma_free(struct iommufd_ioas *ioas, struct iommufd_dma *dma)
 {
 	if (!dma || !dma->len)
 		return;
+	/* A child process never had the memory, and something else of its own may be there. */
+	if (ifd_in_child(ioas->ctx)) {
+		*dma = (struct iommufd_dma){ .len = 0 };
+		return;
+	}
 	/* Memory that the device may still reach is better lost than given to somebody else. */
 	if (iommufd_ioas_unmap(ioas, dma->iova, dma->len, NULL))
 		ifd_error(&ioas->ctx->log, "a buffer for DMA is lost: %s", iommufd_errmsg());

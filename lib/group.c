@@ -44,14 +44,14 @@ void ifd_group_close(struct iommufd_ctx *ctx, struct ifd_group *group)
 	struct ifd_group **at = &ctx->groups;
 	bool last;
 
-	pthread_mutex_lock(&ctx->lock);
+	ifd_lock(ctx, &ctx->lock);
 	last = --group->opened == 0;
 	if (last) {
 		while (*at != group)
 			at = &(*at)->next;
 		*at = group->next;
 	}
-	pthread_mutex_unlock(&ctx->lock);
+	ifd_unlock(ctx, &ctx->lock);
 	if (last) {
 		ifd_sys_close(group->fd);
 		if (group->joined)
@@ -83,8 +83,8 @@ int ifd_group_claim(struct iommufd_device *dev, struct iommufd_ioas *ioas)
 
 void ifd_group_unclaim(struct iommufd_device *dev)
 {
-	pthread_mutex_lock(&dev->ctx->lock);
+	ifd_lock(dev->ctx, &dev->ctx->lock);
 	if (--dev->group->attached == 0)
 		dev->group->ioas = NULL;
-	pthread_mutex_unlock(&dev->ctx->lock);
+	ifd_unlock(dev->ctx, &dev->ctx->lock);
 }

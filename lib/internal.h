@@ -57,6 +57,7 @@ struct iommufd_ctx {
 	struct iommufd_device *devices; /* that are open; guarded by `opening` */
 	pthread_mutex_t lock;
 	struct ifd_group *groups;
+	const volatile unsigned char *home; /* a page that the kernel wipes in child processes: 0 there, 1 here */
 	bool container_free; /* VFIO: no IOAS has `fd` as its container; guarded by `lock` */
 };
 
@@ -110,6 +111,31 @@ struct iommufd_device {
 int ifd_backend_from_env(uint32_t *wanted);
 
 struct iommufd_ctx *ifd_ctx_get(struct iommufd_ctx *ctx);
+
+/*
+ * A child process has copies of the handles and of their file descriptors, but the kernel's objects are its parent's.
+ * There the frees close and free only; everything else is refused.
+ */
+static inline bool ifd_in_child(const struct iommufd_ctx *ctx)
+{
+	return !*ctx->home;
+}
+
+/* 0, or in a child process -EPERM, with words that name `what`. */
+int ifd_ctx_check(const struct iommufd_ctx *ctx, const char *what);
+
+/* For what the frees do: in a child no lock is taken, since whoever held it at the fork is not there to release it. */
+static inline void ifd_lock(const struct iommufd_ctx *ctx, pthread_mutex_t *lock)
+{
+	if (!ifd_in_child(ctx))
+		pthread_mutex_lock(lock);
+}
+
+static inline void ifd_unlock(const struct iommufd_ctx *ctx, pthread_mutex_t *lock)
+{
+	if (!ifd_in_child(ctx))
+		pthread_mutex_unlock(lock);
+}
 
 /* ioas.c */
 void ifd_ioas_get(struct iommufd_ioas *ioas);

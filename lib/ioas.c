@@ -25,9 +25,12 @@ static const struct iommufd_range everything = { 0, UINT64_MAX };
 
 EXPORT int iommufd_ioas_new(struct iommufd_ctx *ctx, struct iommufd_ioas **out)
 {
-	struct iommufd_ioas *ioas = calloc(1, sizeof(*ioas));
-	int ret;
+	struct iommufd_ioas *ioas;
+	int ret = ifd_ctx_check(ctx, "make an IOAS");
 
+	if (ret)
+		return ret;
+	ioas = calloc(1, sizeof(*ioas));
 	if (!ioas)
 		return ifd_fail(-ENOMEM, NULL, "make an IOAS");
 	ioas->refs = 1;
@@ -167,8 +170,10 @@ static int map_gated(struct iommufd_ioas *ioas, struct ifd_map *map, uint32_t fl
 EXPORT int iommufd_ioas_map(struct iommufd_ioas *ioas, void *vaddr, size_t len, uint32_t flags, uint64_t *iova)
 {
 	struct ifd_map *map;
-	int ret;
+	int ret = ifd_ctx_check(ioas->ctx, "map");
 
+	if (ret)
+		return ret;
 	pthread_rwlock_rdlock(&ioas->gate);
 	ret = check_map(ioas, vaddr, len, flags);
 	if (ret)
@@ -292,8 +297,10 @@ static int check_unmap(const struct iommufd_ioas *ioas, uint64_t iova, uint64_t 
 EXPORT int iommufd_ioas_unmap(struct iommufd_ioas *ioas, uint64_t iova, uint64_t len, uint64_t *unmapped)
 {
 	uint64_t total = 0;
-	int ret;
+	int ret = ifd_ctx_check(ioas->ctx, "unmap");
 
+	if (ret)
+		return ret;
 	pthread_rwlock_rdlock(&ioas->gate);
 	ret = check_unmap(ioas, iova, len);
 	if (!ret)
@@ -307,8 +314,10 @@ EXPORT int iommufd_ioas_unmap(struct iommufd_ioas *ioas, uint64_t iova, uint64_t
 EXPORT int iommufd_ioas_unmap_all(struct iommufd_ioas *ioas, uint64_t *unmapped)
 {
 	uint64_t total = 0;
-	int ret = 0;
+	int ret = ifd_ctx_check(ioas->ctx, "unmap all");
 
+	if (ret)
+		return ret;
 	/* Exclusive, so that "everything" means something while other threads map. */
 	pthread_rwlock_wrlock(&ioas->gate);
 	if (ifd_index_next(&ioas->index, 0, UINT64_MAX))

@@ -226,10 +226,10 @@ void ifd_region_unmap_all(struct iommufd_device *dev)
 {
 	struct ifd_window *window;
 
-	pthread_mutex_lock(&dev->lock);
+	ifd_lock(dev->ctx, &dev->lock);
 	while ((window = dev->windows)) {
 		dev->windows = window->next;
 		window_free(window);
 	}
-	pthread_mutex_unlock(&dev->lock);
+	ifd_unlock(dev->ctx, &dev->lock);
 }

@@ -17,6 +17,9 @@
  * - **Threads.** Different handles may be used from different threads at any time. On one IOAS, map, unmap and
  *   translation may run at the same time; on one device, region and interrupt calls may. Freeing a handle must not
  *   happen beside any other use of it.
+ * - **fork().** A child process may only free what its parent made. That gives back the child's memory and file
+ *   descriptors, and leaves the kernel's objects, mappings and buffers to the parent. Any other call there that would
+ *   reach the kernel is `-EPERM`. The child may make a context of its own.
  */
 #ifndef LIBIOMMUFD_BASE_H
 #define LIBIOMMUFD_BASE_H

@@ -10,6 +10,9 @@
 
 #define SCENE_PAGE UINT64_C(0x1000)
 
+/* What inject_mapped() tells of a scene that has no window and no buffer: the page by which a context knows a child. */
+#define SCENE_MAPPED SCENE_PAGE
+
 /* Two devices of one group, and one of another. */
 #define SCENE_DEVICE  "0000:00:03.0"
 #define SCENE_SIBLING "0000:00:03.1"

@@ -100,8 +100,8 @@ START_TEST(memory_that_is_not_there_is_refused)
 	uint64_t iova = 42;
 	struct bed bed;
 
-	munmap(page, PAGE);
 	bed_attach(&bed, EDU);
+	munmap(page, PAGE);
 	fails(iommufd_ioas_map(bed.ioas, page, PAGE, RW, &iova), -EFAULT, "not there");
 	ck_assert_uint_eq(iova, 42);
 	iova = 0x100000;
