@@ -8,6 +8,7 @@
 
 #include "explain.h"
 #include "internal.h"
+#include "probe.h"
 #include "udev.h"
 #include "uapi/iommufd.h"
 #include "uapi/vfio.h"
@@ -16,30 +17,45 @@
 #define RANGES_MAX 65536
 #define TRIES      16
 
+static int rlimit_mode(const struct ifd_log *log, int fd, uint64_t *mode)
+{
+	struct iommu_option cmd = { .size = sizeof(cmd),
+				    .option_id = IOMMU_OPTION_RLIMIT_MODE,
+				    .op = IOMMU_OPTION_OP_GET };
+	int ret = ifd_sys_ioctl(log, fd, IOMMU_OPTION, &cmd);
+
+	if (!ret)
+		*mode = cmd.val64;
+	return ret;
+}
+
+/* Only an iommufd answers that, and asking changes nothing. */
+static int be_recognise(const struct ifd_log *log, int fd)
+{
+	uint64_t mode;
+
+	return !rlimit_mode(log, fd, &mode);
+}
+
 static int be_open(const struct ifd_log *log, struct ifd_candidate *candidate)
 {
 	char hint[IFD_HINT_MAX] = "";
+	uint64_t mode;
 	int fd;
 
-	(void)log;
-	(void)candidate;
 	fd = ifd_sys_open(IFD_DEV_IOMMU, O_RDWR);
 	if (fd < 0) {
 		ifd_hint_open(hint, fd, IFD_DEV_IOMMU,
 			      "the kernel has no iommufd: modprobe iommufd, or a kernel with CONFIG_IOMMUFD");
 		return ifd_fail(fd, hint, "open " IFD_DEV_IOMMU);
 	}
+	if (candidate) {
+		bool by_process = !rlimit_mode(log, fd, &mode) && mode;
+
+		candidate->memlock_mode = by_process ? IOMMUFD_MEMLOCK_PROCESS : IOMMUFD_MEMLOCK_USER;
+		candidate->usable = "usable, for devices that have a node under /dev/vfio/devices";
+	}
 	return fd;
-}
-
-/* Asks for something that changes nothing and that only an iommufd can answer. */
-static int be_recognise(const struct ifd_log *log, int fd)
-{
-	struct iommu_option cmd = { .size = sizeof(cmd),
-				    .option_id = IOMMU_OPTION_RLIMIT_MODE,
-				    .op = IOMMU_OPTION_OP_GET };
-
-	return ifd_sys_ioctl(log, fd, IOMMU_OPTION, &cmd) == 0;
 }
 
 static void destroy(struct iommufd_ctx *ctx, uint32_t id)
@@ -62,7 +78,11 @@ static int ioas_alloc(struct iommufd_ctx *ctx, uint32_t *id)
 	if (!ret && !cmd.out_ioas_id)
 		ret = -EPROTO;
 	if (ret)
-		return ifd_fail(ret, ret == -EPROTO ? "the kernel gave no object" : NULL, "make an IOAS");
+		return ifd_fail(ret,
+				ret == -EPROTO   ? "the kernel gave no object"
+				: ret == -ENOMEM ? "memory is short, or the memory cgroup's limit is reached"
+						 : NULL,
+				"make an IOAS");
 	*id = cmd.out_ioas_id;
 	return 0;
 }
@@ -111,24 +131,37 @@ static int be_ioas_limits(struct iommufd_ioas *ioas, struct iommufd_range **rang
 	return limits_of(ioas->ctx, ioas->id, ranges, count, alignment);
 }
 
-static int be_map(struct iommufd_ioas *ioas, const struct ifd_map *map)
+/* How this iommufd counts pinned memory: a compat container, and who asked for it, have it counted by process. */
+static const char *counted(const struct iommufd_ctx *ctx)
+{
+	uint64_t mode = 0;
+
+	return !rlimit_mode(&ctx->log, ctx->fd, &mode) && mode ? "per process" : "per user";
+}
+
+static int map_into(struct iommufd_ctx *ctx, uint32_t id, const struct ifd_map *map)
 {
 	struct iommu_ioas_map cmd = {
 		.size = sizeof(cmd),
 		.flags = IOMMU_IOAS_MAP_FIXED_IOVA,
-		.ioas_id = ioas->id,
+		.ioas_id = id,
 		.user_va = map->vaddr.start,
 		.length = ifd_map_len(map),
 		.iova = map->iova.start,
 	};
-	int ret;
 
 	if (map->flags & IOMMUFD_MAP_READ)
 		cmd.flags |= IOMMU_IOAS_MAP_READABLE;
 	if (map->flags & IOMMUFD_MAP_WRITE)
 		cmd.flags |= IOMMU_IOAS_MAP_WRITEABLE;
-	ret = ifd_sys_ioctl(&ioas->ctx->log, ioas->ctx->fd, IOMMU_IOAS_MAP, &cmd);
-	return ret ? ifd_fail_map(ret, map, "per user") : 0;
+	return ifd_sys_ioctl(&ctx->log, ctx->fd, IOMMU_IOAS_MAP, &cmd);
+}
+
+static int be_map(struct iommufd_ioas *ioas, const struct ifd_map *map)
+{
+	int ret = map_into(ioas->ctx, ioas->id, map);
+
+	return ret ? ifd_fail_map(ret, map, counted(ioas->ctx), NULL) : 0;
 }
 
 static int be_unmap(struct iommufd_ioas *ioas, uint64_t iova, uint64_t len, uint64_t *unmapped)
@@ -219,47 +252,55 @@ static void be_detach(struct iommufd_device *dev, struct iommufd_ioas *ioas)
 		ifd_error(&dev->ctx->log, "detaching %s: %s", dev->found->name, strerror(-ret));
 }
 
+/* The first mapping that the kernel refuses to make in this object, which a device is attached to; or NULL. */
+static const struct ifd_map *first_refused(struct iommufd_ioas *ioas, uint32_t id)
+{
+	const struct ifd_map *map = ifd_index_next(&ioas->index, 0, UINT64_MAX);
+
+	while (map && !map_into(ioas->ctx, id, map))
+		map = ifd_index_after(&ioas->index, map);
+	return map;
+}
+
 /*
- * What the device permits cannot be asked for, only an IOAS that it is attached to. So an empty one is made for it,
- * and the mappings are held against what that one permits.
+ * The kernel does not tell which mapping is in the way, and what a device permits can be asked only of an IOAS that it
+ * is attached to. So an empty one is made for it: the mappings are held against its ranges, and then made there one by
+ * one. Returns whether one was found, with words.
  */
-static int explain_conflict(struct iommufd_device *dev, struct iommufd_ioas *ioas, int err)
+static bool explain_by_scratch(struct iommufd_device *dev, struct iommufd_ioas *ioas, int err)
 {
 	struct iommufd_range *ranges = NULL;
 	const struct ifd_map *map = NULL;
-	char hint[IFD_HINT_MAX] = "";
 	uint64_t alignment;
 	uint32_t scratch = 0;
 	size_t count = 0;
 
-	if (!ioas_alloc(dev->ctx, &scratch)) {
-		if (!attach(dev, scratch)) {
-			if (!limits_of(dev->ctx, scratch, &ranges, &count, &alignment))
-				map = ifd_ioas_misfit(ioas, ranges, count, alignment);
-			be_detach(dev, ioas);
-		}
-		destroy(dev->ctx, scratch);
+	if (ioas_alloc(dev->ctx, &scratch))
+		return false;
+	if (!attach(dev, scratch)) {
+		if (!limits_of(dev->ctx, scratch, &ranges, &count, &alignment))
+			map = ifd_ioas_misfit(ioas, ranges, count, alignment);
+		if (map)
+			ifd_fail_misfit(err, map, ranges, count, dev);
+		else if ((map = first_refused(ioas, scratch)))
+			ifd_fail_map(err, map, counted(ioas->ctx), dev);
+		be_detach(dev, ioas);
 	}
-	if (map) {
-		ifd_hint(hint, "unmap it first, and map inside of ");
-		ifd_hint_ranges(hint, ranges, count);
-	}
+	destroy(dev->ctx, scratch);
 	free(ranges);
-	if (!map)
-		return ifd_fail(err, NULL, "attach %s: a mapping conflicts with what its IOMMU permits",
-				dev->found->name);
-	return ifd_fail(err, hint, "attach %s: the mapping 0x%" PRIx64 "-0x%" PRIx64 " is not permitted",
-			dev->found->name, map->iova.start, map->iova.last);
+	return map;
 }
 
 static int fail_attach(struct iommufd_device *dev, struct iommufd_ioas *ioas, int err)
 {
 	char hint[IFD_HINT_MAX] = "";
 
+	if ((err == -EADDRINUSE || err == -EFAULT || err == -ENOMEM) && explain_by_scratch(dev, ioas, err))
+		return err;
 	if (err == -EADDRINUSE)
-		return explain_conflict(dev, ioas, err);
-	if (err == -ENOMEM)
-		ifd_hint_memlock(hint, ifd_index_bytes(&ioas->index), "per user");
+		ifd_hint(hint, "a mapping conflicts with what its IOMMU permits");
+	else if (err == -ENOMEM)
+		ifd_hint_memlock(hint, ifd_index_bytes(&ioas->index), counted(ioas->ctx));
 	else if (err == -EFAULT)
 		ifd_hint(hint,
 			 "memory of a mapping is not there any more, or is not writable: unmap before freeing it");

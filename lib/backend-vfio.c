@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sysmacros.h>
 
 #include "caps.h"
 #include "explain.h"
@@ -22,6 +23,10 @@
 
 /* In the order of preference: v1 is vague about what an unmap of a part does. */
 static const uint32_t types[] = { VFIO_TYPE1v2_IOMMU, VFIO_TYPE1_IOMMU };
+
+/* The number of /dev/vfio/vfio, in the kernel's list of devices. */
+#define MISC_MAJOR 10
+#define VFIO_MINOR 196
 
 #define TYPES (sizeof(types) / sizeof(types[0]))
 
@@ -46,6 +51,11 @@ static int check_container(const struct ifd_log *log, int fd, struct ifd_candida
 			candidate->flags |= IOMMUFD_CANDIDATE_COMPAT;
 		if (serves(log, fd, VFIO_NOIOMMU_IOMMU))
 			candidate->flags |= IOMMUFD_CANDIDATE_NOIOMMU;
+		candidate->memlock_mode = IOMMUFD_MEMLOCK_PROCESS;
+		candidate->usable = candidate->flags & IOMMUFD_CANDIDATE_COMPAT
+					    ? "usable: the container is served by iommufd"
+				    : best == VFIO_TYPE1v2_IOMMU ? "usable: containers with type1v2"
+								 : "usable: containers with type1, version 1";
 	}
 	return best ? 0
 		    : ifd_fail(-EOPNOTSUPP, "modprobe vfio_iommu_type1, or switch the IOMMU on: intel_iommu=on",
@@ -72,9 +82,23 @@ static int be_open(const struct ifd_log *log, struct ifd_candidate *candidate)
 	return fd;
 }
 
+/* Every iommufd can stand for a container, but one that was opened as such is known by its node. */
 static int be_recognise(const struct ifd_log *log, int fd)
 {
-	return ifd_sys_ioctl(log, fd, VFIO_GET_API_VERSION, NULL) == VFIO_API_VERSION;
+	struct stat st;
+
+	if (ifd_sys_ioctl(log, fd, VFIO_GET_API_VERSION, NULL) != VFIO_API_VERSION)
+		return 0;
+	return !ifd_backend_iommufd.recognise(log, fd) ||
+	       (!ifd_sys_fstat(fd, &st) && st.st_rdev == makedev(MISC_MAJOR, VFIO_MINOR));
+}
+
+/* Whether the container takes mappings: the kernel answers once it has a group and a type. */
+static bool serves_now(struct iommufd_ioas *ioas)
+{
+	struct vfio_iommu_type1_info info = { .argsz = sizeof(info) };
+
+	return !ifd_sys_ioctl(&ioas->ctx->log, ioas->container, VFIO_IOMMU_GET_INFO, &info);
 }
 
 /* One IOAS at a time has the context's container, every further one a container of its own. */
@@ -93,6 +117,7 @@ static int be_ioas_new(struct iommufd_ioas *ioas)
 	if (fd < 0)
 		return fd;
 	ioas->container = fd;
+	ioas->serving = serves_now(ioas); /* one that was adopted may have a group already */
 	return 0;
 }
 
@@ -168,7 +193,8 @@ static int be_ioas_limits(struct iommufd_ioas *ioas, struct iommufd_range **rang
 
 /* ---- Mappings ---- */
 
-static int map_now(struct iommufd_ioas *ioas, const struct ifd_map *map)
+/* `dev` is what is being attached, for the words, or NULL. */
+static int map_now(struct iommufd_ioas *ioas, const struct ifd_map *map, const struct iommufd_device *dev)
 {
 	struct vfio_iommu_type1_dma_map cmd = {
 		.argsz = sizeof(cmd),
@@ -183,18 +209,25 @@ static int map_now(struct iommufd_ioas *ioas, const struct ifd_map *map)
 	if (map->flags & IOMMUFD_MAP_WRITE)
 		cmd.flags |= VFIO_DMA_MAP_FLAG_WRITE;
 	ret = ifd_sys_ioctl(&ioas->ctx->log, ioas->container, VFIO_IOMMU_MAP_DMA, &cmd);
-	if (ret == -ENOSPC)
-		return ifd_fail(
-			ret,
-			"the kernel's limit of mappings in a container is reached, see the parameter dma_entry_limit "
-			"of vfio_iommu_type1: map larger pieces",
-			"map 0x%" PRIx64 " of %" PRIu64 " bytes", cmd.vaddr, cmd.size);
-	return ret ? ifd_fail_map(ret, map, "per process") : 0;
+	return ret ? ifd_fail_map(ret, map, "per process", dev) : 0;
+}
+
+/*
+ * A group that could not leave, since somebody had a copy of its device's descriptor, goes by itself when the last copy
+ * is closed. With the last group go all mappings, and nobody is told. Found out when a call fails: true if it is so.
+ */
+static bool stopped_serving(struct iommufd_ioas *ioas)
+{
+	if (!serves_now(ioas))
+		ioas->serving = false;
+	return !ioas->serving;
 }
 
 static int be_map(struct iommufd_ioas *ioas, const struct ifd_map *map)
 {
-	return ioas->type ? map_now(ioas, map) : 0;
+	int ret = ioas->serving ? map_now(ioas, map, NULL) : 0;
+
+	return ret && stopped_serving(ioas) ? 0 : ret;
 }
 
 static int be_unmap(struct iommufd_ioas *ioas, uint64_t iova, uint64_t len, uint64_t *unmapped)
@@ -202,20 +235,19 @@ static int be_unmap(struct iommufd_ioas *ioas, uint64_t iova, uint64_t len, uint
 	struct vfio_iommu_type1_dma_unmap cmd = { .argsz = sizeof(cmd), .iova = iova, .size = len };
 	int ret = 0;
 
-	if (ioas->type)
+	if (ioas->serving)
 		ret = ifd_sys_ioctl(&ioas->ctx->log, ioas->container, VFIO_IOMMU_UNMAP_DMA, &cmd);
-	if (ret)
+	if (ret && !stopped_serving(ioas))
 		return ifd_fail(ret, NULL, "unmap IOVA 0x%" PRIx64 "-0x%" PRIx64, iova, iova + (len - 1));
-	*unmapped = cmd.size;
+	*unmapped = ret ? len : cmd.size;
 	return 0;
 }
 
-/* A container with its first group: what it permits is known now, so a mapping that does not fit gets a name. */
+/* A container that has begun to serve: what it permits is known now, so a mapping that does not fit gets a name. */
 static int replay(struct iommufd_device *dev, struct iommufd_ioas *ioas)
 {
 	struct iommufd_range *ranges;
 	const struct ifd_map *map;
-	char hint[IFD_HINT_MAX] = "unmap it first, and map inside of ";
 	uint64_t page_sizes;
 	size_t count, n = 0;
 	int ret;
@@ -224,21 +256,17 @@ static int replay(struct iommufd_device *dev, struct iommufd_ioas *ioas)
 	if (ret)
 		return ret;
 	map = ifd_ioas_misfit(ioas, ranges, count, alignment_from(page_sizes));
-	ifd_hint_ranges(hint, ranges, count);
-	free(ranges);
 	if (map)
-		return ifd_fail(-EADDRINUSE, hint,
-				"attach %s: the mapping 0x%" PRIx64 "-0x%" PRIx64 " is not permitted", dev->found->name,
-				map->iova.start, map->iova.last);
+		ret = ifd_fail_misfit(-EADDRINUSE, map, ranges, count, dev);
+	free(ranges);
+	if (ret)
+		return ret;
 
-	map = ifd_index_next(&ioas->index, 0, UINT64_MAX);
-	while (map) {
-		ret = map_now(ioas, map);
+	for (map = ifd_index_next(&ioas->index, 0, UINT64_MAX); map; map = ifd_index_after(&ioas->index, map)) {
+		ret = map_now(ioas, map, dev);
 		if (ret)
 			return ret;
 		n++;
-		map = map->iova.last == UINT64_MAX ? NULL
-						   : ifd_index_next(&ioas->index, map->iova.last + 1, UINT64_MAX);
 	}
 	ifd_info(&ioas->ctx->log, "%zu mappings replayed for %s", n, dev->found->name);
 	return 0;
@@ -306,7 +334,6 @@ static int set_type(struct iommufd_ioas *ioas)
 			continue;
 		ret = ifd_sys_ioctl(&ioas->ctx->log, ioas->container, VFIO_SET_IOMMU, (void *)(uintptr_t)types[i]);
 		if (!ret) {
-			ioas->type = types[i];
 			ifd_info(&ioas->ctx->log, "the container is type1%s",
 				 types[i] == VFIO_TYPE1v2_IOMMU ? "v2" : ", version 1");
 			return 0;
@@ -332,6 +359,23 @@ static int fail_join(struct iommufd_device *dev, const char *what, int err)
 	return ifd_fail(err, hint, "attach %s: %s", dev->found->name, what);
 }
 
+/* The kernel only says that something does not fit, which may be a range that this group's IOMMU reserves. */
+static int fail_put(struct iommufd_device *dev, struct iommufd_ioas *ioas, int err)
+{
+	const struct ifd_map *map = NULL;
+	struct iommufd_range reserved;
+	char hint[IFD_HINT_MAX];
+
+	if (err == -EINVAL && ioas->serving)
+		map = ifd_find_reserved(&ioas->index, dev->group->id, &reserved);
+	if (!map)
+		return fail_join(dev, "put its group into the container", err);
+	snprintf(hint, sizeof(hint), "unmap it first; the IOMMU of group %d reserves 0x%" PRIx64 "-0x%" PRIx64,
+		 dev->group->id, reserved.start, reserved.last);
+	return ifd_fail(-EADDRINUSE, hint, "attach %s: the mapping 0x%" PRIx64 "-0x%" PRIx64 " is not permitted",
+			dev->found->name, map->iova.start, map->iova.last);
+}
+
 static void set_joined(struct ifd_group *group, struct iommufd_ioas *to, struct iommufd_ioas *gated)
 {
 	pthread_mutex_lock(&gated->ctx->lock);
@@ -350,16 +394,7 @@ static void leave(struct ifd_group *group, struct iommufd_ioas *ioas)
 		return;
 	}
 	set_joined(group, NULL, ioas);
-	if (--ioas->groups == 0)
-		ioas->type = 0;
-}
-
-/* A group that could not leave goes by itself when the last copy of its device's descriptor is closed. */
-static bool still_serves(struct iommufd_ioas *ioas)
-{
-	struct vfio_iommu_type1_info info = { .argsz = sizeof(info) };
-
-	return !ifd_sys_ioctl(&ioas->ctx->log, ioas->container, VFIO_IOMMU_GET_INFO, &info);
+	ioas->serving = serves_now(ioas);
 }
 
 /* Puts the group into the container, and makes that one serve when it is the first. */
@@ -367,22 +402,21 @@ static int join(struct iommufd_device *dev, struct iommufd_ioas *ioas)
 {
 	struct ifd_group *group = dev->group;
 	int ret = ifd_sys_ioctl(&ioas->ctx->log, group->fd, VFIO_GROUP_SET_CONTAINER, &ioas->container);
+	bool serves;
 
 	if (ret)
-		return fail_join(dev, "put its group into the container", ret);
+		return fail_put(dev, ioas, ret);
 	set_joined(group, ioas, ioas);
-	if (ioas->type && !still_serves(ioas)) {
-		ioas->groups = 0;
-		ioas->type = 0;
-	}
-	ioas->groups++;
-	if (ioas->type)
+	serves = serves_now(ioas);
+	if (serves && ioas->serving)
 		return 0;
 
-	ret = set_type(ioas);
+	ret = serves ? 0 : set_type(ioas);
 	ret = ret ? fail_join(dev, "choose the container's IOMMU", ret) : replay(dev, ioas);
 	if (ret)
 		leave(group, ioas);
+	else
+		ioas->serving = true;
 	return ret;
 }
 

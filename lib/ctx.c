@@ -164,27 +164,44 @@ EXPORT int iommufd_ctx_new(const struct iommufd_ctx_opts *opts, struct iommufd_c
 	return 0;
 }
 
+/* A container that iommufd serves is of both backends: with AUTO it is the first's. */
+static const struct ifd_backend *recognise(const struct iommufd_ctx *ctx, int fd, uint32_t wanted)
+{
+	for (size_t i = 0; ifd_backends[i]; i++)
+		if ((wanted == IOMMUFD_BACKEND_AUTO || wanted == ifd_backends[i]->id) &&
+		    ifd_backends[i]->recognise(&ctx->log, fd))
+			return ifd_backends[i];
+	return NULL;
+}
+
+static int fail_recognise(const struct iommufd_ctx *ctx, int copy, int fd, uint32_t wanted)
+{
+	const struct ifd_backend *actual = recognise(ctx, copy, IOMMUFD_BACKEND_AUTO);
+
+	if (!actual)
+		return ifd_fail(-EINVAL, "open " IFD_DEV_IOMMU " or " IFD_DEV_VFIO " for it",
+				"adopt file descriptor %d: neither an iommufd nor a VFIO container", fd);
+	return ifd_fail(-EINVAL, "leave the backend at IOMMUFD_BACKEND_AUTO to take it as what it is",
+			"adopt file descriptor %d as %s: it is of the backend %s", fd, iommufd_backend_name(wanted),
+			actual->name);
+}
+
 static int adopt(struct iommufd_ctx *ctx, int fd, uint32_t wanted)
 {
-	const struct ifd_backend *backend = NULL;
+	const struct ifd_backend *backend;
 	int copy;
 
 	copy = ifd_sys_dup(fd);
 	if (copy < 0)
-		return ifd_fail(copy, copy == -EBADF ? "give an open one" : NULL, "adopt file descriptor %d", fd);
+		return ifd_fail(copy,
+				copy == -EBADF ? "give an open one" : "raise the limit of open files, see ulimit -n",
+				"adopt file descriptor %d", fd);
+	backend = recognise(ctx, copy, wanted);
+	if (!backend) {
+		int ret = fail_recognise(ctx, copy, fd, wanted);
 
-	for (size_t i = 0; ifd_backends[i] && !backend; i++)
-		if (ifd_backends[i]->recognise(&ctx->log, copy))
-			backend = ifd_backends[i];
-
-	if (!backend || (wanted != IOMMUFD_BACKEND_AUTO && wanted != backend->id)) {
 		ifd_sys_close(copy);
-		if (!backend)
-			return ifd_fail(-EINVAL, "open " IFD_DEV_IOMMU " or " IFD_DEV_VFIO " for it",
-					"adopt file descriptor %d: neither an iommufd nor a VFIO container", fd);
-		return ifd_fail(-EINVAL, "leave the backend at IOMMUFD_BACKEND_AUTO to take it as what it is",
-				"adopt file descriptor %d as %s: it is of the backend %s", fd,
-				iommufd_backend_name(wanted), backend->name);
+		return ret;
 	}
 	use_backend(ctx, backend, copy);
 	ifd_info(&ctx->log, "backend %s: file descriptor %d is of it", backend->name, fd);

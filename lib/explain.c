@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -36,6 +37,10 @@ void ifd_hint_open(char *hint, int err, const char *path, const char *absent)
 		ifd_hint(hint, "a directory on the way to %s may not be searched", path);
 	else if (err == -ENOENT || err == -ENODEV || err == -ENXIO)
 		ifd_hint(hint, "%s", absent);
+	else if (err == -EPERM)
+		ifd_hint(hint,
+			 "the node's permissions are not in the way: a container's or service's list of devices may "
+			 "be (DeviceAllow=, --device)");
 	else if (err == -EMFILE)
 		ifd_hint(hint, "raise the limit of open files, see ulimit -n");
 }
@@ -66,19 +71,56 @@ void ifd_hint_memlock(char *hint, uint64_t need, const char *mode)
 			 need, limit, mode);
 }
 
-int ifd_fail_map(int err, const struct ifd_map *map, const char *mode)
+int ifd_fail_map(int err, const struct ifd_map *map, const char *mode, const struct iommufd_device *dev)
 {
 	char hint[IFD_HINT_MAX] = "";
+	uint64_t len = ifd_map_len(map);
 
 	if (err == -ENOMEM)
-		ifd_hint_memlock(hint, ifd_map_len(map), mode);
+		ifd_hint_memlock(hint, len, mode);
 	else if (err == -EFAULT)
 		ifd_hint(hint, "some of it is not there, is not writable but mapped for writing, or is of a kind that "
 			       "cannot be pinned, such as a device's memory");
 	else if (err == -EEXIST || err == -EINVAL)
 		ifd_hint(hint, "the kernel knows of a mapping or a limit there that was not made through this IOAS");
-	return ifd_fail(err, hint, "map 0x%" PRIx64 " of %" PRIu64 " bytes at IOVA 0x%" PRIx64, map->vaddr.start,
-			ifd_map_len(map), map->iova.start);
+	else if (err == -ENOSPC)
+		ifd_hint(hint, "the kernel's limit of mappings in a container is reached, see the parameter "
+			       "dma_entry_limit of vfio_iommu_type1: map larger pieces");
+	else if (err == -ENOENT)
+		ifd_hint(hint, "somebody destroyed this IOAS behind the library's back");
+	if (dev)
+		return ifd_fail(err, hint,
+				"attach %s: the mapping of 0x%" PRIx64 ", %" PRIu64 " bytes, at IOVA 0x%" PRIx64
+				" cannot be made",
+				dev->found->name, map->vaddr.start, len, map->iova.start);
+	return ifd_fail(err, hint, "map 0x%" PRIx64 " of %" PRIu64 " bytes at IOVA 0x%" PRIx64, map->vaddr.start, len,
+			map->iova.start);
+}
+
+int ifd_fail_misfit(int err, const struct ifd_map *map, const struct iommufd_range *ranges, size_t count,
+		    const struct iommufd_device *dev)
+{
+	char hint[IFD_HINT_MAX] = "unmap it first, and map inside of ";
+
+	ifd_hint_ranges(hint, ranges, count);
+	return ifd_fail(err, hint, "attach %s: the mapping 0x%" PRIx64 "-0x%" PRIx64 " is not permitted",
+			dev->found->name, map->iova.start, map->iova.last);
+}
+
+/* One line a range: first address, last address, kind. Devices may share a range that is only relaxable. */
+const struct ifd_map *ifd_find_reserved(struct ifd_index *index, int group, struct iommufd_range *reserved)
+{
+	char path[64], text[4096], kind[32], *line, *rest = text;
+	const struct ifd_map *map = NULL;
+
+	snprintf(path, sizeof(path), "/sys/kernel/iommu_groups/%d/reserved_regions", group);
+	if (ifd_sys_read_text(path, text, sizeof(text)) < 0)
+		return NULL;
+	while (!map && (line = strsep(&rest, "\n")))
+		if (sscanf(line, "%" SCNx64 " %" SCNx64 " %31s", &reserved->start, &reserved->last, kind) == 3 &&
+		    strcmp(kind, "direct-relaxable") != 0 && reserved->start <= reserved->last)
+			map = ifd_index_next(index, reserved->start, reserved->last);
+	return map;
 }
 
 void ifd_hint_bind(char *hint, const struct ifd_found *found)

@@ -13,6 +13,7 @@
 #include <libiommufd/base.h>
 
 struct ifd_found;
+struct ifd_index;
 struct ifd_map;
 
 /* Ranges of IOVAs, the first few. */
@@ -24,8 +25,15 @@ void ifd_hint_open(char *hint, int err, const char *path, const char *absent);
 /* What the limit of locked memory is beside the need; `mode` says how the backend counts. */
 void ifd_hint_memlock(char *hint, uint64_t need, const char *mode);
 
-/* Fails with the words for a mapping that the kernel refused. */
-int ifd_fail_map(int err, const struct ifd_map *map, const char *mode);
+/* Fails with the words for a mapping that the kernel refused, at the attach of `dev`, or with NULL by itself. */
+int ifd_fail_map(int err, const struct ifd_map *map, const char *mode, const struct iommufd_device *dev);
+
+/* Fails with the words for a mapping that keeps a device from attaching, since that permits only these ranges. */
+int ifd_fail_misfit(int err, const struct ifd_map *map, const struct iommufd_range *ranges, size_t count,
+		    const struct iommufd_device *dev);
+
+/* The lowest mapping in a range that the IOMMU of a group reserves for something else, and that range; or NULL. */
+const struct ifd_map *ifd_find_reserved(struct ifd_index *index, int group, struct iommufd_range *reserved);
 
 /* Whether the process has CAP_IPC_LOCK, which lifts the limit. */
 bool ifd_has_ipc_lock(void);

@@ -42,6 +42,12 @@ static struct ifd_map *find(const struct ifd_index *index, uint64_t start, uint6
 	return node ? container_of(node, struct ifd_map, iova) : NULL;
 }
 
+/* The next one inside of a range that ends with `last`. */
+static struct ifd_map *after(const struct ifd_index *index, const struct ifd_map *map, uint64_t last)
+{
+	return map->iova.last < last ? find(index, map->iova.last + 1, last) : NULL;
+}
+
 static void place(struct ifd_index *index, struct ifd_map *map, uint64_t iova)
 {
 	map->iova.start = iova;
@@ -114,7 +120,7 @@ static int check_leave(const struct ifd_index *index, uint64_t start, uint64_t l
 
 	if (!map)
 		return -ENOENT;
-	for (; map; map = map->iova.last < last ? find(index, map->iova.last + 1, last) : NULL) {
+	for (; map; map = after(index, map, last)) {
 		*there = (struct iommufd_range){ map->iova.start, map->iova.last };
 		if (map->iova.start < start || map->iova.last > last)
 			return -EINVAL;
@@ -132,8 +138,7 @@ int ifd_index_leave(struct ifd_index *index, uint64_t start, uint64_t last, stru
 
 	pthread_mutex_lock(&index->lock);
 	ret = check_leave(index, start, last, there);
-	for (map = ret ? NULL : find(index, start, last); map;
-	     map = map->iova.last < last ? find(index, map->iova.last + 1, last) : NULL) {
+	for (map = ret ? NULL : find(index, start, last); map; map = after(index, map, last)) {
 		map->state = IFD_MAP_LEAVING;
 		ifd_tree_remove(&index->by_vaddr, &map->vaddr);
 		map->next = NULL;
@@ -163,6 +168,16 @@ const struct ifd_map *ifd_index_next(struct ifd_index *index, uint64_t start, ui
 	map = find(index, start, last);
 	pthread_mutex_unlock(&index->lock);
 	return map;
+}
+
+const struct ifd_map *ifd_index_after(struct ifd_index *index, const struct ifd_map *map)
+{
+	const struct ifd_map *next;
+
+	pthread_mutex_lock(&index->lock);
+	next = after(index, map, UINT64_MAX);
+	pthread_mutex_unlock(&index->lock);
+	return next;
 }
 
 uint64_t ifd_index_bytes(struct ifd_index *index)

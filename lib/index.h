@@ -77,6 +77,9 @@ void ifd_index_stay(struct ifd_index *index, struct ifd_map *map);
  */
 const struct ifd_map *ifd_index_next(struct ifd_index *index, uint64_t start, uint64_t last);
 
+/* The lowest mapping above `map`, or NULL. The same goes for it. */
+const struct ifd_map *ifd_index_after(struct ifd_index *index, const struct ifd_map *map);
+
 /* How many bytes are mapped, or about to be. */
 uint64_t ifd_index_bytes(struct ifd_index *index);
 

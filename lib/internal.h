@@ -58,7 +58,7 @@ struct iommufd_ctx {
 	pthread_mutex_t lock;
 	struct ifd_group *groups;
 	const volatile unsigned char *home; /* a page that the kernel wipes in child processes: 0 there, 1 here */
-	bool container_free; /* VFIO: no IOAS has `fd` as its container; guarded by `lock` */
+	bool container_free;                /* VFIO: no IOAS has `fd` as its container; guarded by `lock` */
 };
 
 struct iommufd_ioas {
@@ -76,9 +76,7 @@ struct iommufd_ioas {
 	/* the backend's own */
 	uint32_t id;         /* iommufd: the object; 0 for none */
 	int container;       /* VFIO: or -1 */
-	unsigned int groups; /* VFIO: how many joined the container; guarded by the gate */
-	uint32_t type;       /* VFIO: what the container was set to, 0 while it has no group; guarded by the gate */
-	uint64_t page_sizes; /* VFIO: that the IOMMU can map; guarded by the gate */
+	atomic_bool serving; /* VFIO: the container has a group and a type, as far as we know, and so takes mappings */
 };
 
 /* A part of a region that is mapped into the process. */

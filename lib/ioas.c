@@ -374,8 +374,7 @@ const struct ifd_map *ifd_ioas_misfit(struct iommufd_ioas *ioas, const struct io
 {
 	const struct ifd_map *map = ifd_index_next(&ioas->index, 0, UINT64_MAX);
 
-	for (; map;
-	     map = map->iova.last == UINT64_MAX ? NULL : ifd_index_next(&ioas->index, map->iova.last + 1, UINT64_MAX))
+	for (; map; map = ifd_index_after(&ioas->index, map))
 		if (!permitted(ranges, count, map->iova.start, map->iova.last) ||
 		    ((map->iova.start | map->vaddr.start | ifd_map_len(map)) & (alignment - 1)))
 			return map;

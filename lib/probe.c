@@ -16,20 +16,6 @@ struct iommufd_report {
 	struct ifd_found_list found;
 };
 
-static const char *usable_reason(const struct ifd_candidate *candidate)
-{
-	if (candidate->flags & IOMMUFD_CANDIDATE_COMPAT)
-		return "usable: the container is served by iommufd";
-	switch (candidate->type1_version) {
-	case 2:
-		return "usable: containers with type1v2";
-	case 1:
-		return "usable: containers with type1, version 1";
-	default:
-		return "usable: devices are opened by their node under /dev/vfio/devices";
-	}
-}
-
 static int try_backend(const struct ifd_backend *backend, struct ifd_candidate *candidate)
 {
 	int fd;
@@ -37,18 +23,17 @@ static int try_backend(const struct ifd_backend *backend, struct ifd_candidate *
 	candidate->backend = backend;
 	fd = backend->open(NULL, candidate);
 	candidate->error = fd < 0 ? fd : 0;
-	candidate->reason = strdup(fd < 0 ? iommufd_errmsg() : usable_reason(candidate));
+	candidate->reason = strdup(fd < 0 ? iommufd_errmsg() : candidate->usable);
 	ifd_sys_close(fd);
 	return candidate->reason ? 0 : -ENOMEM;
 }
 
 static uint32_t memlock_mode(const struct iommufd_report *report)
 {
-	if (report->info.chosen == IOMMUFD_BACKEND_AUTO)
-		return IOMMUFD_MEMLOCK_UNKNOWN;
-	if (ifd_has_ipc_lock())
-		return IOMMUFD_MEMLOCK_NONE;
-	return report->info.chosen == IOMMUFD_BACKEND_IOMMUFD ? IOMMUFD_MEMLOCK_USER : IOMMUFD_MEMLOCK_PROCESS;
+	for (uint32_t i = 0; i < report->info.candidates; i++)
+		if (report->candidates[i].backend->id == report->info.chosen)
+			return ifd_has_ipc_lock() ? IOMMUFD_MEMLOCK_NONE : report->candidates[i].memlock_mode;
+	return IOMMUFD_MEMLOCK_UNKNOWN;
 }
 
 static void count_devices(struct iommufd_report *report)

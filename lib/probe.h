@@ -9,7 +9,9 @@ struct ifd_backend;
 
 struct ifd_candidate {
 	const struct ifd_backend *backend;
-	char *reason;
+	char *reason; /* in the end: the words of the failure, or a copy of `usable` */
+	const char *usable;
+	uint32_t memlock_mode; /* for whoever has no CAP_IPC_LOCK: an IOMMUFD_MEMLOCK constant */
 	int error;
 	uint32_t type1_version;
 	uint32_t flags; /* IOMMUFD_CANDIDATE bits */

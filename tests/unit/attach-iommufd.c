@@ -87,6 +87,26 @@ START_TEST(a_conflict_with_no_mapping_that_is_out_of_place_blames_none)
 }
 END_TEST
 
+START_TEST(memory_that_cannot_be_pinned_at_the_attach_is_named)
+{
+	static const int errs[] = { -EFAULT, -ENOMEM };
+	struct scene scene;
+
+	open_scene(&scene);
+	scene_map(&scene, 0x40000, 4);
+	scene_map(&scene, 0x80000, 2);
+	for (size_t i = 0; i < sizeof(errs) / sizeof(errs[0]); i++) {
+		inject_ioctl_fail(VFIO_DEVICE_ATTACH_IOMMUFD_PT, 1, 1, errs[i]);
+		inject_ioctl_fail(IOMMU_IOAS_MAP, 2, 1, errs[i]);
+		attach_fails(&scene, errs[i]);
+		unit_words_have("attach " SCENE_DEVICE);
+		unit_words_have("8192 bytes, at IOVA 0x80000");
+		ck_assert_uint_eq(inject_ioctls(IOMMU_IOAS_ALLOC), inject_ioctls(IOMMU_DESTROY) + 1);
+	}
+	close_scene(&scene);
+}
+END_TEST
+
 START_TEST(each_refusal_to_attach_has_its_hint)
 {
 	static const struct {
@@ -283,6 +303,7 @@ void unit_tests(TCase *tcase)
 	tcase_add_test(tcase, a_mapping_that_keeps_a_device_from_attaching_is_named);
 	tcase_add_test(tcase, a_conflict_stays_a_conflict_when_it_cannot_be_explained);
 	tcase_add_test(tcase, a_conflict_with_no_mapping_that_is_out_of_place_blames_none);
+	tcase_add_test(tcase, memory_that_cannot_be_pinned_at_the_attach_is_named);
 	tcase_add_test(tcase, each_refusal_to_attach_has_its_hint);
 	tcase_add_test(tcase, what_fails_after_the_attach_undoes_it);
 	tcase_add_test(tcase, a_device_is_attached_to_one_ioas_of_its_own_context);

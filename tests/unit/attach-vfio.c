@@ -124,12 +124,13 @@ START_TEST(what_fails_after_the_group_joined_takes_it_out_again)
 
 	open_scene(&scene);
 	for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
-		inject_ioctl_fail(requests[i], 1, 1, -EIO);
+		/* First it is asked whether the container serves. */
+		inject_ioctl_fail(requests[i], requests[i] == VFIO_IOMMU_GET_INFO ? 2 : 1, 1, -EIO);
 		attach_fails(&scene, -EIO);
 		ck_assert_uint_eq(inject_ioctls(VFIO_GROUP_UNSET_CONTAINER), i + 1);
 	}
-	/* The second time it is asked, for the ranges that go with the device. */
-	inject_ioctl_fail(VFIO_IOMMU_GET_INFO, 3, 1, -EIO);
+	/* And then twice for the ranges, those for the replay and those that go with the device; each takes two calls. */
+	inject_ioctl_fail(VFIO_IOMMU_GET_INFO, 4, 1, -EIO);
 	attach_fails(&scene, -EIO);
 	attaches(&scene);
 	scene_close(&scene);
@@ -142,12 +143,12 @@ START_TEST(the_container_is_type1v2_or_else_type1_or_else_refused)
 
 	open_scene(&scene);
 	attaches(&scene);
-	ck_assert_uint_eq(scene.ioas->type, VFIO_TYPE1v2_IOMMU);
+	ck_assert_int_eq(scene_container_type(), VFIO_TYPE1v2_IOMMU);
 	ck_assert_int_eq(iommufd_device_detach(scene.dev), 0);
 
 	inject_ioctl_fail(VFIO_SET_IOMMU, 1, 1, -ENODEV);
 	attaches(&scene);
-	ck_assert_uint_eq(scene.ioas->type, VFIO_TYPE1_IOMMU);
+	ck_assert_int_eq(scene_container_type(), VFIO_TYPE1_IOMMU);
 	ck_assert_int_eq(iommufd_device_detach(scene.dev), 0);
 
 	inject_ioctl_fail(VFIO_SET_IOMMU, 1, 2, -EPERM);
@@ -174,6 +175,64 @@ START_TEST(a_group_that_cannot_join_is_explained)
 	unit_words_have(SCENE_SIBLING " is bound to pcieport");
 	ck_assert_uint_eq(inject_ioctls(VFIO_GROUP_UNSET_CONTAINER), 0);
 	attaches(&scene);
+	scene_close(&scene);
+}
+END_TEST
+
+START_TEST(a_range_that_a_further_group_reserves_is_named_with_the_mapping_in_it)
+{
+	struct iommufd_device *other;
+	struct scene scene;
+
+	open_scene(&scene);
+	attaches(&scene);
+	scene_map(&scene, 0x40000, 4);
+	ck_assert_int_eq(iommufd_device_new(scene.ctx, SCENE_OTHER, &other), 0);
+	inject_text("/sys/kernel/iommu_groups/8/reserved_regions",
+		    "0x0000000000040000 0x0000000000040fff direct-relaxable\n0x0000000000042000 0x0000000000042fff "
+		    "direct\n");
+	inject_ioctl_fail(VFIO_GROUP_SET_CONTAINER, 1, 1, -EINVAL);
+	unit_fails(-EADDRINUSE, iommufd_device_attach(other, scene.ioas));
+	unit_words_have("0x40000-0x43fff");
+	unit_words_have("group 8 reserves 0x42000-0x42fff");
+	inject_text("/sys/kernel/iommu_groups/8/reserved_regions",
+		    "0x0000000000044000 0x0000000000044fff msi\n0x40000 reserved\n");
+	inject_ioctl_fail(VFIO_GROUP_SET_CONTAINER, 1, 1, -EINVAL);
+	unit_fails(-EINVAL, iommufd_device_attach(other, scene.ioas));
+	ck_assert_uint_eq(scene.ioas->attached, 1);
+	ck_assert_int_eq(iommufd_device_attach(other, scene.ioas), 0);
+	iommufd_device_free(other);
+	scene_close(&scene);
+}
+END_TEST
+
+static int no_type(int fd, void *arg)
+{
+	(void)fd;
+	(void)arg;
+	return -EINVAL;
+}
+
+START_TEST(mappings_that_the_kernel_dropped_without_a_word_can_still_be_unmapped_and_made)
+{
+	uint64_t bytes = 0;
+	struct scene scene;
+
+	open_scene(&scene);
+	attaches(&scene);
+	scene_map(&scene, 0x40000, 2);
+	inject_ioctl_fail(VFIO_IOMMU_UNMAP_DMA, 1, 2, -EINVAL);
+	unit_fails(-EINVAL, iommufd_ioas_unmap(scene.ioas, 0x40000, 2 * SCENE_PAGE, &bytes));
+	inject_ioctl(VFIO_IOMMU_GET_INFO, no_type);
+	inject_ioctl_fail(VFIO_IOMMU_UNMAP_DMA, 1, 2, -EINVAL);
+	ck_assert_int_eq(iommufd_ioas_unmap(scene.ioas, 0x40000, 2 * SCENE_PAGE, &bytes), 0);
+	ck_assert_uint_eq(bytes, 2 * SCENE_PAGE);
+
+	/* From then on it is not even asked. */
+	inject_ioctl_fail(VFIO_IOMMU_MAP_DMA, 1, 1, -EINVAL);
+	scene_map(&scene, 0x40000, 2);
+	ck_assert_int_eq(iommufd_ioas_unmap(scene.ioas, 0x40000, 2 * SCENE_PAGE, NULL), 0);
+	ck_assert_uint_eq(inject_ioctls(VFIO_IOMMU_UNMAP_DMA), 0);
 	scene_close(&scene);
 }
 END_TEST
@@ -374,6 +433,8 @@ void unit_tests(TCase *tcase)
 	tcase_add_test(tcase, what_fails_after_the_group_joined_takes_it_out_again);
 	tcase_add_test(tcase, the_container_is_type1v2_or_else_type1_or_else_refused);
 	tcase_add_test(tcase, a_group_that_cannot_join_is_explained);
+	tcase_add_test(tcase, a_range_that_a_further_group_reserves_is_named_with_the_mapping_in_it);
+	tcase_add_test(tcase, mappings_that_the_kernel_dropped_without_a_word_can_still_be_unmapped_and_made);
 	tcase_add_test(tcase, a_group_stays_in_the_container_until_the_last_of_its_devices_is_detached);
 	tcase_add_test(tcase, devices_of_a_group_attach_to_one_ioas_only);
 	tcase_add_test(tcase, a_group_leaves_its_container_when_two_threads_detach_its_last_two_devices);

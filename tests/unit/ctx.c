@@ -187,6 +187,14 @@ START_TEST(an_adopted_descriptor_is_what_it_is_and_no_other_backend)
 	ck_assert_ptr_eq(ctx, untouched);
 	ck_assert_uint_eq(inject_fds(), 0);
 
+	/* An iommufd answers like a container, but is none unless it was opened as one. */
+	scene_answers();
+	opts.backend = IOMMUFD_BACKEND_VFIO;
+	unit_fails(-EINVAL, iommufd_ctx_from_fd(fd, &opts, &ctx));
+	unit_words_have("it is of the backend iommufd");
+	ck_assert_uint_eq(inject_fds(), 0);
+
+	inject_ioctl(IOMMU_OPTION, not_mine);
 	ck_assert_int_eq(iommufd_ctx_from_fd(fd, NULL, &ctx), 0);
 	ck_assert_uint_eq(iommufd_ctx_backend(ctx), IOMMUFD_BACKEND_VFIO);
 	ck_assert_int_ne(iommufd_ctx_fd(ctx), fd);

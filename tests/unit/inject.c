@@ -2,6 +2,7 @@
 #include <check.h>
 #include <errno.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -32,7 +33,7 @@ static unsigned int fail_in;
 static int fail_err;
 static bool has_failed;
 
-static const char *nodes;
+static const char *nodes, *text_path, *text_said;
 static bool owned[FDS];
 static size_t mapped;
 static unsigned int num_fds, slept;
@@ -141,6 +142,12 @@ unsigned int inject_ioctl_order(unsigned long number)
 void inject_nodes(const char *path)
 {
 	nodes = path;
+}
+
+void inject_text(const char *path, const char *text)
+{
+	text_path = path;
+	text_said = text;
 }
 
 unsigned int inject_fds(void)
@@ -309,6 +316,10 @@ ssize_t __wrap_ifd_sys_read_text(const char *path, char *buf, size_t size)
 {
 	int err = enter(INJECT_READ_TEXT);
 
+	if (!err && text_path && !strcmp(path, text_path)) {
+		snprintf(buf, size, "%s", text_said);
+		return (ssize_t)strlen(buf);
+	}
 	return err ? err : __real_ifd_sys_read_text(path, buf, size);
 }
 

@@ -223,6 +223,7 @@ START_TEST(vfio_tells_the_ranges_of_the_device)
 	size_t count;
 
 	scene_open(&scene, IOMMUFD_BACKEND_VFIO);
+	ck_assert_int_eq(iommufd_device_attach(scene.dev, scene.ioas), 0);
 	ck_assert_int_eq(limits_of(&scene, &ranges, &count), 0);
 	ck_assert_uint_eq(count, 2);
 	ck_assert_int_eq(memcmp(ranges, scene_ranges, sizeof(scene_ranges)), 0);
@@ -239,6 +240,7 @@ START_TEST(vfio_that_tells_no_ranges_permits_everything)
 	size_t count;
 
 	scene_open(&scene, IOMMUFD_BACKEND_VFIO);
+	ck_assert_int_eq(iommufd_device_attach(scene.dev, scene.ioas), 0);
 	for (size_t i = 0; i < sizeof(silent) / sizeof(silent[0]); i++) {
 		inject_ioctl(VFIO_IOMMU_GET_INFO, silent[i]);
 		ck_assert_int_eq(limits_of(&scene, &ranges, &count), 0);
@@ -250,6 +252,13 @@ START_TEST(vfio_that_tells_no_ranges_permits_everything)
 }
 END_TEST
 
+static inject_answer answer;
+
+static int answer_when_serving(int fd, void *arg)
+{
+	return scene_container_type() ? answer(fd, arg) : -EINVAL;
+}
+
 START_TEST(an_answer_of_vfio_that_contradicts_itself_is_a_breach_of_protocol)
 {
 	static const inject_answer hostile[] = { too_many_ranges, absurdly_many_ranges, argsz_without_end,
@@ -260,12 +269,16 @@ START_TEST(an_answer_of_vfio_that_contradicts_itself_is_a_breach_of_protocol)
 
 	scene_open(&scene, IOMMUFD_BACKEND_VFIO);
 	for (size_t i = 0; i < sizeof(hostile) / sizeof(hostile[0]); i++) {
-		inject_ioctl(VFIO_IOMMU_GET_INFO, hostile[i]);
+		scene_answers();
+		ck_assert_int_eq(iommufd_device_attach(scene.dev, scene.ioas), 0);
+		answer = hostile[i];
+		inject_ioctl(VFIO_IOMMU_GET_INFO, answer_when_serving);
 		unit_fails(-EPROTO, limits_of(&scene, &ranges, &count));
+		ck_assert_int_eq(iommufd_device_detach(scene.dev), 0);
 		unit_fails(-EPROTO, iommufd_device_attach(scene.dev, scene.ioas));
 		scene_check_detached(&scene);
 	}
-	ck_assert_uint_le(inject_ioctls(VFIO_IOMMU_GET_INFO), 64);
+	ck_assert_uint_le(inject_ioctls(VFIO_IOMMU_GET_INFO), 128);
 	scene_close(&scene);
 }
 END_TEST

@@ -39,7 +39,13 @@ void scene_close(struct scene *scene);
 /* Nothing is attached, neither in the objects nor as far as the kernel was told. */
 void scene_check_detached(const struct scene *scene);
 
-/* The answer to VFIO_IOMMU_GET_INFO: complete where there is room, as the kernel would otherwise. Returns 0. */
+/* What the container was set to; 0 while it has no group. There is one container in a scene. */
+int scene_container_type(void);
+
+/*
+ * The answer to VFIO_IOMMU_GET_INFO: complete where there is room, as the kernel would otherwise. Returns 0, or as the
+ * kernel does -EINVAL while the container has no type.
+ */
 #define SCENE_MAX_RANGES 64
 int scene_iommu_info(void *arg, uint64_t page_sizes, const struct iommufd_range *ranges, uint32_t count);
 

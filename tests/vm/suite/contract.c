@@ -65,14 +65,20 @@ END_TEST
 
 START_TEST(an_attach_finds_memory_that_has_gone)
 {
-	unsigned char *page = memory(PAGE);
+	unsigned char *good = memory(PAGE), *page;
+	char words[128];
 	uint64_t iova;
 	struct bed bed;
 
 	bed_open_device(&bed, EDU);
+	page = memory(PAGE);
+	ok(iommufd_ioas_map(bed.ioas, good, PAGE, RW, &iova));
 	ok(iommufd_ioas_map(bed.ioas, page, PAGE, RW, &iova));
 	munmap(page, PAGE);
 	fails(iommufd_device_attach(bed.dev, bed.ioas), -EFAULT, "not there");
+	snprintf(words, sizeof(words), "attach %s: the mapping of 0x%lx, %u bytes, at IOVA 0x%lx", EDU,
+		 (unsigned long)page, PAGE, (unsigned long)iova);
+	fails(iommufd_device_attach(bed.dev, bed.ioas), -EFAULT, words);
 	fails(iommufd_device_detach(bed.dev), -ENOTCONN, "attach it");
 	ok(iommufd_ioas_unmap(bed.ioas, iova, PAGE, NULL));
 	ok(iommufd_device_attach(bed.dev, bed.ioas));
@@ -280,6 +286,9 @@ START_TEST(a_copy_of_the_descriptor_does_not_part_index_and_kernel)
 	copy = dup(iommufd_device_fd(bed.dev));
 	iommufd_device_free(bed.dev);
 	close(copy);
+	ok(iommufd_ioas_unmap(second, iova, PAGE, &bytes));
+	ck_assert_uint_eq(bytes, PAGE);
+	ok(iommufd_ioas_map(second, page, PAGE, RW | IOMMUFD_MAP_FIXED, &iova));
 	ok(iommufd_device_new(bed.ctx, EDU, &bed.dev));
 	ok(iommufd_device_attach(bed.dev, second));
 	edu_setup(&edu, bed.dev);

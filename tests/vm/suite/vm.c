@@ -79,7 +79,7 @@ static const struct {
 	{ "ctx", add_ctx_tests },   { "ioas", add_ioas_tests },       { "contract", add_contract_tests },
 	{ "dma", add_dma_tests },   { "device", add_device_tests },   { "region", add_region_tests },
 	{ "irq", add_irq_tests },   { "refusal", add_refusal_tests }, { "permission", add_permission_tests },
-	{ "fork", add_fork_tests },
+	{ "fork", add_fork_tests }, { "adopt", add_adopt_tests },
 };
 
 static TCase *add_case(Suite *suite, const char *name, const char *where, void (*use)(void))
@@ -104,6 +104,7 @@ static void add_backends(Suite *suite)
 		bool there = !access(backends[b].node, F_OK);
 
 		printf("# backend %s: %s\n", backends[b].name, there ? "is here" : "is not on this machine");
+		backends[b].use(); /* some tests are for one backend */
 		for (size_t f = 0; there && f < sizeof(files) / sizeof(files[0]); f++)
 			files[f].add(add_case(suite, files[f].name, backends[b].name, backends[b].use));
 	}

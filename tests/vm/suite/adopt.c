@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/* Adopting what somebody else has set up already. */
+#include <fcntl.h>
+#include <linux/vfio.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "vm.h"
+
+/* A container as another program would hand it over: with a group in it and its type chosen. */
+static int foreign_container(const char *address, int *group)
+{
+	int container = open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC);
+	char path[64];
+
+	snprintf(path, sizeof(path), "/dev/vfio/%d", vm_group(address));
+	*group = open(path, O_RDWR | O_CLOEXEC);
+	ck_assert(container >= 0 && *group >= 0);
+	ck_assert_int_eq(ioctl(*group, VFIO_GROUP_SET_CONTAINER, &container), 0);
+	ck_assert_int_eq(ioctl(container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU), 0);
+	return container;
+}
+
+START_TEST(a_container_that_serves_already_is_taken_over)
+{
+	unsigned char *pages = memory(4 * PAGE);
+	struct vfio_iommu_type1_dma_map theirs = {
+		.argsz = sizeof(theirs),
+		.flags = VFIO_DMA_MAP_FLAG_READ,
+		.vaddr = (uintptr_t)(pages + 3 * PAGE),
+		.iova = 0x800000,
+		.size = PAGE,
+	};
+	uint64_t iova = 0x100000, second = 0x200000, taken = theirs.iova;
+	struct bed bed = { .ctx = NULL };
+	struct edu edu;
+	int group, container = foreign_container(NVME, &group);
+
+	ck_assert_int_eq(ioctl(container, VFIO_IOMMU_MAP_DMA, &theirs), 0);
+	ok(iommufd_ctx_from_fd(container, NULL, &bed.ctx));
+	ck_assert_uint_eq(iommufd_ctx_backend(bed.ctx), IOMMUFD_BACKEND_VFIO);
+	ok(iommufd_ioas_new(bed.ctx, &bed.ioas));
+	/* It goes to the kernel at once, which knows of what is not in the library's index. */
+	ok(iommufd_ioas_map(bed.ioas, pages, PAGE, RW | IOMMUFD_MAP_FIXED, &iova));
+	fails(iommufd_ioas_map(bed.ioas, pages, PAGE, RW | IOMMUFD_MAP_FIXED, &taken), -EEXIST,
+	      "not made through this IOAS");
+	ok(iommufd_device_new(bed.ctx, EDU, &bed.dev));
+	ok(iommufd_device_attach(bed.dev, bed.ioas));
+	ok(iommufd_ioas_map(bed.ioas, pages + PAGE, PAGE, RW | IOMMUFD_MAP_FIXED, &second));
+	edu_setup(&edu, bed.dev);
+	edu_copy_works(&edu, iova, pages, second, pages + PAGE);
+
+	/* The other group stays, so the kernel keeps the mappings. */
+	ok(iommufd_device_detach(bed.dev));
+	ok(iommufd_ioas_unmap(bed.ioas, second, PAGE, NULL));
+	ok(iommufd_device_attach(bed.dev, bed.ioas));
+	ok(iommufd_ioas_map(bed.ioas, pages + PAGE, PAGE, RW | IOMMUFD_MAP_FIXED, &second));
+	edu_setup(&edu, bed.dev);
+	edu_copy_works(&edu, iova, pages, second, pages + PAGE);
+
+	/* And when it leaves while ours is there. */
+	ck_assert_int_eq(ioctl(group, VFIO_GROUP_UNSET_CONTAINER), 0);
+	edu_copy_works(&edu, second, pages + PAGE, iova, pages);
+	ok(iommufd_device_detach(bed.dev));
+	ok(iommufd_device_attach(bed.dev, bed.ioas));
+	edu_setup(&edu, bed.dev);
+	edu_copy_works(&edu, iova, pages, second, pages + PAGE);
+	bed_close(&bed);
+	close(group);
+	close(container);
+}
+END_TEST
+
+void add_adopt_tests(TCase *tc)
+{
+	if (vm_backend == IOMMUFD_BACKEND_VFIO)
+		tcase_add_test(tc, a_container_that_serves_already_is_taken_over);
+}
