@@ -159,7 +159,7 @@ static void forget_attach(struct iommufd_device *dev)
 {
 	struct iommufd_ioas *ioas = dev->ioas;
 
-	ifd_region_unmap_all(dev);
+	ifd_region_close_all(dev);
 	ifd_sys_close(dev->fd);
 	dev->fd = -1;
 	dev->ioas = NULL;
@@ -225,7 +225,7 @@ static int learn(struct iommufd_device *dev)
 	if (ret)
 		return ifd_fail(ret, NULL, "ask what %s is", dev->found->name);
 	dev->flags = info.flags;
-	dev->num_regions = info.num_regions;
+	dev->num_regions = info.num_regions < IFD_MAX_REGIONS ? info.num_regions : IFD_MAX_REGIONS;
 	dev->num_irqs = info.num_irqs < IFD_MAX_IRQS ? info.num_irqs : IFD_MAX_IRQS;
 	return 0;
 }
@@ -301,7 +301,7 @@ EXPORT int iommufd_device_detach(struct iommufd_device *dev)
 	if (ret)
 		return ret;
 	ifd_irq_disable_all(dev);
-	ifd_region_unmap_all(dev);
+	ifd_region_close_all(dev);
 
 	pthread_rwlock_wrlock(&ioas->gate);
 	detach_gated(dev, ioas);

@@ -48,6 +48,8 @@ struct ifd_group {
 	struct iommufd_ioas *joined;
 };
 
+struct vfio_region_info;
+
 struct iommufd_ctx {
 	atomic_uint refs; /* the owner, each IOAS, each device */
 	struct ifd_log log;
@@ -79,6 +81,12 @@ struct iommufd_ioas {
 	atomic_bool serving; /* VFIO: the container has a group and a type, as far as we know, and so takes mappings */
 };
 
+/* What the kernel told of a region, with its capabilities; NULL while nobody has asked. */
+struct ifd_region {
+	struct vfio_region_info *info;
+	size_t len;
+};
+
 /* A part of a region that is mapped into the process. */
 struct ifd_window {
 	struct ifd_window *next;
@@ -86,8 +94,9 @@ struct ifd_window {
 	size_t len;
 };
 
-/* VFIO has five interrupt types for PCI; no other bus has more. */
-#define IFD_MAX_IRQS 8
+/* VFIO has five interrupt types for PCI; no other bus has more. Devices add to its nine regions, but not so many. */
+#define IFD_MAX_IRQS    8
+#define IFD_MAX_REGIONS 1024
 
 struct iommufd_device {
 	struct iommufd_device *next; /* in ctx->devices */
@@ -100,6 +109,7 @@ struct iommufd_device {
 	uint32_t num_regions, num_irqs;
 	pthread_mutex_t lock;
 	struct ifd_window *windows;
+	struct ifd_region *regions;     /* of num_regions, while attached; NULL before the first is asked for */
 	uint32_t enabled[IFD_MAX_IRQS]; /* vectors of each interrupt type */
 };
 
@@ -150,7 +160,7 @@ const struct ifd_map *ifd_ioas_misfit(struct iommufd_ioas *ioas, const struct io
 int ifd_device_ready(const struct iommufd_device *dev, const char *what);
 
 /* region.c, irq.c: before the device's file descriptor goes or the device is detached. */
-void ifd_region_unmap_all(struct iommufd_device *dev);
+void ifd_region_close_all(struct iommufd_device *dev);
 void ifd_irq_disable_all(struct iommufd_device *dev);
 
 /* group.c */

@@ -9,12 +9,38 @@
 #include "udev.h"
 #include "uapi/vfio.h"
 
-/* Asks the kernel each time: a region's flags follow what is in its capabilities, and one ioctl is cheap here. */
-static int region_get(struct iommufd_device *dev, const char *what, uint32_t index, struct vfio_region_info **info,
-		      size_t *len)
+/* A region that the bus knows and a device lacks, which the kernel says of some by an error and of some by the size. */
+static const struct vfio_region_info no_bytes;
+static const struct ifd_region absent = { (struct vfio_region_info *)&no_bytes, sizeof(no_bytes) };
+
+/* dev->lock is held. */
+static int ask(struct iommufd_device *dev, uint32_t index, const struct ifd_region **out)
 {
 	struct vfio_region_info request = { .argsz = sizeof(request), .index = index };
+	struct ifd_region *region;
 	void *answer;
+	int ret;
+
+	if (!dev->regions)
+		dev->regions = calloc(dev->num_regions, sizeof(*dev->regions));
+	if (!dev->regions)
+		return -ENOMEM;
+	region = &dev->regions[index];
+	*out = region;
+	if (region->info)
+		return 0;
+	ret = ifd_caps_ioctl(&dev->ctx->log, dev->fd, VFIO_DEVICE_GET_REGION_INFO, &request, sizeof(request), &answer,
+			     &region->len);
+	if (!ret)
+		region->info = answer;
+	if (ret == -EINVAL)
+		*out = &absent;
+	return ret == -EINVAL ? 0 : ret;
+}
+
+/* The kernel is asked once an attach, since what a region is does not change: then an access is one system call. */
+static int region_get(struct iommufd_device *dev, const char *what, uint32_t index, const struct ifd_region **out)
+{
 	int ret = ifd_device_ready(dev, what);
 
 	if (ret)
@@ -22,47 +48,41 @@ static int region_get(struct iommufd_device *dev, const char *what, uint32_t ind
 	if (index >= dev->num_regions)
 		return ifd_fail(-EINVAL, "see num_regions of iommufd_device_get_info()", "%s %u of %s, which has %u",
 				what, index, dev->found->name, dev->num_regions);
-	ret = ifd_caps_ioctl(&dev->ctx->log, dev->fd, VFIO_DEVICE_GET_REGION_INFO, &request, sizeof(request), &answer,
-			     len);
-	if (ret)
-		return ifd_fail(ret, ret == -EINVAL ? "the device does not have it" : NULL, "%s %u of %s", what, index,
-				dev->found->name);
-	*info = answer;
-	return 0;
+	pthread_mutex_lock(&dev->lock);
+	ret = ask(dev, index, out);
+	pthread_mutex_unlock(&dev->lock);
+	return ret ? ifd_fail(ret, NULL, "%s %u of %s", what, index, dev->found->name) : 0;
 }
 
 EXPORT int iommufd_device_region_info(struct iommufd_device *dev, uint32_t index, struct iommufd_region_info *info)
 {
 	struct iommufd_region_info mine = { .index = index };
-	struct vfio_region_info *found;
-	size_t len;
+	const struct ifd_region *region;
 	int ret;
 
 	ret = ifd_info_check(info, IFD_END_OF(struct iommufd_region_info, index), "region info");
 	if (!ret)
-		ret = region_get(dev, "region", index, &found, &len);
+		ret = region_get(dev, "region", index, &region);
 	if (ret)
 		return ret;
-	mine.size = found->size;
-	if (found->flags & VFIO_REGION_INFO_FLAG_READ)
+	mine.size = region->info->size;
+	if (region->info->flags & VFIO_REGION_INFO_FLAG_READ)
 		mine.flags |= IOMMUFD_REGION_READ;
-	if (found->flags & VFIO_REGION_INFO_FLAG_WRITE)
+	if (region->info->flags & VFIO_REGION_INFO_FLAG_WRITE)
 		mine.flags |= IOMMUFD_REGION_WRITE;
-	if (found->flags & VFIO_REGION_INFO_FLAG_MMAP)
+	if (region->info->flags & VFIO_REGION_INFO_FLAG_MMAP)
 		mine.flags |= IOMMUFD_REGION_MMAP;
-	free(found);
 	ifd_info_write(info, &mine, sizeof(mine));
 	return 0;
 }
 
-static int check_range(const struct iommufd_device *dev, const struct vfio_region_info *info, uint64_t offset,
-		       size_t len)
+static int check_range(const struct iommufd_device *dev, uint32_t index, uint64_t size, uint64_t offset, size_t len)
 {
-	if (offset <= info->size && len <= info->size - offset)
+	if (offset <= size && len <= size - offset)
 		return 0;
 	return ifd_fail(-ERANGE, "stay inside of the region",
-			"%zu bytes at offset 0x%" PRIx64 " of region %u of %s, which has %" PRIu64, len, offset,
-			info->index, dev->found->name, info->size);
+			"%zu bytes at offset 0x%" PRIx64 " of region %u of %s, which has %" PRIu64, len, offset, index,
+			dev->found->name, size);
 }
 
 /* What the kernel moved at once: all, or less where a part of the region cannot be reached. */
@@ -78,19 +98,18 @@ static int check_moved(const struct iommufd_device *dev, ssize_t moved, size_t l
 static int access_at(struct iommufd_device *dev, uint32_t index, uint64_t offset, size_t len, uint32_t flag,
 		     uint64_t *at)
 {
-	struct vfio_region_info *info;
-	size_t size;
-	int ret = region_get(dev, "region", index, &info, &size);
+	const struct ifd_region *region;
+	int ret = region_get(dev, "region", index, &region);
 
+	if (!ret)
+		ret = check_range(dev, index, region->info->size, offset, len);
 	if (ret)
 		return ret;
-	ret = check_range(dev, info, offset, len);
-	if (!ret && !(info->flags & flag))
-		ret = ifd_fail(-EINVAL, "see the flags of iommufd_device_region_info()", "%s region %u of %s",
-			       flag == VFIO_REGION_INFO_FLAG_READ ? "read" : "write", index, dev->found->name);
-	*at = info->offset + offset;
-	free(info);
-	return ret;
+	if (!(region->info->flags & flag))
+		return ifd_fail(-EINVAL, "see the flags of iommufd_device_region_info()", "%s region %u of %s",
+				flag == VFIO_REGION_INFO_FLAG_READ ? "read" : "write", index, dev->found->name);
+	*at = region->info->offset + offset;
+	return 0;
 }
 
 EXPORT int iommufd_device_region_read(struct iommufd_device *dev, uint32_t index, uint64_t offset, void *buf,
@@ -112,14 +131,15 @@ EXPORT int iommufd_device_region_write(struct iommufd_device *dev, uint32_t inde
 }
 
 /* Without the capability the whole region may be mapped. */
-static bool in_sparse_area(const struct vfio_region_info *info, size_t answer_len, uint64_t offset, size_t len)
+static bool in_sparse_area(const struct ifd_region *region, uint64_t offset, size_t len)
 {
 	const struct vfio_region_info_cap_sparse_mmap *cap;
 	size_t room, count;
 
-	if (!(info->flags & VFIO_REGION_INFO_FLAG_CAPS))
+	if (!(region->info->flags & VFIO_REGION_INFO_FLAG_CAPS))
 		return true;
-	cap = ifd_caps_find(info, answer_len, info->cap_offset, VFIO_REGION_INFO_CAP_SPARSE_MMAP, sizeof(*cap), &room);
+	cap = ifd_caps_find(region->info, region->len, region->info->cap_offset, VFIO_REGION_INFO_CAP_SPARSE_MMAP,
+			    sizeof(*cap), &room);
 	if (!cap)
 		return true;
 	count = (room - sizeof(*cap)) / sizeof(cap->areas[0]);
@@ -131,20 +151,20 @@ static bool in_sparse_area(const struct vfio_region_info *info, size_t answer_le
 	return false;
 }
 
-static int check_window(const struct iommufd_device *dev, const struct vfio_region_info *info, size_t answer_len,
+static int check_window(const struct iommufd_device *dev, uint32_t index, const struct ifd_region *region,
 			uint64_t offset, size_t len)
 {
-	int ret = check_range(dev, info, offset, len);
+	int ret = check_range(dev, index, region->info->size, offset, len);
 
 	if (ret)
 		return ret;
-	if (!(info->flags & VFIO_REGION_INFO_FLAG_MMAP))
+	if (!(region->info->flags & VFIO_REGION_INFO_FLAG_MMAP))
 		return ifd_fail(-EOPNOTSUPP, "use iommufd_device_region_read() and iommufd_device_region_write()",
-				"map region %u of %s", info->index, dev->found->name);
-	if (!in_sparse_area(info, answer_len, offset, len))
+				"map region %u of %s", index, dev->found->name);
+	if (!in_sparse_area(region, offset, len))
 		return ifd_fail(-EOPNOTSUPP, "map the parts beside it, and reach it by iommufd_device_region_read()",
-				"map 0x%" PRIx64 " of region %u of %s: the device hides some of it", offset,
-				info->index, dev->found->name);
+				"map 0x%" PRIx64 " of region %u of %s: the device hides some of it", offset, index,
+				dev->found->name);
 	return 0;
 }
 
@@ -162,28 +182,26 @@ static int check_window_args(const struct iommufd_device *dev, uint64_t offset, 
 EXPORT int iommufd_device_region_map(struct iommufd_device *dev, uint32_t index, uint64_t offset, size_t len, int prot,
 				     void **out)
 {
-	struct vfio_region_info *info = NULL;
-	struct ifd_window *window = NULL;
-	size_t answer_len;
+	const struct ifd_region *region;
+	struct ifd_window *window;
 	int ret;
 
 	ret = ifd_device_ready(dev, "map a region");
 	if (!ret)
 		ret = check_window_args(dev, offset, len, prot);
 	if (!ret)
-		ret = region_get(dev, "region", index, &info, &answer_len);
+		ret = region_get(dev, "region", index, &region);
+	if (!ret)
+		ret = check_window(dev, index, region, offset, len);
 	if (ret)
 		return ret;
-	ret = check_window(dev, info, answer_len, offset, len);
-	if (ret)
-		goto out;
 
 	window = calloc(1, sizeof(*window));
-	ret = window ? ifd_sys_mmap(dev->fd, info->offset + offset, len, prot, MAP_SHARED, &window->addr) : -ENOMEM;
+	ret = window ? ifd_sys_mmap(dev->fd, region->info->offset + offset, len, prot, MAP_SHARED, &window->addr)
+		     : -ENOMEM;
 	if (ret) {
 		free(window);
-		ret = ifd_fail(ret, NULL, "map region %u of %s", index, dev->found->name);
-		goto out;
+		return ifd_fail(ret, NULL, "map region %u of %s", index, dev->found->name);
 	}
 	window->len = len;
 	pthread_mutex_lock(&dev->lock);
@@ -191,9 +209,7 @@ EXPORT int iommufd_device_region_map(struct iommufd_device *dev, uint32_t index,
 	dev->windows = window;
 	pthread_mutex_unlock(&dev->lock);
 	*out = window->addr;
-out:
-	free(info);
-	return ret;
+	return 0;
 }
 
 static void window_free(struct ifd_window *window)
@@ -222,7 +238,7 @@ EXPORT int iommufd_device_region_unmap(struct iommufd_device *dev, void *addr)
 }
 
 /* The kernel counts a mapping as a use of the device, which would then not be closed. */
-void ifd_region_unmap_all(struct iommufd_device *dev)
+void ifd_region_close_all(struct iommufd_device *dev)
 {
 	struct ifd_window *window;
 
@@ -231,5 +247,9 @@ void ifd_region_unmap_all(struct iommufd_device *dev)
 		dev->windows = window->next;
 		window_free(window);
 	}
+	for (uint32_t i = 0; dev->regions && i < dev->num_regions; i++)
+		free(dev->regions[i].info);
+	free(dev->regions);
+	dev->regions = NULL;
 	ifd_unlock(dev->ctx, &dev->lock);
 }

@@ -351,6 +351,47 @@ static int map_pages(struct scene *scene, uint64_t page, size_t pages)
 	return ret ? ret : iommufd_device_region_unmap(scene->dev, addr);
 }
 
+static void attach_again(struct scene *scene)
+{
+	ck_assert_int_eq(iommufd_device_detach(scene->dev), 0);
+	ck_assert_int_eq(iommufd_device_attach(scene->dev, scene->ioas), 0);
+}
+
+START_TEST(what_a_region_is_is_asked_once_an_attach)
+{
+	struct iommufd_region_info info = { sizeof(info), .size = 1 };
+	uint32_t word;
+	struct scene scene;
+
+	open_attached(&scene);
+	ck_assert_int_eq(iommufd_device_region_info(scene.dev, 0, &info), 0);
+	for (int i = 0; i < 10; i++)
+		ck_assert_int_eq(iommufd_device_region_read(scene.dev, 0, 0, &word, sizeof(word)), 0);
+	ck_assert_uint_eq(inject_ioctls(VFIO_DEVICE_GET_REGION_INFO), 1);
+	attach_again(&scene);
+	ck_assert_int_eq(iommufd_device_region_read(scene.dev, 0, 0, &word, sizeof(word)), 0);
+	ck_assert_uint_eq(inject_ioctls(VFIO_DEVICE_GET_REGION_INFO), 2);
+	scene_close(&scene);
+}
+END_TEST
+
+START_TEST(a_region_that_the_device_lacks_has_no_bytes)
+{
+	struct iommufd_region_info info = { sizeof(info), .size = 1, .flags = 1 };
+	uint32_t word;
+	struct scene scene;
+
+	open_attached(&scene);
+	inject_ioctl_fail(VFIO_DEVICE_GET_REGION_INFO, 1, 2, -EINVAL);
+	ck_assert_int_eq(iommufd_device_region_info(scene.dev, IOMMUFD_PCI_VGA, &info), 0);
+	ck_assert_uint_eq(info.size, 0);
+	ck_assert_uint_eq(info.flags, 0);
+	ck_assert_uint_eq(info.index, IOMMUFD_PCI_VGA);
+	unit_fails(-ERANGE, iommufd_device_region_read(scene.dev, IOMMUFD_PCI_VGA, 0, &word, sizeof(word)));
+	scene_close(&scene);
+}
+END_TEST
+
 START_TEST(only_what_a_device_does_not_hide_can_be_mapped)
 {
 	static const uint32_t claims[] = { 2, 3, UINT32_MAX };
@@ -360,6 +401,7 @@ START_TEST(only_what_a_device_does_not_hide_can_be_mapped)
 	inject_ioctl(VFIO_DEVICE_GET_REGION_INFO, sparse_region);
 	for (size_t i = 0; i < sizeof(claims) / sizeof(claims[0]); i++) {
 		claimed_areas = claims[i];
+		attach_again(&scene);
 		ck_assert_int_eq(map_pages(&scene, 2, 2), 0);
 		ck_assert_int_eq(map_pages(&scene, 3, 1), 0);
 		ck_assert_int_eq(map_pages(&scene, 8, 1), 0);
@@ -370,6 +412,7 @@ START_TEST(only_what_a_device_does_not_hide_can_be_mapped)
 		unit_fails(-EOPNOTSUPP, map_pages(&scene, 0, 16));
 	}
 	claimed_areas = 0;
+	attach_again(&scene);
 	unit_fails(-EOPNOTSUPP, map_pages(&scene, 2, 1));
 	scene_close(&scene);
 }
@@ -389,5 +432,7 @@ void unit_tests(TCase *tcase)
 	tcase_add_test(tcase, a_region_is_read_written_and_mapped_inside_of_its_bounds);
 	tcase_add_test(tcase, an_access_that_moves_too_little_is_an_error);
 	tcase_add_test(tcase, windows_are_unmapped_at_detach_and_at_free);
+	tcase_add_test(tcase, what_a_region_is_is_asked_once_an_attach);
+	tcase_add_test(tcase, a_region_that_the_device_lacks_has_no_bytes);
 	tcase_add_test(tcase, only_what_a_device_does_not_hide_can_be_mapped);
 }

@@ -38,6 +38,9 @@ START_TEST(the_info_tells_what_a_region_is)
 	ck_assert_uint_eq(info.index, IOMMUFD_PCI_BAR0);
 	ok(iommufd_device_region_info(bed.dev, IOMMUFD_PCI_BAR1, &info));
 	ck_assert_uint_eq(info.size, 0);
+	info.size = 1;
+	ok(iommufd_device_region_info(bed.dev, IOMMUFD_PCI_VGA, &info));
+	ck_assert_uint_eq(info.size, 0);
 	ok(iommufd_device_region_info(bed.dev, IOMMUFD_PCI_CONFIG, &info));
 	ck_assert_uint_ge(info.size, 256);
 	ck_assert_uint_eq(info.flags, IOMMUFD_REGION_READ | IOMMUFD_REGION_WRITE);
