@@ -86,11 +86,17 @@ static struct udev_device *vfio_child(struct udev_device *dev)
 	return child;
 }
 
+static bool is_in(struct udev_device *dev, const char *subsystem)
+{
+	const char *its = udev_device_get_subsystem(dev);
+
+	return its && !strcmp(its, subsystem);
+}
+
 static struct ifd_found *found_new(struct udev_device *dev)
 {
 	struct ifd_found *found = calloc(1, sizeof(*found));
 	struct udev_device *child;
-	const char *subsystem = udev_device_get_subsystem(dev);
 	bool failed = false;
 
 	if (!found)
@@ -104,7 +110,7 @@ static struct ifd_found *found_new(struct udev_device *dev)
 	/* Kernels before 6.1 have no such child; all VFIO drivers that they know say so in their name. */
 	found->vfio = child || (found->driver && strstr(found->driver, "vfio"));
 	found->noiommu = is_noiommu(dev, child);
-	if (subsystem && !strcmp(subsystem, "pci")) {
+	if (is_in(dev, "pci")) {
 		found->pci_id = hex_attribute(dev, "vendor") << 16 | (hex_attribute(dev, "device") & 0xffff);
 		found->pci_class = hex_attribute(dev, "class");
 	}
@@ -159,6 +165,31 @@ static bool is_uuid(const char *text)
 	return true;
 }
 
+/* The buses that the kernel has VFIO drivers for. */
+static bool on_a_bus(struct udev_device *dev)
+{
+	static const char *const buses[] = { "pci", "mdev", "platform", "amba", "fsl-mc", "cdx", "ap", "css" };
+
+	for (size_t i = 0; i < sizeof(buses) / sizeof(buses[0]); i++)
+		if (is_in(dev, buses[i]))
+			return true;
+	return false;
+}
+
+/* The device itself, or what VFIO made below it. Not every folder of sysfs that has a `uevent` is a bus's device. */
+static struct udev_device *from_sysfs(struct udev *udev, const char *path, int *err)
+{
+	struct udev_device *dev = udev_device_new_from_syspath(udev, path), *parent;
+
+	if (!dev || on_a_bus(dev))
+		return dev;
+	parent = is_in(dev, "vfio-dev") ? udev_device_ref(udev_device_get_parent(dev)) : NULL;
+	udev_device_unref(dev);
+	if (!parent)
+		*err = -EINVAL;
+	return parent;
+}
+
 /* The device that a node under /dev/vfio/devices stands for: the parent of the one with the node's number. */
 static struct udev_device *from_node(struct udev *udev, const struct stat *st)
 {
@@ -167,7 +198,7 @@ static struct udev_device *from_node(struct udev *udev, const struct stat *st)
 	if (!S_ISCHR(st->st_mode))
 		return NULL;
 	child = udev_device_new_from_devnum(udev, 'c', st->st_rdev);
-	if (child && udev_device_get_subsystem(child) && !strcmp(udev_device_get_subsystem(child), "vfio-dev"))
+	if (child && is_in(child, "vfio-dev"))
 		parent = udev_device_ref(udev_device_get_parent(child));
 	udev_device_unref(child);
 	return parent;
@@ -181,7 +212,7 @@ static struct udev_device *lookup(struct udev *udev, const char *address, int *e
 
 	*err = -ENOENT;
 	if (!strncmp(address, "/sys/", 5))
-		return udev_device_new_from_syspath(udev, address);
+		return from_sysfs(udev, address, err);
 	if (!strncmp(address, "/dev/", 5)) {
 		int ret = ifd_sys_stat(address, &st);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 #include <fcntl.h>
+#include <glob.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -18,6 +19,21 @@ START_TEST(a_device_is_found_by_every_kind_of_address)
 		ck_assert_str_eq(info.name, EDU);
 		bed_close(&bed);
 	}
+}
+END_TEST
+
+START_TEST(a_device_is_found_by_what_vfio_made_below_it_in_sysfs)
+{
+	struct iommufd_device_info info = { .struct_size = sizeof(info) };
+	glob_t found;
+	struct bed bed;
+
+	ck_assert_int_eq(glob("/sys/bus/pci/devices/" EDU "/vfio-dev/vfio*", 0, NULL, &found), 0);
+	bed_open_device(&bed, found.gl_pathv[0]);
+	ok(iommufd_device_get_info(bed.dev, &info));
+	ck_assert_str_eq(info.name, EDU);
+	globfree(&found);
+	bed_close(&bed);
 }
 END_TEST
 
@@ -241,6 +257,7 @@ void add_device_tests(TCase *tc)
 		tcase_add_test(tc, a_device_is_found_by_its_node);
 		tcase_add_test(tc, a_device_taken_by_the_other_way_is_busy);
 	}
+	tcase_add_test(tc, a_device_is_found_by_what_vfio_made_below_it_in_sysfs);
 	tcase_add_test(tc, a_device_is_adopted_by_its_descriptor);
 	tcase_add_test(tc, a_descriptor_of_something_else_is_no_device);
 	tcase_add_test(tc, the_info_tells_what_a_device_is);

@@ -22,6 +22,9 @@ START_TEST(an_address_of_nothing_is_refused)
 	fails(iommufd_device_new(bed.ctx, "0000:00:03.0x", &bed.dev), -EINVAL, "PCI address");
 	fails(iommufd_device_new(bed.ctx, "100000000:00:03.0", &bed.dev), -EINVAL, "PCI address");
 	fails(iommufd_device_new(bed.ctx, "0000:00:3.000000000", &bed.dev), -EINVAL, "PCI address");
+	fails(iommufd_device_new(bed.ctx, "/sys/devices/pci0000:00", &bed.dev), -EINVAL, "PCI address");
+	fails(iommufd_device_new(bed.ctx, "/sys/class/tty/console", &bed.dev), -EINVAL, "PCI address");
+	fails(iommufd_device_new(bed.ctx, "/sys/none", &bed.dev), -ENOENT, "lspci");
 	fails(iommufd_device_new(bed.ctx, "nvme0", &bed.dev), -EINVAL, "PCI address");
 	fails(iommufd_device_new(bed.ctx, "", &bed.dev), -EINVAL, "PCI address");
 	ck_assert_ptr_null(bed.dev);
