@@ -213,7 +213,8 @@ EXPORT int iommufd_device_irq_disable(struct iommufd_device *dev, uint32_t index
 	if (ret)
 		return ret;
 	ret = disable(dev, index);
-	return ret ? ifd_fail(ret, NULL, "disable interrupt type %u of %s", index, dev->found->name) : 0;
+	return ret ? ifd_fail(ret, "the device may be gone", "disable interrupt type %u of %s", index, dev->found->name)
+		   : 0;
 }
 
 void ifd_irq_disable_all(struct iommufd_device *dev)
@@ -224,6 +225,7 @@ void ifd_irq_disable_all(struct iommufd_device *dev)
 		if (ret)
 			ifd_error(&dev->ctx->log, "disabling interrupt type %u of %s: %s", index, dev->found->name,
 				  strerror(-ret));
+		dev->enabled[index] = 0; /* the kernel ends them with the device's file anyway */
 	}
 }
 

@@ -39,7 +39,7 @@ enum {
  * it hands out the device: here on iommufd, at the attach on VFIO.
  *
  * @param ctx     the context; it may be freed before the device
- * @param address a PCI address (`0000:00:03.0`, or `00:03.0` in domain 0), a directory under `/sys`, an mdev UUID, or
+ * @param address a PCI address (`0000:00:03.0`, or `00:03.0` in domain 0), its directory under `/sys`, an mdev UUID, or
  *                a node under `/dev/vfio/devices`
  * @param out     the new device; give it to iommufd_device_free()
  *
@@ -287,7 +287,8 @@ int iommufd_device_irq_info(struct iommufd_device *dev, uint32_t index, struct i
  * @brief Let interrupts signal eventfds.
  *
  * Only one of INTx, MSI and MSI-X can be enabled at a time. Calling it again for vectors that are enabled changes
- * their eventfds.
+ * their eventfds; when the kernel fails in the middle of that (no memory, no vector left), those vectors of the call
+ * signal nothing any more until they are enabled again.
  *
  * @param dev      an attached device
  * @param index    the type
