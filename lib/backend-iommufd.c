@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
-/* iommufd, with devices opened by their own node. */
+/* iommufd: address spaces and mappings. How a device is reached is in by-node.c and by-group.c. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -10,8 +10,8 @@
 #include "internal.h"
 #include "probe.h"
 #include "udev.h"
+#include "way.h"
 #include "uapi/iommufd.h"
-#include "uapi/vfio.h"
 
 /* No IOMMU is known to have more holes than this; both bound what a broken answer can cost. */
 #define RANGES_MAX 65536
@@ -175,81 +175,27 @@ static int be_unmap(struct iommufd_ioas *ioas, uint64_t iova, uint64_t len, uint
 	return 0;
 }
 
-static int fail_bind(struct iommufd_device *dev, int err)
-{
-	char hint[IFD_HINT_MAX] = "";
-
-	if (err == -EPERM) {
-		ifd_hint_siblings(hint, dev->found);
-		ifd_hint(hint, "; or interrupts are not isolated, see iommufd's parameter allow_unsafe_interrupts");
-	} else if (err == -EBUSY) {
-		ifd_hint(hint,
-			 "somebody has opened the device or /dev/vfio/%d: let only one program, by one way, use it",
-			 dev->found->group);
-	} else if (err == -EINVAL) {
-		ifd_hint(hint,
-			 "the node is open elsewhere or bound already, or the IOMMU does not keep caches coherent");
-	}
-	return ifd_fail(err, hint, "bind %s to the iommufd", dev->found->name);
-}
-
-static int bind_device(struct iommufd_device *dev, int fd)
-{
-	struct vfio_device_bind_iommufd cmd = { .argsz = sizeof(cmd), .iommufd = dev->ctx->fd };
-	int ret = ifd_sys_ioctl(&dev->ctx->log, fd, VFIO_DEVICE_BIND_IOMMUFD, &cmd);
-
-	if (ret)
-		return fail_bind(dev, ret);
-	dev->fd = fd;
-	return 0;
-}
-
 static int be_device_open(struct iommufd_device *dev)
 {
-	char hint[IFD_HINT_MAX] = "";
-	int fd, ret;
-
-	if (!dev->found->cdev)
-		return ifd_fail(-ENODEV, "use a kernel with CONFIG_VFIO_DEVICE_CDEV, or LIBIOMMUFD_BACKEND=vfio",
-				"open %s: it has no node under /dev/vfio/devices", dev->found->name);
-	fd = ifd_sys_open(dev->found->cdev, O_RDWR);
-	if (fd < 0) {
-		ifd_hint_open(hint, fd, dev->found->cdev,
-			      "the device was unbound in this moment, or udev is not done yet");
-		return ifd_fail(fd, hint, "open %s for %s", dev->found->cdev, dev->found->name);
-	}
-	ret = bind_device(dev, fd);
-	if (ret)
-		ifd_sys_close(fd);
-	return ret;
+	dev->way = dev->found->cdev ? &ifd_by_node : &ifd_by_group;
+	return dev->way->open(dev);
 }
 
 static int be_device_adopt(struct iommufd_device *dev, int fd)
 {
-	return bind_device(dev, fd);
+	dev->way = &ifd_by_node;
+	return ifd_bind_node(dev, fd);
 }
 
 static void be_device_close(struct iommufd_device *dev)
 {
-	ifd_sys_close(dev->fd);
-	dev->fd = -1;
-}
-
-static int attach(struct iommufd_device *dev, uint32_t id)
-{
-	struct vfio_device_attach_iommufd_pt cmd = { .argsz = sizeof(cmd), .pt_id = id };
-
-	return ifd_sys_ioctl(&dev->ctx->log, dev->fd, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &cmd);
+	dev->way->close(dev);
 }
 
 static void be_detach(struct iommufd_device *dev, struct iommufd_ioas *ioas)
 {
-	struct vfio_device_detach_iommufd_pt cmd = { .argsz = sizeof(cmd) };
-	int ret = ifd_sys_ioctl(&dev->ctx->log, dev->fd, VFIO_DEVICE_DETACH_IOMMUFD_PT, &cmd);
-
 	(void)ioas;
-	if (ret)
-		ifd_error(&dev->ctx->log, "detaching %s: %s", dev->found->name, strerror(-ret));
+	dev->way->detach(dev);
 }
 
 /* The first mapping that the kernel refuses to make in this object, which a device is attached to; or NULL. */
@@ -277,14 +223,14 @@ static bool explain_by_scratch(struct iommufd_device *dev, struct iommufd_ioas *
 
 	if (ioas_alloc(dev->ctx, &scratch))
 		return false;
-	if (!attach(dev, scratch)) {
-		if (!limits_of(dev->ctx, scratch, &ranges, &count, &alignment))
+	if (!dev->way->attach(dev, scratch)) {
+		if (err == -EADDRINUSE && !limits_of(dev->ctx, scratch, &ranges, &count, &alignment))
 			map = ifd_ioas_misfit(ioas, ranges, count, alignment);
 		if (map)
 			ifd_fail_misfit(err, map, ranges, count, dev);
 		else if ((map = first_refused(ioas, scratch)))
 			ifd_fail_map(err, map, counted(ioas->ctx), dev);
-		be_detach(dev, ioas);
+		dev->way->detach(dev);
 	}
 	destroy(dev->ctx, scratch);
 	free(ranges);
@@ -297,7 +243,9 @@ static int fail_attach(struct iommufd_device *dev, struct iommufd_ioas *ioas, in
 
 	if ((err == -EADDRINUSE || err == -EFAULT || err == -ENOMEM) && explain_by_scratch(dev, ioas, err))
 		return err;
-	if (err == -EADDRINUSE)
+	if (err == -EPERM)
+		ifd_hint_owner(hint, dev->found, "iommufd");
+	else if (err == -EADDRINUSE)
 		ifd_hint(hint, "a mapping conflicts with what its IOMMU permits");
 	else if (err == -ENOMEM)
 		ifd_hint_memlock(hint, ifd_index_bytes(&ioas->index), counted(ioas->ctx));
@@ -313,7 +261,7 @@ static int fail_attach(struct iommufd_device *dev, struct iommufd_ioas *ioas, in
 
 static int be_attach(struct iommufd_device *dev, struct iommufd_ioas *ioas)
 {
-	int ret = attach(dev, ioas->id);
+	int ret = dev->way->attach(dev, ioas->id);
 
 	return ret ? fail_attach(dev, ioas, ret) : 0;
 }

@@ -18,6 +18,7 @@
 #include "internal.h"
 #include "probe.h"
 #include "udev.h"
+#include "vfio-group.h"
 #include "uapi/iommufd.h"
 #include "uapi/vfio.h"
 
@@ -274,46 +275,6 @@ static int replay(struct iommufd_device *dev, struct iommufd_ioas *ioas)
 
 /* ---- Devices and groups ---- */
 
-static int check_viable(struct iommufd_device *dev, int fd)
-{
-	struct vfio_group_status status = { .argsz = sizeof(status) };
-	char hint[IFD_HINT_MAX] = "";
-	int ret = ifd_sys_ioctl(&dev->ctx->log, fd, VFIO_GROUP_GET_STATUS, &status);
-
-	if (ret)
-		return ifd_fail(ret, NULL, "ask for the status of IOMMU group %d", dev->group->id);
-	if (status.flags & VFIO_GROUP_FLAGS_VIABLE)
-		return 0;
-	ifd_hint_siblings(hint, dev->found);
-	return ifd_fail(-EPERM, hint, "open %s: IOMMU group %d is not viable", dev->found->name, dev->group->id);
-}
-
-static int be_device_open(struct iommufd_device *dev)
-{
-	char path[64], hint[IFD_HINT_MAX] = "";
-	int fd, ret;
-
-	if (dev->group->fd >= 0)
-		return check_viable(dev, dev->group->fd);
-
-	snprintf(path, sizeof(path), "/dev/vfio/%d", dev->group->id);
-	fd = ifd_sys_open(path, O_RDWR);
-	if (fd < 0) {
-		ifd_hint_open(hint, fd, path, "the device was unbound in this moment, or udev is not done yet");
-		if (fd == -EBUSY)
-			ifd_hint(
-				hint,
-				"somebody has opened the group, or a device of it by its node under /dev/vfio/devices");
-		return ifd_fail(fd, hint, "open %s for %s", path, dev->found->name);
-	}
-	ret = check_viable(dev, fd);
-	if (ret)
-		ifd_sys_close(fd);
-	else
-		dev->group->fd = fd;
-	return ret;
-}
-
 static int be_device_adopt(struct iommufd_device *dev, int fd)
 {
 	return ifd_fail(-EOPNOTSUPP, "use a context of the backend iommufd, or iommufd_device_new()",
@@ -347,9 +308,7 @@ static int fail_join(struct iommufd_device *dev, const char *what, int err)
 	char hint[IFD_HINT_MAX] = "";
 
 	if (err == -EPERM) {
-		ifd_hint_siblings(hint, dev->found);
-		ifd_hint(hint,
-			 "; or interrupts are not isolated, see vfio_iommu_type1's parameter allow_unsafe_interrupts");
+		ifd_hint_owner(hint, dev->found, "vfio_iommu_type1");
 	} else if (err == -EINVAL || err == -EBUSY) {
 		ifd_hint(hint,
 			 "the group is in a container already, or its IOMMU cannot serve it beside the others there");
@@ -428,7 +387,7 @@ static int be_attach(struct iommufd_device *dev, struct iommufd_ioas *ioas)
 	ret = joins ? join(dev, ioas) : 0;
 	if (ret)
 		return ret;
-	fd = ifd_sys_ioctl(&dev->ctx->log, dev->group->fd, VFIO_GROUP_GET_DEVICE_FD, dev->found->name);
+	fd = ifd_group_get_device(dev);
 	if (fd >= 0) {
 		dev->fd = fd;
 		if (stuck) /* it is attached here again, which keeps the IOAS */
@@ -464,7 +423,7 @@ const struct ifd_backend ifd_backend_vfio = {
 	.ioas_limits = be_ioas_limits,
 	.map = be_map,
 	.unmap = be_unmap,
-	.device_open = be_device_open,
+	.device_open = ifd_group_open_node,
 	.device_adopt = be_device_adopt,
 	.device_close = be_device_close,
 	.attach = be_attach,

@@ -156,3 +156,9 @@ void ifd_hint_siblings(char *hint, const struct ifd_found *found)
 		ifd_hint(hint, " it has no others");
 	ifd_found_list_free(&list);
 }
+
+void ifd_hint_owner(char *hint, const struct ifd_found *found, const char *module)
+{
+	ifd_hint_siblings(hint, found);
+	ifd_hint(hint, "; or interrupts are not isolated, see %s's parameter allow_unsafe_interrupts", module);
+}

@@ -38,6 +38,9 @@ const struct ifd_map *ifd_find_reserved(struct ifd_index *index, int group, stru
 /* Whether the process has CAP_IPC_LOCK, which lifts the limit. */
 bool ifd_has_ipc_lock(void);
 
+/* Why a device may not be had: the other devices of its group, or `module` wants interrupts to be isolated. */
+void ifd_hint_owner(char *hint, const struct ifd_found *found, const char *module);
+
 /* The other devices of a group and their drivers. */
 void ifd_hint_siblings(char *hint, const struct ifd_found *found);
 

@@ -43,7 +43,8 @@ struct ifd_group {
 	unsigned int opened;       /* devices that are open */
 	unsigned int attached;     /* of these, the ones that are attached, or about to be */
 	struct iommufd_ioas *ioas; /* where, while `attached` is not 0 */
-	int fd;                    /* VFIO: the group's node, from the first opened device to the last; else -1 */
+	int fd;         /* the group's node, where it is used: from the first opened device to the last; else -1 */
+	bool contained; /* iommufd: that is its container; guarded by ctx->opening */
 	/* VFIO: in whose container it is; with a reference of its own while no device is attached there any more */
 	struct iommufd_ioas *joined;
 };
@@ -104,6 +105,7 @@ struct iommufd_device {
 	struct ifd_found *found;   /* what discovery knew when it was opened */
 	struct ifd_group *group;   /* or NULL */
 	struct iommufd_ioas *ioas; /* attached to, or NULL */
+	const struct ifd_way *way; /* iommufd: how it is reached */
 	int fd;                    /* VFIO device; iommufd: from the open on, VFIO: while attached; else -1 */
 	uint32_t flags;            /* VFIO_DEVICE_FLAGS, while attached */
 	uint32_t num_regions, num_irqs;

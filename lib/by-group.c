@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/*
+ * iommufd, with a device opened through its group. The iommufd takes a container's place, and one of its IOASes is the
+ * one that devices are attached to when the group hands them out: the compat IOAS.
+ */
+#include <errno.h>
+
+#include "internal.h"
+#include "vfio-group.h"
+#include "way.h"
+#include "uapi/iommufd.h"
+#include "uapi/vfio.h"
+
+static int compat_ioas(struct iommufd_ctx *ctx, uint16_t op, uint32_t *id)
+{
+	struct iommu_vfio_ioas cmd = { .size = sizeof(cmd), .op = op, .ioas_id = *id };
+	int ret = ifd_sys_ioctl(&ctx->log, ctx->fd, IOMMU_VFIO_IOAS, &cmd);
+
+	if (!ret)
+		*id = cmd.ioas_id;
+	return ret;
+}
+
+static void group_close(struct iommufd_device *dev)
+{
+	(void)dev; /* the group goes with the last of its devices */
+}
+
+/* The group stays with the iommufd until its node is closed. */
+static int get_device(struct iommufd_device *dev)
+{
+	struct ifd_group *group = dev->group;
+	int ret = 0;
+
+	if (!group->contained)
+		ret = ifd_sys_ioctl(&dev->ctx->log, group->fd, VFIO_GROUP_SET_CONTAINER, &dev->ctx->fd);
+	if (ret)
+		return ret;
+	group->contained = true;
+	ret = ifd_group_get_device(dev);
+	if (ret < 0)
+		return ret;
+	dev->fd = ret;
+	return 0;
+}
+
+/* The compat IOAS is one a context, and may be in somebody else's use: it is lent for the moment of the attach. */
+static int group_attach(struct iommufd_device *dev, uint32_t id)
+{
+	struct iommufd_ctx *ctx = dev->ctx;
+	uint32_t theirs = 0, none = 0;
+	int ret;
+
+	pthread_mutex_lock(&ctx->opening);
+	compat_ioas(ctx, IOMMU_VFIO_IOAS_GET, &theirs);
+	ret = compat_ioas(ctx, IOMMU_VFIO_IOAS_SET, &id);
+	if (!ret) {
+		ret = get_device(dev);
+		compat_ioas(ctx, theirs ? IOMMU_VFIO_IOAS_SET : IOMMU_VFIO_IOAS_CLEAR, theirs ? &theirs : &none);
+	}
+	pthread_mutex_unlock(&ctx->opening);
+	return ret;
+}
+
+static void group_detach(struct iommufd_device *dev)
+{
+	ifd_sys_close(dev->fd);
+	dev->fd = -1;
+}
+
+const struct ifd_way ifd_by_group = {
+	.open = ifd_group_open_node,
+	.close = group_close,
+	.attach = group_attach,
+	.detach = group_detach,
+};

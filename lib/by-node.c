@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/* iommufd, with a device opened by its own node under /dev/vfio/devices. */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "explain.h"
+#include "internal.h"
+#include "udev.h"
+#include "way.h"
+#include "uapi/vfio.h"
+
+static int fail_bind(struct iommufd_device *dev, int err)
+{
+	char hint[IFD_HINT_MAX] = "";
+
+	if (err == -EPERM)
+		ifd_hint_owner(hint, dev->found, "iommufd");
+	else if (err == -EBUSY)
+		ifd_hint(hint,
+			 "somebody has opened the device or /dev/vfio/%d: let only one program, by one way, use it",
+			 dev->found->group);
+	else if (err == -EINVAL)
+		ifd_hint(hint,
+			 "the node is open elsewhere or bound already, or the IOMMU does not keep caches coherent");
+	return ifd_fail(err, hint, "bind %s to the iommufd", dev->found->name);
+}
+
+int ifd_bind_node(struct iommufd_device *dev, int fd)
+{
+	struct vfio_device_bind_iommufd cmd = { .argsz = sizeof(cmd), .iommufd = dev->ctx->fd };
+	int ret = ifd_sys_ioctl(&dev->ctx->log, fd, VFIO_DEVICE_BIND_IOMMUFD, &cmd);
+
+	if (ret)
+		return fail_bind(dev, ret);
+	dev->fd = fd;
+	return 0;
+}
+
+static int node_open(struct iommufd_device *dev)
+{
+	char hint[IFD_HINT_MAX] = "";
+	int fd, ret;
+
+	fd = ifd_sys_open(dev->found->cdev, O_RDWR);
+	if (fd < 0) {
+		ifd_hint_open(hint, fd, dev->found->cdev,
+			      "the device was unbound in this moment, or udev is not done yet");
+		return ifd_fail(fd, hint, "open %s for %s", dev->found->cdev, dev->found->name);
+	}
+	ret = ifd_bind_node(dev, fd);
+	if (ret)
+		ifd_sys_close(fd);
+	return ret;
+}
+
+static void node_close(struct iommufd_device *dev)
+{
+	ifd_sys_close(dev->fd);
+	dev->fd = -1;
+}
+
+static int node_attach(struct iommufd_device *dev, uint32_t id)
+{
+	struct vfio_device_attach_iommufd_pt cmd = { .argsz = sizeof(cmd), .pt_id = id };
+
+	return ifd_sys_ioctl(&dev->ctx->log, dev->fd, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &cmd);
+}
+
+static void node_detach(struct iommufd_device *dev)
+{
+	struct vfio_device_detach_iommufd_pt cmd = { .argsz = sizeof(cmd) };
+	int ret = ifd_sys_ioctl(&dev->ctx->log, dev->fd, VFIO_DEVICE_DETACH_IOMMUFD_PT, &cmd);
+
+	if (ret)
+		ifd_error(&dev->ctx->log, "detaching %s: %s", dev->found->name, strerror(-ret));
+}
+
+const struct ifd_way ifd_by_node = {
+	.open = node_open,
+	.close = node_close,
+	.attach = node_attach,
+	.detach = node_detach,
+};

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+
+#include "explain.h"
+#include "internal.h"
+#include "udev.h"
+#include "vfio-group.h"
+#include "uapi/vfio.h"
+
+static int check_viable(struct iommufd_device *dev, int fd)
+{
+	struct vfio_group_status status = { .argsz = sizeof(status) };
+	char hint[IFD_HINT_MAX] = "";
+	int ret = ifd_sys_ioctl(&dev->ctx->log, fd, VFIO_GROUP_GET_STATUS, &status);
+
+	if (ret)
+		return ifd_fail(ret, NULL, "ask for the status of IOMMU group %d", dev->group->id);
+	if (status.flags & VFIO_GROUP_FLAGS_VIABLE)
+		return 0;
+	ifd_hint_siblings(hint, dev->found);
+	return ifd_fail(-EPERM, hint, "open %s: IOMMU group %d is not viable", dev->found->name, dev->group->id);
+}
+
+int ifd_group_open_node(struct iommufd_device *dev)
+{
+	char path[64], hint[IFD_HINT_MAX] = "";
+	int fd, ret;
+
+	if (dev->group->fd >= 0)
+		return check_viable(dev, dev->group->fd);
+
+	snprintf(path, sizeof(path), "/dev/vfio/%d", dev->group->id);
+	fd = ifd_sys_open(path, O_RDWR);
+	if (fd < 0) {
+		ifd_hint_open(hint, fd, path, "the device was unbound in this moment, or udev is not done yet");
+		if (fd == -EBUSY)
+			ifd_hint(
+				hint,
+				"somebody has opened the group, or a device of it by its node under /dev/vfio/devices");
+		return ifd_fail(fd, hint, "open %s for %s", path, dev->found->name);
+	}
+	ret = check_viable(dev, fd);
+	if (ret)
+		ifd_sys_close(fd);
+	else
+		dev->group->fd = fd;
+	return ret;
+}
+
+int ifd_group_get_device(struct iommufd_device *dev)
+{
+	return ifd_sys_ioctl(&dev->ctx->log, dev->group->fd, VFIO_GROUP_GET_DEVICE_FD, dev->found->name);
+}

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/* The node of a device's group, which hands out the device: VFIO, and iommufd where devices have no node. Internal. */
+#ifndef IFD_VFIO_GROUP_H
+#define IFD_VFIO_GROUP_H
+
+struct iommufd_device;
+
+/* Opens the node with the first device of a group, and makes sure that the group is viable. With words. */
+int ifd_group_open_node(struct iommufd_device *dev);
+
+/* The device's descriptor, once its group is where it shall be; or -errno without words. */
+int ifd_group_get_device(struct iommufd_device *dev);
+
+#endif

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/* How the iommufd backend reaches a device: by the device's own node, or by its group's. Internal. */
+#ifndef IFD_WAY_H
+#define IFD_WAY_H
+
+#include <stdint.h>
+
+struct iommufd_device;
+
+struct ifd_way {
+	/* Opens what can be opened before the attach; the words are set on failure. close() undoes it. */
+	int (*open)(struct iommufd_device *dev);
+	void (*close)(struct iommufd_device *dev);
+
+	/* To the iommufd object `id`; 0 or -errno, without words. Afterwards dev->fd gives access. */
+	int (*attach)(struct iommufd_device *dev, uint32_t id);
+	void (*detach)(struct iommufd_device *dev);
+};
+
+extern const struct ifd_way ifd_by_node;  /* Linux 6.6, with CONFIG_VFIO_DEVICE_CDEV */
+extern const struct ifd_way ifd_by_group; /* Linux 6.2, with CONFIG_VFIO_GROUP */
+
+/* For a node that somebody else has opened: it is the device's when that succeeds. With words. */
+int ifd_bind_node(struct iommufd_device *dev, int fd);
+
+#endif
