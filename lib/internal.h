@@ -158,6 +158,9 @@ int ifd_ioas_refresh(struct iommufd_ioas *ioas);
 const struct ifd_map *ifd_ioas_misfit(struct iommufd_ioas *ioas, const struct iommufd_range *ranges, size_t count,
 				      uint64_t alignment);
 
+/* Whether a range is inside of one of the permitted ones. */
+bool ifd_permitted(const struct iommufd_range *ranges, size_t count, uint64_t start, uint64_t last);
+
 /* device.c: 0, or -ENOTCONN with words that name `what`. */
 int ifd_device_ready(const struct iommufd_device *dev, const char *what);
 
