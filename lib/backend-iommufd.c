@@ -175,6 +175,13 @@ static int be_unmap(struct iommufd_ioas *ioas, uint64_t iova, uint64_t len, uint
 	return 0;
 }
 
+static int be_maps_left(struct iommufd_ioas *ioas, uint64_t *left)
+{
+	(void)ioas;
+	*left = UINT64_MAX;
+	return 0;
+}
+
 static int be_device_open(struct iommufd_device *dev)
 {
 	dev->way = dev->found->cdev ? &ifd_by_node : &ifd_by_group;
@@ -277,6 +284,7 @@ const struct ifd_backend ifd_backend_iommufd = {
 	.ioas_limits = be_ioas_limits,
 	.map = be_map,
 	.unmap = be_unmap,
+	.maps_left = be_maps_left,
 	.device_open = be_device_open,
 	.device_adopt = be_device_adopt,
 	.device_close = be_device_close,

@@ -13,10 +13,10 @@
 #include <string.h>
 #include <sys/sysmacros.h>
 
-#include "caps.h"
 #include "explain.h"
 #include "internal.h"
 #include "probe.h"
+#include "type1.h"
 #include "udev.h"
 #include "vfio-group.h"
 #include "uapi/iommufd.h"
@@ -137,59 +137,43 @@ static void be_ioas_free(struct iommufd_ioas *ioas)
 
 /* ---- Limits ---- */
 
-static int ranges_from(const void *answer, size_t len, uint32_t first, struct iommufd_range **ranges, size_t *count)
+static int ask_limits(struct iommufd_ioas *ioas, struct ifd_type1 *limits)
 {
-	const struct vfio_iommu_type1_info_cap_iova_range *cap;
-	size_t room, n = 1;
+	int ret = ifd_type1_ask(&ioas->ctx->log, ioas->container, limits);
 
-	cap = ifd_caps_find(answer, len, first, VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE, sizeof(*cap), &room);
-	if (cap && cap->nr_iovas > (room - sizeof(*cap)) / sizeof(cap->iova_ranges[0]))
-		return -EPROTO;
-	if (cap && cap->nr_iovas)
-		n = cap->nr_iovas;
-	*ranges = calloc(n, sizeof(**ranges));
-	if (!*ranges)
-		return -ENOMEM;
-	*count = n;
-
-	(*ranges)[0] = (struct iommufd_range){ 0, UINT64_MAX }; /* before Linux 5.4 the kernel does not tell */
-	for (size_t i = 0; cap && i < cap->nr_iovas; i++)
-		(*ranges)[i] = (struct iommufd_range){ cap->iova_ranges[i].start, cap->iova_ranges[i].end };
-	return 0;
-}
-
-static int limits_of(struct iommufd_ioas *ioas, struct iommufd_range **ranges, size_t *count, uint64_t *page_sizes)
-{
-	struct vfio_iommu_type1_info request = { .argsz = sizeof(request) }, *info;
-	void *answer;
-	size_t len;
-	int ret;
-
-	ret = ifd_caps_ioctl(&ioas->ctx->log, ioas->container, VFIO_IOMMU_GET_INFO, &request, sizeof(request), &answer,
-			     &len);
-	if (!ret) {
-		info = answer;
-		*page_sizes = info->flags & VFIO_IOMMU_INFO_PGSIZES ? info->iova_pgsizes : 0;
-		ret = ranges_from(answer, len, info->flags & VFIO_IOMMU_INFO_CAPS ? info->cap_offset : 0, ranges,
-				  count);
-		free(answer);
-	}
 	return ret ? ifd_fail(ret, NULL, "ask for the permitted IOVAs") : 0;
-}
-
-static uint64_t alignment_from(uint64_t page_sizes)
-{
-	return page_sizes ? page_sizes & -page_sizes : ifd_sys_page_size();
 }
 
 static int be_ioas_limits(struct iommufd_ioas *ioas, struct iommufd_range **ranges, size_t *count, uint64_t *alignment)
 {
-	uint64_t page_sizes;
-	int ret = limits_of(ioas, ranges, count, &page_sizes);
+	struct ifd_type1 limits;
+	int ret = ask_limits(ioas, &limits);
 
-	if (!ret)
-		*alignment = alignment_from(page_sizes);
-	return ret;
+	if (ret)
+		return ret;
+	*ranges = limits.ranges;
+	*count = limits.count;
+	*alignment = limits.alignment;
+	return 0;
+}
+
+/* While the kernel has nothing, it will take what the index has once it is replayed. */
+static int be_maps_left(struct iommufd_ioas *ioas, uint64_t *left)
+{
+	uint64_t limit = ifd_type1_map_limit(), count = ifd_index_count(&ioas->index);
+	struct ifd_type1 limits;
+	int ret;
+
+	*left = limit > count ? limit - count : 0;
+	if (!ioas->serving)
+		return 0;
+	ret = ask_limits(ioas, &limits);
+	if (ret)
+		return ret;
+	free(limits.ranges);
+	if (limits.tells_left)
+		*left = limits.left;
+	return 0;
 }
 
 /* ---- Mappings ---- */
@@ -247,19 +231,18 @@ static int be_unmap(struct iommufd_ioas *ioas, uint64_t iova, uint64_t len, uint
 /* A container that has begun to serve: what it permits is known now, so a mapping that does not fit gets a name. */
 static int replay(struct iommufd_device *dev, struct iommufd_ioas *ioas)
 {
-	struct iommufd_range *ranges;
+	struct ifd_type1 limits;
 	const struct ifd_map *map;
-	uint64_t page_sizes;
-	size_t count, n = 0;
+	size_t n = 0;
 	int ret;
 
-	ret = limits_of(ioas, &ranges, &count, &page_sizes);
+	ret = ask_limits(ioas, &limits);
 	if (ret)
 		return ret;
-	map = ifd_ioas_misfit(ioas, ranges, count, alignment_from(page_sizes));
+	map = ifd_ioas_misfit(ioas, limits.ranges, limits.count, limits.alignment);
 	if (map)
-		ret = ifd_fail_misfit(-EADDRINUSE, map, ranges, count, dev);
-	free(ranges);
+		ret = ifd_fail_misfit(-EADDRINUSE, map, limits.ranges, limits.count, dev);
+	free(limits.ranges);
 	if (ret)
 		return ret;
 
@@ -423,6 +406,7 @@ const struct ifd_backend ifd_backend_vfio = {
 	.ioas_limits = be_ioas_limits,
 	.map = be_map,
 	.unmap = be_unmap,
+	.maps_left = be_maps_left,
 	.device_open = ifd_group_open_node,
 	.device_adopt = be_device_adopt,
 	.device_close = be_device_close,

@@ -50,6 +50,9 @@ struct ifd_backend {
 	 */
 	int (*unmap)(struct iommufd_ioas *ioas, uint64_t iova, uint64_t len, uint64_t *unmapped);
 
+	/* How many more mappings the kernel will take, UINT64_MAX where it sets no number. Gate shared. */
+	int (*maps_left)(struct iommufd_ioas *ioas, uint64_t *left);
+
 	/*
 	 * dev->found is known to be bound to VFIO and dev->group is set. Opens what can be opened before the attach.
 	 * device_adopt() does the same with a descriptor, which is its own from then on when it succeeds.

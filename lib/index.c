@@ -190,6 +190,16 @@ uint64_t ifd_index_bytes(struct ifd_index *index)
 	return bytes;
 }
 
+size_t ifd_index_count(struct ifd_index *index)
+{
+	size_t count;
+
+	pthread_mutex_lock(&index->lock);
+	count = index->count;
+	pthread_mutex_unlock(&index->lock);
+	return count;
+}
+
 int ifd_index_to_iova(struct ifd_index *index, uint64_t vaddr, size_t len, uint64_t *iova)
 {
 	uint64_t last = vaddr + (len - 1);

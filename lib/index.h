@@ -80,8 +80,9 @@ const struct ifd_map *ifd_index_next(struct ifd_index *index, uint64_t start, ui
 /* The lowest mapping above `map`, or NULL. The same goes for it. */
 const struct ifd_map *ifd_index_after(struct ifd_index *index, const struct ifd_map *map);
 
-/* How many bytes are mapped, or about to be. */
+/* How many bytes are mapped, or about to be; and how many mappings they are. */
 uint64_t ifd_index_bytes(struct ifd_index *index);
+size_t ifd_index_count(struct ifd_index *index);
 
 /* Translation of a live mapping; -ENOENT when none covers all of it. Sets no words. */
 int ifd_index_to_iova(struct ifd_index *index, uint64_t vaddr, size_t len, uint64_t *iova);

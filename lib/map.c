@@ -86,16 +86,42 @@ static int reserve_any(struct iommufd_ioas *ioas, struct ifd_map *map)
 			"map %" PRIu64 " bytes: no free IOVAs for them", ifd_map_len(map));
 }
 
-/* Once it is committed, another thread may unmap it: `map` is not looked at from then on. */
-static int map_gated(struct iommufd_ioas *ioas, struct ifd_map *map, uint32_t flags, uint64_t *iova)
+/* Checks the request and reserves its place: from then on no other thread can take that. The kernel is not asked. */
+static int prepare(struct iommufd_ioas *ioas, const struct iommufd_map *request, struct ifd_map **out)
 {
-	int ret = flags & IOMMUFD_MAP_FIXED ? reserve_fixed(ioas, map, *iova) : reserve_any(ioas, map);
+	struct ifd_map *map;
+	int ret = check_map(ioas, request->vaddr, request->len, request->flags);
+
+	if (ret)
+		return ret;
+	map = ifd_map_new(request->vaddr, request->len, request->flags & (IOMMUFD_MAP_READ | IOMMUFD_MAP_WRITE));
+	if (!map)
+		return ifd_fail(-ENOMEM, NULL, "map %p of %zu bytes", request->vaddr, request->len);
+	ret = request->flags & IOMMUFD_MAP_FIXED ? reserve_fixed(ioas, map, request->iova) : reserve_any(ioas, map);
+	if (ret)
+		free(map);
+	else
+		*out = map;
+	return ret;
+}
+
+static void give_up(struct iommufd_ioas *ioas, struct ifd_map *map)
+{
+	ifd_index_withdraw(&ioas->index, map);
+	free(map);
+}
+
+/* Once it is committed, another thread may unmap it: `map` is not looked at from then on. */
+static int map_gated(struct iommufd_ioas *ioas, const struct iommufd_map *request, uint64_t *iova)
+{
+	struct ifd_map *map;
+	int ret = prepare(ioas, request, &map);
 
 	if (ret)
 		return ret;
 	ret = ioas->ctx->backend->map(ioas, map);
 	if (ret) {
-		ifd_index_withdraw(&ioas->index, map);
+		give_up(ioas, map);
 		return ret;
 	}
 	*iova = map->iova.start;
@@ -105,24 +131,99 @@ static int map_gated(struct iommufd_ioas *ioas, struct ifd_map *map, uint32_t fl
 
 EXPORT int iommufd_ioas_map(struct iommufd_ioas *ioas, void *vaddr, size_t len, uint32_t flags, uint64_t *iova)
 {
-	struct ifd_map *map;
+	struct iommufd_map request = { .vaddr = vaddr, .len = len, .flags = flags };
 	int ret = ifd_ctx_check(ioas->ctx, "map");
 
 	if (ret)
 		return ret;
+	if (flags & IOMMUFD_MAP_FIXED)
+		request.iova = *iova;
 	pthread_rwlock_rdlock(&ioas->gate);
-	ret = check_map(ioas, vaddr, len, flags);
-	if (ret)
-		goto out;
-	map = ifd_map_new(vaddr, len, flags & (IOMMUFD_MAP_READ | IOMMUFD_MAP_WRITE));
-	if (!map) {
-		ret = ifd_fail(-ENOMEM, NULL, "map %p of %zu bytes", vaddr, len);
-		goto out;
-	}
-	ret = map_gated(ioas, map, flags, iova);
-	if (ret)
-		free(map);
-out:
+	ret = map_gated(ioas, &request, iova);
 	pthread_rwlock_unlock(&ioas->gate);
+	return ret;
+}
+
+/* ---- Several at once ---- */
+
+/* What the kernel does not let go stays in the index, so that the two do not part. */
+static void take_back(struct iommufd_ioas *ioas, struct ifd_map *map)
+{
+	uint64_t bytes;
+	int ret = ioas->ctx->backend->unmap(ioas, map->iova.start, ifd_map_len(map), &bytes);
+
+	if (!ret || ret == -ENOENT) {
+		give_up(ioas, map);
+		return;
+	}
+	ifd_error(&ioas->ctx->log, "a mapping of a batch that failed stays: %s", iommufd_errmsg());
+	ifd_index_commit(&ioas->index, map);
+}
+
+/* All places first, so that most mistakes are found before the kernel has to pin anything. */
+static int batch_gated(struct iommufd_ioas *ioas, const struct iommufd_map *requests, struct ifd_map **maps,
+		       size_t count)
+{
+	size_t prepared = 0, mapped = 0, failed;
+	char hint[IFD_HINT_MAX] = "";
+	int ret = 0;
+
+	for (; prepared < count && !ret; prepared += !ret)
+		ret = requests[prepared].reserved
+			      ? ifd_fail(-EINVAL, "set it to 0", "map with a reserved member that is not 0")
+			      : prepare(ioas, &requests[prepared], &maps[prepared]);
+	for (; mapped < count && !ret; mapped += !ret)
+		ret = ioas->ctx->backend->map(ioas, maps[mapped]);
+	if (!ret)
+		return 0;
+
+	failed = prepared < count ? prepared : mapped;
+	ifd_hint(hint, "nothing was mapped; %s", iommufd_errmsg());
+	for (size_t i = 0; i < prepared; i++)
+		if (i < mapped)
+			take_back(ioas, maps[i]);
+		else
+			give_up(ioas, maps[i]);
+	return ifd_fail(ret, hint, "map %zu of a batch of %zu", failed, count);
+}
+
+EXPORT int iommufd_ioas_map_batch(struct iommufd_ioas *ioas, struct iommufd_map *requests, size_t count)
+{
+	struct ifd_map **maps;
+	int ret = ifd_ctx_check(ioas->ctx, "map a batch");
+
+	if (ret)
+		return ret;
+	if (!count)
+		return ifd_fail(-EINVAL, "name one mapping at least", "map a batch of nothing");
+	maps = calloc(count, sizeof(struct ifd_map *));
+	if (!maps)
+		return ifd_fail(-ENOMEM, NULL, "map a batch of %zu", count);
+
+	pthread_rwlock_rdlock(&ioas->gate);
+	ret = batch_gated(ioas, requests, maps, count);
+	for (size_t i = 0; i < count && !ret; i++) {
+		requests[i].iova = maps[i]->iova.start;
+		ifd_index_commit(&ioas->index, maps[i]);
+	}
+	pthread_rwlock_unlock(&ioas->gate);
+	free(maps);
+	return ret;
+}
+
+/* ---- How many more ---- */
+
+EXPORT int iommufd_ioas_maps_left(struct iommufd_ioas *ioas, uint64_t *left)
+{
+	uint64_t mine;
+	int ret = ifd_ctx_check(ioas->ctx, "ask for the number of mappings left");
+
+	if (ret)
+		return ret;
+	pthread_rwlock_rdlock(&ioas->gate);
+	ret = ioas->ctx->backend->maps_left(ioas, &mine);
+	pthread_rwlock_unlock(&ioas->gate);
+	if (!ret)
+		*left = mine;
 	return ret;
 }

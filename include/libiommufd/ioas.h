@@ -75,6 +75,49 @@ void iommufd_ioas_free(struct iommufd_ioas *ioas);
  */
 int iommufd_ioas_map(struct iommufd_ioas *ioas, void *vaddr, size_t len, uint32_t flags, uint64_t *iova);
 
+/** A mapping to be made, for iommufd_ioas_map_batch(). */
+struct iommufd_map {
+	void *vaddr;       /**< start of the memory */
+	size_t len;        /**< bytes */
+	uint64_t iova;     /**< the address for the device; read with IOMMUFD_MAP_FIXED, written without it */
+	uint32_t flags;    /**< as for iommufd_ioas_map() */
+	uint32_t reserved; /**< 0 */
+};
+
+/**
+ * @brief Map several pieces of memory: all of them, or none.
+ *
+ * All places are reserved before the kernel is asked, so that a mistake in any of them is found before memory is
+ * pinned. When the kernel refuses one, those before it are unmapped again. Should it refuse that as well, which it
+ * does only when somebody uses the IOAS behind the library's back, the mapping stays known and the log has an error.
+ *
+ * @param ioas  the IOAS
+ * @param maps  what to map; `iova` of those without IOMMUFD_MAP_FIXED is written when all have been made
+ * @param count how many
+ *
+ * @retval -EINVAL `count` or one of the `reserved` is not as it must be
+ * @retval others  as iommufd_ioas_map(), for the first that cannot be made; the words have its place, from 0
+ *
+ * Source: IOMMU_IOAS_MAP (Linux 6.2); VFIO_IOMMU_MAP_DMA.
+ * @since 0.1
+ */
+int iommufd_ioas_map_batch(struct iommufd_ioas *ioas, struct iommufd_map *maps, size_t count);
+
+/**
+ * @brief How many more mappings the kernel takes.
+ *
+ * @param ioas the IOAS
+ * @param left the number; UINT64_MAX on iommufd, where only memory limits it. On VFIO before the first attach it is
+ *             what will be left when the present mappings have been replayed
+ *
+ * @retval -EIO or another errno when the kernel does not answer
+ *
+ * Source: VFIO_IOMMU_GET_INFO with its DMA available capability (Linux 5.10), before it the parameter
+ * `dma_entry_limit` of vfio_iommu_type1.
+ * @since 0.1
+ */
+int iommufd_ioas_maps_left(struct iommufd_ioas *ioas, uint64_t *left);
+
 /**
  * @brief Unmap every mapping in a range.
  *

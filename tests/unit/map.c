@@ -324,6 +324,37 @@ END_TEST
 
 /* ---- Buffers ---- */
 
+START_TEST(a_batch_is_taken_back_wherever_it_fails)
+{
+	struct iommufd_map maps[5];
+	uint64_t iova;
+
+	open_attached((size_t)_i);
+	for (unsigned int nth = 1; nth <= 5; nth++) {
+		unsigned int unmapped = inject_ioctls(unmap_request);
+
+		for (unsigned int i = 0; i < 5; i++)
+			maps[i] = (struct iommufd_map){ scene_memory(2 * i), SCENE_PAGE, 42, IOMMUFD_MAP_READ, 0 };
+		inject_ioctl_fail(map_request, nth, 1, -EFAULT);
+		unit_fails(-EFAULT, iommufd_ioas_map_batch(scene.ioas, maps, 5));
+		ck_assert_uint_eq(ifd_index_count(&scene.ioas->index), 0);
+		ck_assert_uint_eq(inject_ioctls(unmap_request) - unmapped, nth - 1);
+		for (unsigned int i = 0; i < 5; i++)
+			ck_assert_uint_eq(maps[i].iova, 42);
+	}
+	unit_words_have("map 4 of a batch of 5");
+
+	/* One of those before it cannot be unmapped again: index and kernel go on agreeing. */
+	inject_ioctl_fail(map_request, 3, 1, -EFAULT);
+	inject_ioctl_fail(unmap_request, 2, 1, -EBUSY);
+	unit_fails(-EFAULT, iommufd_ioas_map_batch(scene.ioas, maps, 5));
+	ck_assert_uint_eq(ifd_index_count(&scene.ioas->index), 1);
+	ck_assert_int_eq(iommufd_ioas_to_iova(scene.ioas, scene_memory(2), 1, &iova), 0);
+	ck_assert_int_eq(iommufd_ioas_map_batch(scene.ioas, maps, 5), 0);
+	scene_close(&scene);
+}
+END_TEST
+
 START_TEST(a_buffer_that_cannot_be_had_leaves_nothing)
 {
 	static const enum inject_call calls[] = { INJECT_MMAP, INJECT_MADVISE, INJECT_IOCTL, INJECT_MEMORY };
@@ -398,6 +429,7 @@ void unit_tests(TCase *tcase)
 	tcase_add_test(tcase, an_unmap_whose_mappings_go_one_by_one_is_no_failure);
 	tcase_add_test(tcase, a_count_of_the_kernel_that_is_wrong_is_not_passed_on);
 	tcase_add_test(tcase, what_the_index_refuses_does_not_reach_the_kernel);
+	tcase_add_loop_test(tcase, a_batch_is_taken_back_wherever_it_fails, 0, BACKENDS);
 	tcase_add_test(tcase, a_buffer_that_cannot_be_had_leaves_nothing);
 	tcase_add_test(tcase, a_buffer_that_the_kernel_will_not_unmap_is_lost_rather_than_given_back);
 	tcase_add_test(tcase, a_buffer_has_the_alignment_of_an_iommu_with_pages_larger_than_the_cpus);

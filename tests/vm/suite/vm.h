@@ -110,6 +110,7 @@ void add_region_tests(TCase *tc);
 void add_irq_tests(TCase *tc);
 void add_refusal_tests(TCase *tc);
 void add_fork_tests(TCase *tc);
+void add_batch_tests(TCase *tc);
 void add_adopt_tests(TCase *tc);
 void add_permission_tests(TCase *tc);
 

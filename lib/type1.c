@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "caps.h"
+#include "internal.h"
+#include "type1.h"
+#include "uapi/vfio.h"
+
+#define USUAL_MAP_LIMIT 65535 /* the kernel's own, when the module does not tell */
+
+static int ranges_from(const void *answer, size_t len, uint32_t first, struct ifd_type1 *out)
+{
+	const struct vfio_iommu_type1_info_cap_iova_range *cap;
+	size_t room, n = 1;
+
+	cap = ifd_caps_find(answer, len, first, VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE, sizeof(*cap), &room);
+	if (cap && cap->nr_iovas > (room - sizeof(*cap)) / sizeof(cap->iova_ranges[0]))
+		return -EPROTO;
+	if (cap && cap->nr_iovas)
+		n = cap->nr_iovas;
+	out->ranges = calloc(n, sizeof(*out->ranges));
+	if (!out->ranges)
+		return -ENOMEM;
+	out->count = n;
+
+	out->ranges[0] = (struct iommufd_range){ 0, UINT64_MAX }; /* before Linux 5.4 the kernel does not tell */
+	for (size_t i = 0; cap && i < cap->nr_iovas; i++)
+		out->ranges[i] = (struct iommufd_range){ cap->iova_ranges[i].start, cap->iova_ranges[i].end };
+	return 0;
+}
+
+static void left_from(const void *answer, size_t len, uint32_t first, struct ifd_type1 *out)
+{
+	const struct vfio_iommu_type1_info_dma_avail *cap;
+	size_t room;
+
+	cap = ifd_caps_find(answer, len, first, VFIO_IOMMU_TYPE1_INFO_DMA_AVAIL, sizeof(*cap), &room);
+	out->tells_left = cap;
+	out->left = cap ? cap->avail : 0;
+}
+
+int ifd_type1_ask(const struct ifd_log *log, int container, struct ifd_type1 *out)
+{
+	struct vfio_iommu_type1_info request = { .argsz = sizeof(request) }, *info;
+	uint64_t sizes;
+	uint32_t first;
+	void *answer;
+	size_t len;
+	int ret;
+
+	ret = ifd_caps_ioctl(log, container, VFIO_IOMMU_GET_INFO, &request, sizeof(request), &answer, &len);
+	if (ret)
+		return ret;
+	info = answer;
+	sizes = info->flags & VFIO_IOMMU_INFO_PGSIZES ? info->iova_pgsizes : 0;
+	out->alignment = sizes ? sizes & -sizes : ifd_sys_page_size();
+	first = info->flags & VFIO_IOMMU_INFO_CAPS ? info->cap_offset : 0;
+	left_from(answer, len, first, out);
+	ret = ranges_from(answer, len, first, out);
+	free(answer);
+	return ret;
+}
+
+uint64_t ifd_type1_map_limit(void)
+{
+	char text[32];
+	uint64_t limit;
+
+	if (ifd_sys_read_text("/sys/module/vfio_iommu_type1/parameters/dma_entry_limit", text, sizeof(text)) < 0)
+		return USUAL_MAP_LIMIT;
+	limit = strtoull(text, NULL, 10);
+	return limit ? limit : USUAL_MAP_LIMIT;
+}
