@@ -273,6 +273,32 @@ static int be_attach(struct iommufd_device *dev, struct iommufd_ioas *ioas)
 	return ret ? fail_attach(dev, ioas, ret) : 0;
 }
 
+/* What cannot be told by trying with a scratch IOAS, since that would cut the device off. */
+static int be_replace(struct iommufd_device *dev, struct iommufd_ioas *to)
+{
+	const struct ifd_map *map = NULL;
+	struct iommufd_range reserved;
+	char hint[IFD_HINT_MAX] = "";
+	int ret;
+
+	if (!dev->way->replace)
+		return ifd_fail(-EOPNOTSUPP, "detach it and attach it anew",
+				"move %s to another IOAS: its group's node cannot do that", dev->found->name);
+	ret = dev->way->replace(dev, to->id);
+	if (ret == -EADDRINUSE)
+		map = ifd_find_reserved(&to->index, dev->group->id, &reserved);
+	if (map)
+		ifd_hint(hint,
+			 "the mapping 0x%" PRIx64 "-0x%" PRIx64 " is where its IOMMU reserves 0x%" PRIx64 "-0x%" PRIx64
+			 ": unmap it first",
+			 map->iova.start, map->iova.last, reserved.start, reserved.last);
+	else if (ret == -ENOMEM)
+		ifd_hint_memlock(hint, ifd_index_bytes(&to->index), counted(to->ctx));
+	else if (ret == -EFAULT)
+		ifd_hint(hint, "memory of a mapping of that IOAS is not there any more, or is not writable");
+	return ret ? ifd_fail(ret, hint, "move %s to another IOAS", dev->found->name) : 0;
+}
+
 const struct ifd_backend ifd_backend_iommufd = {
 	.id = IOMMUFD_BACKEND_IOMMUFD,
 	.name = "iommufd",
@@ -290,4 +316,5 @@ const struct ifd_backend ifd_backend_iommufd = {
 	.device_close = be_device_close,
 	.attach = be_attach,
 	.detach = be_detach,
+	.replace = be_replace,
 };

@@ -395,6 +395,13 @@ static void be_detach(struct iommufd_device *dev, struct iommufd_ioas *ioas)
 		leave(dev->group, ioas);
 }
 
+static int be_replace(struct iommufd_device *dev, struct iommufd_ioas *to)
+{
+	(void)to;
+	return ifd_fail(-EOPNOTSUPP, "detach it and attach it anew, or use the backend iommufd",
+			"move %s to another IOAS: a group's container cannot be exchanged", dev->found->name);
+}
+
 const struct ifd_backend ifd_backend_vfio = {
 	.id = IOMMUFD_BACKEND_VFIO,
 	.name = "vfio",
@@ -412,4 +419,5 @@ const struct ifd_backend ifd_backend_vfio = {
 	.device_close = be_device_close,
 	.attach = be_attach,
 	.detach = be_detach,
+	.replace = be_replace,
 };

@@ -68,6 +68,12 @@ struct ifd_backend {
 	 */
 	int (*attach)(struct iommufd_device *dev, struct iommufd_ioas *ioas);
 	void (*detach)(struct iommufd_device *dev, struct iommufd_ioas *ioas);
+
+	/*
+	 * From the IOAS that it is attached to straight to another one, without a moment in none. The claim has been
+	 * moved, both gates are held exclusively. -EOPNOTSUPP where the kernel cannot.
+	 */
+	int (*replace)(struct iommufd_device *dev, struct iommufd_ioas *to);
 };
 
 extern const struct ifd_backend ifd_backend_iommufd;

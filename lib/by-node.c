@@ -81,4 +81,5 @@ const struct ifd_way ifd_by_node = {
 	.close = node_close,
 	.attach = node_attach,
 	.detach = node_detach,
+	.replace = node_attach, /* a second attach is a replacement */
 };

@@ -81,6 +81,22 @@ int ifd_group_claim(struct iommufd_device *dev, struct iommufd_ioas *ioas)
 				      dev->found->name, group->id);
 }
 
+int ifd_group_move(struct iommufd_device *dev, struct iommufd_ioas *to)
+{
+	struct ifd_group *group = dev->group;
+	bool alone;
+
+	pthread_mutex_lock(&dev->ctx->lock);
+	alone = group->attached == 1;
+	if (alone)
+		group->ioas = to;
+	pthread_mutex_unlock(&dev->ctx->lock);
+	return alone ? 0
+		     : ifd_fail(-EBUSY, "detach the others of its group first, since a group moves as a whole",
+				"move %s to another IOAS: others of IOMMU group %d are attached", dev->found->name,
+				group->id);
+}
+
 void ifd_group_unclaim(struct iommufd_device *dev)
 {
 	ifd_lock(dev->ctx, &dev->ctx->lock);

@@ -174,4 +174,7 @@ void ifd_group_close(struct iommufd_ctx *ctx, struct ifd_group *group);
 int ifd_group_claim(struct iommufd_device *dev, struct iommufd_ioas *ioas);
 void ifd_group_unclaim(struct iommufd_device *dev);
 
+/* The claim goes to another IOAS; -EBUSY with words when others of the group have one too. */
+int ifd_group_move(struct iommufd_device *dev, struct iommufd_ioas *to);
+
 #endif

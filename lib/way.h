@@ -15,6 +15,9 @@ struct ifd_way {
 	/* To the iommufd object `id`; 0 or -errno, without words. Afterwards dev->fd gives access. */
 	int (*attach)(struct iommufd_device *dev, uint32_t id);
 	void (*detach)(struct iommufd_device *dev);
+
+	/* The same while it is attached elsewhere; NULL where the kernel cannot. */
+	int (*replace)(struct iommufd_device *dev, uint32_t id);
 };
 
 extern const struct ifd_way ifd_by_node;  /* Linux 6.6, with CONFIG_VFIO_DEVICE_CDEV */

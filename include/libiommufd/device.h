@@ -137,6 +137,28 @@ int iommufd_device_fd(const struct iommufd_device *dev);
 int iommufd_device_attach(struct iommufd_device *dev, struct iommufd_ioas *ioas);
 
 /**
+ * @brief Move an attached device to another IOAS, without a moment in which it can reach nothing.
+ *
+ * What both IOASes map at the same IOVA stays reachable for a device that is at work. Its registers, interrupts and
+ * mapped regions stay as they are. Moving it to the IOAS that it is attached to does nothing.
+ *
+ * @param dev  the device
+ * @param ioas an IOAS of the same context; it may be freed before the device
+ *
+ * @retval -ENOTCONN   it is not attached
+ * @retval -EINVAL     the IOAS belongs to another context
+ * @retval -EBUSY      another device of its group is attached too
+ * @retval -EOPNOTSUPP VFIO's containers, and groups on an iommufd, cannot do it: detach and attach anew
+ * @retval others      as iommufd_device_attach()
+ *
+ * On failure the device is attached where it was.
+ *
+ * Source: VFIO_DEVICE_ATTACH_IOMMUFD_PT on an attached device (Linux 6.6).
+ * @since 0.1
+ */
+int iommufd_device_replace(struct iommufd_device *dev, struct iommufd_ioas *ioas);
+
+/**
  * @brief Detach a device from its IOAS. Its interrupts are disabled; what iommufd_device_region_map() gave is unmapped.
  *
  * @param dev the device

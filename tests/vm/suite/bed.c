@@ -60,6 +60,14 @@ void bed_close(struct bed *bed)
 	iommufd_ctx_free(bed->ctx);
 }
 
+bool vm_can_replace(void)
+{
+	char path[128];
+
+	vm_cdev(EDU, path, sizeof(path));
+	return vm_backend == IOMMUFD_BACKEND_IOMMUFD && *path;
+}
+
 void *memory(size_t len)
 {
 	void *addr = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

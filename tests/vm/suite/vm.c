@@ -76,10 +76,11 @@ static const struct {
 	const char *name;
 	void (*add)(TCase *tc);
 } files[] = {
-	{ "ctx", add_ctx_tests },   { "ioas", add_ioas_tests },       { "contract", add_contract_tests },
-	{ "dma", add_dma_tests },   { "device", add_device_tests },   { "region", add_region_tests },
-	{ "irq", add_irq_tests },   { "refusal", add_refusal_tests }, { "permission", add_permission_tests },
-	{ "fork", add_fork_tests }, { "batch", add_batch_tests },     { "adopt", add_adopt_tests },
+	{ "ctx", add_ctx_tests },     { "ioas", add_ioas_tests },       { "contract", add_contract_tests },
+	{ "dma", add_dma_tests },     { "device", add_device_tests },   { "region", add_region_tests },
+	{ "irq", add_irq_tests },     { "refusal", add_refusal_tests }, { "permission", add_permission_tests },
+	{ "fork", add_fork_tests },   { "replace", add_replace_tests }, { "batch", add_batch_tests },
+	{ "adopt", add_adopt_tests },
 };
 
 static TCase *add_case(Suite *suite, const char *name, const char *where, void (*use)(void))

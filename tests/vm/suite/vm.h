@@ -63,6 +63,9 @@ void vm_expect_kernel(const char *regex);
 
 int open_fds(void);
 
+/* Whether the path that is being tested can move an attached device: iommufd with nodes can. */
+bool vm_can_replace(void);
+
 /* ---- The edu device ---- */
 
 struct edu {
@@ -110,6 +113,7 @@ void add_region_tests(TCase *tc);
 void add_irq_tests(TCase *tc);
 void add_refusal_tests(TCase *tc);
 void add_fork_tests(TCase *tc);
+void add_replace_tests(TCase *tc);
 void add_batch_tests(TCase *tc);
 void add_adopt_tests(TCase *tc);
 void add_permission_tests(TCase *tc);
