@@ -71,8 +71,9 @@ static void add_device(json *groups, const struct iommufd_found_info *info)
 	add_hex(dev, "class", info->pci_class);
 	add_string(dev, "driver", info->driver);
 	add_string(dev, "cdev", info->cdev);
-	json_object_object_add(dev, "openable", json_object_new_boolean(info->vfio != 0));
-	if (info->vfio)
+	json_object_object_add(dev, "openable", json_object_new_boolean((info->flags & IOMMUFD_FOUND_VFIO) != 0));
+	json_object_object_add(dev, "unsafe", json_object_new_boolean((info->flags & IOMMUFD_FOUND_NOIOMMU) != 0));
+	if (info->flags & IOMMUFD_FOUND_VFIO)
 		json_object_object_add(dev, "attached", try_attach(info->name));
 	json_object_array_add(list_in(groups, group), dev);
 }

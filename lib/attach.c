@@ -36,12 +36,17 @@ static int attach_gated(struct iommufd_device *dev, struct iommufd_ioas *ioas)
 	if (ret)
 		goto unclaim;
 	ioas->attached++;
+	ret = ifd_phys_attach(dev, ioas);
+	if (ret)
+		goto detach;
 	ret = learn(dev);
 	if (!ret)
 		ret = ifd_ioas_refresh(ioas);
 	if (!ret)
 		return 0;
 
+	ifd_phys_detach(dev, ioas);
+detach:
 	ioas->attached--;
 	backend->detach(dev, ioas);
 unclaim:
@@ -53,6 +58,7 @@ static void detach_gated(struct iommufd_device *dev, struct iommufd_ioas *ioas)
 {
 	dev->ctx->backend->detach(dev, ioas);
 	ifd_group_unclaim(dev);
+	ifd_phys_detach(dev, ioas);
 	ioas->attached--;
 	if (ifd_ioas_refresh(ioas))
 		ifd_warn(&dev->ctx->log, "the permitted IOVAs stay as they were: %s", iommufd_errmsg());
@@ -147,6 +153,8 @@ static int replace_gated(struct iommufd_device *dev, struct iommufd_ioas *from, 
 			ifd_error(&dev->ctx->log, "%s stays in the other IOAS: %s", dev->found->name, iommufd_errmsg());
 		return ret;
 	}
+	ifd_phys_detach(dev, from);
+	ifd_phys_attach(dev, to); /* only the kernel pins for devices that can be moved */
 	if (ifd_ioas_refresh(from))
 		ifd_warn(&dev->ctx->log, "the permitted IOVAs stay as they were: %s", iommufd_errmsg());
 	return 0;

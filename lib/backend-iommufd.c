@@ -182,6 +182,22 @@ static int be_maps_left(struct iommufd_ioas *ioas, uint64_t *left)
 	return 0;
 }
 
+static int be_physical(struct iommufd_ioas *ioas, uint64_t iova, uint64_t *len, uint64_t *addr)
+{
+	struct iommu_ioas_noiommu_get_pa cmd = {
+		.size = sizeof(cmd), .ioas_id = ioas->id, .iova = iova, .length = *len
+	};
+	int ret = ifd_sys_ioctl(&ioas->ctx->log, ioas->ctx->fd, IOMMU_IOAS_NOIOMMU_GET_PA, &cmd);
+
+	if (!ret && (!cmd.length || cmd.length > *len))
+		ret = -EPROTO;
+	if (ret)
+		return ret;
+	*len = cmd.length;
+	*addr = cmd.out_phys;
+	return 0;
+}
+
 static int be_device_open(struct iommufd_device *dev)
 {
 	dev->way = dev->found->cdev ? &ifd_by_node : &ifd_by_group;
@@ -311,6 +327,7 @@ const struct ifd_backend ifd_backend_iommufd = {
 	.map = be_map,
 	.unmap = be_unmap,
 	.maps_left = be_maps_left,
+	.physical = be_physical,
 	.device_open = be_device_open,
 	.device_adopt = be_device_adopt,
 	.device_close = be_device_close,

@@ -137,9 +137,10 @@ static void be_ioas_free(struct iommufd_ioas *ioas)
 
 /* ---- Limits ---- */
 
+/* Devices without an IOMMU have none. */
 static int ask_limits(struct iommufd_ioas *ioas, struct ifd_type1 *limits)
 {
-	int ret = ifd_type1_ask(&ioas->ctx->log, ioas->container, limits);
+	int ret = ioas->physical ? ifd_type1_none(limits) : ifd_type1_ask(&ioas->ctx->log, ioas->container, limits);
 
 	return ret ? ifd_fail(ret, NULL, "ask for the permitted IOVAs") : 0;
 }
@@ -269,6 +270,12 @@ static void be_device_close(struct iommufd_device *dev)
 	(void)dev; /* the group goes with the last of its devices */
 }
 
+/* Without an IOMMU there is no table of mappings: the container only stands for the permission. */
+static int set_noiommu(struct iommufd_ioas *ioas)
+{
+	return ifd_sys_ioctl(&ioas->ctx->log, ioas->container, VFIO_SET_IOMMU, (void *)(uintptr_t)VFIO_NOIOMMU_IOMMU);
+}
+
 static int set_type(struct iommufd_ioas *ioas)
 {
 	int ret = -EOPNOTSUPP;
@@ -349,6 +356,12 @@ static int join(struct iommufd_device *dev, struct iommufd_ioas *ioas)
 	if (ret)
 		return fail_put(dev, ioas, ret);
 	set_joined(group, ioas, ioas);
+	if (dev->found->noiommu) {
+		ret = set_noiommu(ioas);
+		if (ret)
+			leave(group, ioas);
+		return ret ? fail_join(dev, "let it do without an IOMMU", ret) : 0;
+	}
 	serves = serves_now(ioas);
 	if (serves && ioas->serving)
 		return 0;
@@ -402,6 +415,15 @@ static int be_replace(struct iommufd_device *dev, struct iommufd_ioas *to)
 			"move %s to another IOAS: a group's container cannot be exchanged", dev->found->name);
 }
 
+static int be_physical(struct iommufd_ioas *ioas, uint64_t iova, uint64_t *len, uint64_t *addr)
+{
+	(void)ioas;
+	(void)iova;
+	(void)len;
+	(void)addr;
+	return -EOPNOTSUPP;
+}
+
 const struct ifd_backend ifd_backend_vfio = {
 	.id = IOMMUFD_BACKEND_VFIO,
 	.name = "vfio",
@@ -414,6 +436,7 @@ const struct ifd_backend ifd_backend_vfio = {
 	.map = be_map,
 	.unmap = be_unmap,
 	.maps_left = be_maps_left,
+	.physical = be_physical,
 	.device_open = ifd_group_open_node,
 	.device_adopt = be_device_adopt,
 	.device_close = be_device_close,

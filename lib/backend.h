@@ -54,6 +54,12 @@ struct ifd_backend {
 	int (*maps_left)(struct iommufd_ioas *ioas, uint64_t *left);
 
 	/*
+	 * For a device without an IOMMU whose memory the kernel has pinned: where the memory at an IOVA is, and how many
+	 * of `len` bytes are there in a row. -errno without words. No lock.
+	 */
+	int (*physical)(struct iommufd_ioas *ioas, uint64_t iova, uint64_t *len, uint64_t *addr);
+
+	/*
 	 * dev->found is known to be bound to VFIO and dev->group is set. Opens what can be opened before the attach.
 	 * device_adopt() does the same with a descriptor, which is its own from then on when it succeeds.
 	 * device_close() undoes either; no lock.

@@ -53,7 +53,9 @@ static int group_attach(struct iommufd_device *dev, uint32_t id)
 
 	pthread_mutex_lock(&ctx->opening);
 	compat_ioas(ctx, IOMMU_VFIO_IOAS_GET, &theirs);
-	ret = compat_ioas(ctx, IOMMU_VFIO_IOAS_SET, &id);
+	/* Who has a compat IOAS expects translation, so without an IOMMU there must be none. */
+	ret = compat_ioas(ctx, dev->unpinned ? IOMMU_VFIO_IOAS_CLEAR : IOMMU_VFIO_IOAS_SET,
+			  dev->unpinned ? &none : &id);
 	if (!ret) {
 		ret = get_device(dev);
 		compat_ioas(ctx, theirs ? IOMMU_VFIO_IOAS_SET : IOMMU_VFIO_IOAS_CLEAR, theirs ? &theirs : &none);

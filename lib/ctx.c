@@ -73,6 +73,10 @@ static int ctx_alloc(const struct iommufd_ctx_opts *theirs, uint32_t *wanted, st
 		return ret;
 	if (opts.backend != IOMMUFD_BACKEND_AUTO && !backend_by_id(opts.backend))
 		return ifd_fail(-EINVAL, "use IOMMUFD_BACKEND_AUTO, _IOMMUFD or _VFIO", "backend %u", opts.backend);
+	if (opts.flags & ~(uint32_t)IOMMUFD_CTX_NOIOMMU)
+		return ifd_fail(-EINVAL, "use the IOMMUFD_CTX flags only", "context flags 0x%x", opts.flags);
+	if (opts.reserved)
+		return ifd_fail(-E2BIG, "set it to 0", "context options with a reserved member that is not 0");
 	ret = ifd_log_init(&log, &opts);
 	if (ret)
 		return ret;
@@ -82,6 +86,7 @@ static int ctx_alloc(const struct iommufd_ctx_opts *theirs, uint32_t *wanted, st
 		return ifd_fail(-ENOMEM, NULL, "make a context");
 	ctx->refs = 1;
 	ctx->log = log;
+	ctx->noiommu = opts.flags & IOMMUFD_CTX_NOIOMMU;
 	ctx->fd = -1;
 	ret = set_home(ctx);
 	if (ret) {

@@ -38,12 +38,19 @@ static void device_destroy(struct iommufd_device *dev)
 	iommufd_ctx_free(ctx);
 }
 
-static int check_found(const struct ifd_found *found)
+static int check_found(const struct iommufd_ctx *ctx, const struct ifd_found *found)
 {
 	char hint[IFD_HINT_MAX] = "";
 
+	if (found->noiommu && ctx->noiommu) {
+		ifd_warn(&ctx->log, "%s runs without an IOMMU, which is UNSAFE: its DMA reaches all memory",
+			 found->name);
+		return 0;
+	}
 	if (found->noiommu)
-		return ifd_fail(-EOPNOTSUPP, "switch the IOMMU on; this library does not let a device reach all memory",
+		return ifd_fail(-EOPNOTSUPP,
+				"switch the IOMMU on; or let the device reach all memory, which is unsafe, by the "
+				"context's flag IOMMUFD_CTX_NOIOMMU",
 				"open %s: it is bound to VFIO without an IOMMU", found->name);
 	/* First, since without an IOMMU vfio-pci would refuse the device anyway. */
 	if (found->group < 0)
@@ -102,7 +109,7 @@ static int device_open(struct iommufd_ctx *ctx, struct ifd_found *found, int fd,
 	struct iommufd_device *dev;
 	int ret;
 
-	ret = check_found(found);
+	ret = check_found(ctx, found);
 	if (ret) {
 		ifd_found_free(found);
 		return ret;

@@ -141,6 +141,9 @@ void ifd_hint_siblings(char *hint, const struct ifd_found *found)
 	struct ifd_found_list list;
 	size_t shown = 0;
 
+	if (found->group < 0)
+		return;
+
 	ifd_hint(hint, "all devices of IOMMU group %d must be bound to vfio-pci or to no driver;", found->group);
 	if (ifd_udev_group(found->group, &list))
 		return;

@@ -10,7 +10,8 @@ static struct ifd_group *find(const struct iommufd_ctx *ctx, int id)
 {
 	struct ifd_group *group = ctx->groups;
 
-	while (group && group->id != id)
+	while (group &&
+	       (group->id != id || id < 0)) /* a device without an IOMMU may have no group: it is one by itself */
 		group = group->next;
 	return group;
 }

@@ -229,3 +229,27 @@ int ifd_index_to_vaddr(struct ifd_index *index, uint64_t iova, size_t len, uint6
 	pthread_mutex_unlock(&index->lock);
 	return map ? 0 : -ENOENT;
 }
+
+bool ifd_index_has_vaddr(struct ifd_index *index, const struct ifd_map *map)
+{
+	const struct ifd_node *node;
+
+	pthread_mutex_lock(&index->lock);
+	node = ifd_tree_first(&index->by_vaddr, map->vaddr.start, map->vaddr.last);
+	pthread_mutex_unlock(&index->lock);
+	return node;
+}
+
+int ifd_index_find_vaddr(struct ifd_index *index, uint64_t vaddr, uint64_t *iova, uint64_t *len)
+{
+	const struct ifd_node *node;
+
+	pthread_mutex_lock(&index->lock);
+	node = ifd_tree_cover(&index->by_vaddr, vaddr, vaddr);
+	if (node) {
+		*iova = container_of(node, struct ifd_map, vaddr)->iova.start + (vaddr - node->start);
+		*len = node->last - vaddr + 1;
+	}
+	pthread_mutex_unlock(&index->lock);
+	return node ? 0 : -ENOENT;
+}

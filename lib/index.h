@@ -84,6 +84,12 @@ const struct ifd_map *ifd_index_after(struct ifd_index *index, const struct ifd_
 uint64_t ifd_index_bytes(struct ifd_index *index);
 size_t ifd_index_count(struct ifd_index *index);
 
+/* Whether memory of a mapping is in another live one too. */
+bool ifd_index_has_vaddr(struct ifd_index *index, const struct ifd_map *map);
+
+/* Where an address is mapped, and how many bytes there are from it to the end of the mapping; -ENOENT. */
+int ifd_index_find_vaddr(struct ifd_index *index, uint64_t vaddr, uint64_t *iova, uint64_t *len);
+
 /* Translation of a live mapping; -ENOENT when none covers all of it. Sets no words. */
 int ifd_index_to_iova(struct ifd_index *index, uint64_t vaddr, size_t len, uint64_t *iova);
 int ifd_index_to_vaddr(struct ifd_index *index, uint64_t iova, size_t len, uint64_t *vaddr);

@@ -53,6 +53,7 @@ struct vfio_region_info;
 
 struct iommufd_ctx {
 	atomic_uint refs; /* the owner, each IOAS, each device */
+	bool noiommu;     /* devices without an IOMMU may be opened */
 	struct ifd_log log;
 	const struct ifd_backend *backend;
 	int fd;                  /* the iommufd; VFIO: a container, see container_free */
@@ -75,6 +76,8 @@ struct iommufd_ioas {
 	struct iommufd_range *ranges; /* permitted, ascending; NULL while nothing is attached */
 	size_t num_ranges;
 	_Atomic uint64_t alignment;
+	unsigned int physical; /* attached devices without an IOMMU: they use physical addresses */
+	unsigned int unpinned; /* of these, those for which the library has to keep memory in its place */
 
 	/* the backend's own */
 	uint32_t id;         /* iommufd: the object; 0 for none */
@@ -106,6 +109,7 @@ struct iommufd_device {
 	struct ifd_group *group;   /* or NULL */
 	struct iommufd_ioas *ioas; /* attached to, or NULL */
 	const struct ifd_way *way; /* iommufd: how it is reached */
+	bool unpinned;             /* without an IOMMU, and the kernel does not keep memory in its place for it */
 	int fd;                    /* VFIO device; iommufd: from the open on, VFIO: while attached; else -1 */
 	uint32_t flags;            /* VFIO_DEVICE_FLAGS, while attached */
 	uint32_t num_regions, num_irqs;
@@ -167,6 +171,15 @@ int ifd_device_ready(const struct iommufd_device *dev, const char *what);
 /* region.c, irq.c: before the device's file descriptor goes or the device is detached. */
 void ifd_region_close_all(struct iommufd_device *dev);
 void ifd_irq_disable_all(struct iommufd_device *dev);
+
+/*
+ * phys.c: devices without an IOMMU. The gate is held, exclusively for the first two. Those that can fail do so with
+ * words; each does nothing where no such device is attached.
+ */
+int ifd_phys_attach(const struct iommufd_device *dev, struct iommufd_ioas *ioas);
+void ifd_phys_detach(const struct iommufd_device *dev, struct iommufd_ioas *ioas);
+int ifd_phys_pin(const struct iommufd_ioas *ioas, const struct ifd_map *map);
+void ifd_phys_unpin(struct iommufd_ioas *ioas, const struct ifd_map *map);
 
 /* group.c */
 struct ifd_group *ifd_group_open(struct iommufd_ctx *ctx, int id);

@@ -111,6 +111,18 @@ static void give_up(struct iommufd_ioas *ioas, struct ifd_map *map)
 	free(map);
 }
 
+static int map_now(struct iommufd_ioas *ioas, const struct ifd_map *map)
+{
+	int ret = ifd_phys_pin(ioas, map);
+
+	if (ret)
+		return ret;
+	ret = ioas->ctx->backend->map(ioas, map);
+	if (ret)
+		ifd_phys_unpin(ioas, map);
+	return ret;
+}
+
 /* Once it is committed, another thread may unmap it: `map` is not looked at from then on. */
 static int map_gated(struct iommufd_ioas *ioas, const struct iommufd_map *request, uint64_t *iova)
 {
@@ -119,7 +131,7 @@ static int map_gated(struct iommufd_ioas *ioas, const struct iommufd_map *reques
 
 	if (ret)
 		return ret;
-	ret = ioas->ctx->backend->map(ioas, map);
+	ret = map_now(ioas, map);
 	if (ret) {
 		give_up(ioas, map);
 		return ret;
@@ -153,6 +165,7 @@ static void take_back(struct iommufd_ioas *ioas, struct ifd_map *map)
 	int ret = ioas->ctx->backend->unmap(ioas, map->iova.start, ifd_map_len(map), &bytes);
 
 	if (!ret || ret == -ENOENT) {
+		ifd_phys_unpin(ioas, map);
 		give_up(ioas, map);
 		return;
 	}
@@ -173,7 +186,7 @@ static int batch_gated(struct iommufd_ioas *ioas, const struct iommufd_map *requ
 			      ? ifd_fail(-EINVAL, "set it to 0", "map with a reserved member that is not 0")
 			      : prepare(ioas, &requests[prepared], &maps[prepared]);
 	for (; mapped < count && !ret; mapped += !ret)
-		ret = ioas->ctx->backend->map(ioas, maps[mapped]);
+		ret = map_now(ioas, maps[mapped]);
 	if (!ret)
 		return 0;
 

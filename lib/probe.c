@@ -144,23 +144,24 @@ EXPORT int iommufd_report_device(const struct iommufd_report *report, uint32_t i
 	const struct ifd_found *found;
 	int ret;
 
-	ret = ifd_info_check(info, IFD_END_OF(struct iommufd_found_info, vfio), "device of a report");
+	ret = ifd_info_check(info, IFD_END_OF(struct iommufd_found_info, flags), "device of a report");
 	if (!ret)
 		ret = check_index(index, report->info.devices, "device");
 	if (ret)
 		return ret;
 	found = report->found.devices[index];
-	ifd_info_write(info,
-		       &(struct iommufd_found_info){
-			       .name = found->name,
-			       .path = found->path,
-			       .driver = found->driver,
-			       .cdev = found->cdev,
-			       .group = found->group,
-			       .pci_id = found->pci_id,
-			       .pci_class = found->pci_class,
-			       .vfio = found->vfio,
-		       },
-		       sizeof(*info));
+	ifd_info_write(
+		info,
+		&(struct iommufd_found_info){
+			.name = found->name,
+			.path = found->path,
+			.driver = found->driver,
+			.cdev = found->cdev,
+			.group = found->group,
+			.pci_id = found->pci_id,
+			.pci_class = found->pci_class,
+			.flags = (found->vfio ? IOMMUFD_FOUND_VFIO : 0) | (found->noiommu ? IOMMUFD_FOUND_NOIOMMU : 0),
+		},
+		sizeof(*info));
 	return 0;
 }

@@ -56,6 +56,16 @@ int ifd_sys_munmap(void *addr, size_t len)
 	return munmap(addr, len) ? -errno : 0;
 }
 
+int ifd_sys_mlock(void *addr, size_t len)
+{
+	return mlock(addr, len) ? -errno : 0;
+}
+
+void ifd_sys_munlock(void *addr, size_t len)
+{
+	munlock(addr, len);
+}
+
 int ifd_sys_madvise(void *addr, size_t len, int advice)
 {
 	return madvise(addr, len, advice) ? -errno : 0;

@@ -27,6 +27,8 @@ int ifd_sys_ioctl(const struct ifd_log *log, int fd, unsigned long request, void
 
 int ifd_sys_mmap(int fd, uint64_t offset, size_t len, int prot, int flags, void **out);
 int ifd_sys_munmap(void *addr, size_t len);
+int ifd_sys_mlock(void *addr, size_t len);
+void ifd_sys_munlock(void *addr, size_t len);
 int ifd_sys_madvise(void *addr, size_t len, int advice);
 
 /* Bytes that were moved, or -errno. Interrupted calls are made again. */

@@ -62,6 +62,12 @@ int ifd_type1_ask(const struct ifd_log *log, int container, struct ifd_type1 *ou
 	return ret;
 }
 
+int ifd_type1_none(struct ifd_type1 *out)
+{
+	*out = (struct ifd_type1){ .alignment = ifd_sys_page_size() };
+	return ranges_from(NULL, 0, 0, out);
+}
+
 uint64_t ifd_type1_map_limit(void)
 {
 	char text[32];

@@ -21,6 +21,9 @@ struct ifd_type1 {
 /* Of a container that has a group and a type. -errno without words. */
 int ifd_type1_ask(const struct ifd_log *log, int container, struct ifd_type1 *out);
 
+/* What a container without an IOMMU would tell: no limits. -ENOMEM. */
+int ifd_type1_none(struct ifd_type1 *out);
+
 /* How many mappings a container takes in all. */
 uint64_t ifd_type1_map_limit(void);
 

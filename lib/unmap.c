@@ -5,6 +5,12 @@
 
 #include "internal.h"
 
+static void gone(struct iommufd_ioas *ioas, struct ifd_map *map)
+{
+	ifd_phys_unpin(ioas, map);
+	ifd_index_left(&ioas->index, map);
+}
+
 /*
  * After the kernel refused to unmap a run: each mapping by itself, so that the index knows which ones are left. The
  * errno of the last that stays, 0 when all went after all.
@@ -23,7 +29,7 @@ static int sort_out(struct iommufd_ioas *ioas, struct ifd_map *map, const struct
 			ifd_index_stay(&ioas->index, map);
 		} else {
 			*total += ifd_map_len(map);
-			ifd_index_left(&ioas->index, map);
+			gone(ioas, map);
 		}
 		map = next;
 	}
@@ -53,7 +59,7 @@ static struct ifd_map *unmap_run(struct iommufd_ioas *ioas, struct ifd_map *firs
 	while (first != end) {
 		map = first;
 		first = first->next;
-		ifd_index_left(&ioas->index, map);
+		gone(ioas, map);
 	}
 	return end;
 }

@@ -28,10 +28,11 @@ int ifd_group_open_node(struct iommufd_device *dev)
 	char path[64], hint[IFD_HINT_MAX] = "";
 	int fd, ret;
 
+	dev->unpinned = dev->found->noiommu;
 	if (dev->group->fd >= 0)
 		return check_viable(dev, dev->group->fd);
 
-	snprintf(path, sizeof(path), "/dev/vfio/%d", dev->group->id);
+	snprintf(path, sizeof(path), "/dev/vfio/%s%d", dev->found->noiommu ? "noiommu-" : "", dev->group->id);
 	fd = ifd_sys_open(path, O_RDWR);
 	if (fd < 0) {
 		ifd_hint_open(hint, fd, path, "the device was unbound in this moment, or udev is not done yet");

@@ -20,6 +20,17 @@ enum {
 	IOMMUFD_BACKEND_VFIO = 2,
 };
 
+/** Flags of a context's options. */
+enum {
+	/**
+	 * Let devices be opened that VFIO runs without an IOMMU. UNSAFE: such a device's DMA reaches all memory of the
+	 * machine, so a mistake in the program or in the device can destroy or disclose anything. Only root can, and
+	 * the administrator must have set vfio's parameter `enable_unsafe_noiommu_mode`. The addresses that such a
+	 * device needs are those of iommufd_ioas_to_iovas(), and no others.
+	 */
+	IOMMUFD_CTX_NOIOMMU = 1u << 0,
+};
+
 /** How much a context's log callback hears. A level includes those with a smaller number. */
 enum {
 	IOMMUFD_LOG_NONE = 0,  /**< nothing */
@@ -45,6 +56,8 @@ struct iommufd_ctx_opts {
 	size_t struct_size; /**< `sizeof(struct iommufd_ctx_opts)` */
 	uint32_t backend;   /**< IOMMUFD_BACKEND_AUTO, or the one backend to use and no other */
 	uint32_t log_level; /**< how much `log` hears: IOMMUFD_LOG_NONE to IOMMUFD_LOG_DEBUG */
+	uint32_t flags;     /**< IOMMUFD_CTX bits */
+	uint32_t reserved;  /**< 0 */
 	iommufd_log_fn log; /**< the callback, or NULL for silence */
 	void *log_data;     /**< handed to `log` */
 };

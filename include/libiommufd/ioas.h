@@ -12,6 +12,8 @@
 #ifndef LIBIOMMUFD_IOAS_H
 #define LIBIOMMUFD_IOAS_H
 
+#include <sys/uio.h>
+
 #include <libiommufd/base.h>
 
 IOMMUFD_BEGIN_DECLS
@@ -204,6 +206,37 @@ int iommufd_ioas_to_iova(struct iommufd_ioas *ioas, const void *vaddr, size_t le
  * @since 0.1
  */
 int iommufd_ioas_to_vaddr(struct iommufd_ioas *ioas, uint64_t iova, size_t len, void **vaddr);
+
+/** A run of addresses for a device. */
+struct iommufd_segment {
+	uint64_t addr; /**< the address that the device uses */
+	uint64_t len;  /**< bytes */
+};
+
+/**
+ * @brief The addresses by which devices reach a buffer, as few runs as there are.
+ *
+ * Behind an IOMMU these are IOVAs, and a buffer inside one mapping is one run. For a device without an IOMMU
+ * (IOMMUFD_CTX_NOIOMMU) they are physical addresses, of which a buffer may need one run for each page. Neighbouring
+ * runs are joined. For descriptor lists such as NVMe's PRP or SGL.
+ *
+ * @param ioas     the IOAS
+ * @param iov      the pieces of the buffer, each inside what is mapped, though perhaps in several mappings
+ * @param iovcnt   how many
+ * @param segments room for `max` runs, or NULL when `max` is 0
+ * @param max      how many fit; when there are more, the first ones are written
+ *
+ * @return how many runs there are, which may be more than `max`
+ * @retval -ENOENT some of the buffer is not mapped; sets no words
+ * @retval -EINVAL a piece has no bytes
+ * @retval -EOVERFLOW there are more runs than an int counts
+ * @retval -EPERM  physical addresses are not told to this process: it needs CAP_SYS_ADMIN, or CAP_SYS_RAWIO on iommufd
+ *
+ * Source: IOMMU_IOAS_NOIOMMU_GET_PA (Linux 7.3), elsewhere `/proc/self/pagemap`, for devices without an IOMMU only.
+ * @since 0.1
+ */
+int iommufd_ioas_to_iovas(struct iommufd_ioas *ioas, const struct iovec *iov, size_t iovcnt,
+			  struct iommufd_segment *segments, size_t max);
 
 IOMMUFD_END_DECLS
 

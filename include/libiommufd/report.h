@@ -34,7 +34,7 @@ struct iommufd_report_info {
 enum {
 	/** `/dev/vfio/vfio` is the one that iommufd serves (CONFIG_IOMMUFD_VFIO_CONTAINER) */
 	IOMMUFD_CANDIDATE_COMPAT = 1u << 0,
-	/** the container offers the unsafe noiommu type; this library does not use it */
+	/** the container offers the unsafe noiommu type, see IOMMUFD_CTX_NOIOMMU */
 	IOMMUFD_CANDIDATE_NOIOMMU = 1u << 1,
 };
 
@@ -60,7 +60,13 @@ struct iommufd_found_info {
 	int32_t group;      /**< its IOMMU group, or -1 */
 	uint32_t pci_id;    /**< vendor in the high half, device in the low one; 0 when it is no PCI device */
 	uint32_t pci_class; /**< base class, subclass and programming interface, 24 bits; 0 when it is no PCI device */
-	uint32_t vfio;      /**< 1 when its driver is a VFIO driver, so that it can be opened */
+	uint32_t flags;     /**< IOMMUFD_FOUND bits */
+};
+
+/** Flags of a device in a report. */
+enum {
+	IOMMUFD_FOUND_VFIO = 1u << 0,    /**< its driver is a VFIO driver, so that it can be opened */
+	IOMMUFD_FOUND_NOIOMMU = 1u << 1, /**< it runs without an IOMMU: UNSAFE, see IOMMUFD_CTX_NOIOMMU */
 };
 
 /**

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /* Several mappings at once, and how many more there may be. */
 #include <sys/mman.h>
+#include <sys/uio.h>
 
 #include "vm.h"
 
@@ -129,8 +130,50 @@ START_TEST(the_number_of_mappings_left_goes_down_and_up)
 }
 END_TEST
 
+START_TEST(a_buffer_is_a_list_of_runs)
+{
+	unsigned char *pages = memory(N * PAGE);
+	uint64_t low = 0x100000, next = low + 4 * PAGE, apart = 0x200000;
+	struct iovec pieces[3] = { { pages + 1, 3 * PAGE }, { pages + 4 * PAGE, PAGE }, { pages + 9 * PAGE, 16 } };
+	struct iommufd_segment runs[4] = { { 0, 0 } };
+	struct bed bed;
+
+	bed_attach(&bed, EDU);
+	ok(iommufd_ioas_map(bed.ioas, pages, 4 * PAGE, RW | IOMMUFD_MAP_FIXED, &low));
+	ok(iommufd_ioas_map(bed.ioas, pages + 4 * PAGE, 4 * PAGE, RW | IOMMUFD_MAP_FIXED, &next));
+	ok(iommufd_ioas_map(bed.ioas, pages + 8 * PAGE, 4 * PAGE, RW | IOMMUFD_MAP_FIXED, &apart));
+
+	/* Over the border of two mappings that are neighbours on both sides: one run. */
+	ck_assert_int_eq(iommufd_ioas_to_iovas(bed.ioas, &(struct iovec){ pages + 1, 8 * PAGE - 1 }, 1, runs, 4), 1);
+	ck_assert_uint_eq(runs[0].addr, low + 1);
+	ck_assert_uint_eq(runs[0].len, 8 * PAGE - 1);
+	/* And of two that are not. */
+	ck_assert_int_eq(iommufd_ioas_to_iovas(bed.ioas, &(struct iovec){ pages, 10 * PAGE }, 1, runs, 4), 2);
+	ck_assert_uint_eq(runs[0].len, 8 * PAGE);
+	ck_assert_uint_eq(runs[1].addr, apart);
+	ck_assert_uint_eq(runs[1].len, 2 * PAGE);
+
+	ck_assert_int_eq(iommufd_ioas_to_iovas(bed.ioas, pieces, 3, runs, 4), 3);
+	ck_assert_uint_eq(runs[1].addr, next);
+	ck_assert_uint_eq(runs[2].addr, apart + PAGE);
+	ck_assert_uint_eq(runs[2].len, 16);
+	/* How many there are is told even where there is no room for them. */
+	runs[1].addr = 7;
+	ck_assert_int_eq(iommufd_ioas_to_iovas(bed.ioas, pieces, 3, runs, 1), 3);
+	ck_assert_uint_eq(runs[1].addr, 7);
+	ck_assert_int_eq(iommufd_ioas_to_iovas(bed.ioas, pieces, 3, NULL, 0), 3);
+	ck_assert_int_eq(iommufd_ioas_to_iovas(bed.ioas, pieces, 0, NULL, 0), 0);
+
+	ck_assert_int_eq(iommufd_ioas_to_iovas(bed.ioas, &(struct iovec){ pages, 12 * PAGE + 1 }, 1, runs, 4), -ENOENT);
+	fails(iommufd_ioas_to_iovas(bed.ioas, &(struct iovec){ pages, 0 }, 1, runs, 4), -EINVAL, "length");
+	fails(iommufd_ioas_to_iovas(bed.ioas, &(struct iovec){ pages, SIZE_MAX }, 1, runs, 4), -EINVAL, "length");
+	bed_close(&bed);
+}
+END_TEST
+
 void add_batch_tests(TCase *tc)
 {
+	tcase_add_test(tc, a_buffer_is_a_list_of_runs);
 	tcase_add_test(tc, a_batch_makes_all_mappings);
 	tcase_add_test(tc, a_batch_with_a_mistake_in_it_maps_nothing_and_names_the_mistake);
 	tcase_add_test(tc, a_batch_that_the_kernel_refuses_in_the_middle_is_taken_back);

@@ -60,12 +60,17 @@ void bed_close(struct bed *bed)
 	iommufd_ctx_free(bed->ctx);
 }
 
-bool vm_can_replace(void)
+bool vm_has_node(const char *address)
 {
 	char path[128];
 
-	vm_cdev(EDU, path, sizeof(path));
-	return vm_backend == IOMMUFD_BACKEND_IOMMUFD && *path;
+	vm_cdev(address, path, sizeof(path));
+	return *path;
+}
+
+bool vm_can_replace(void)
+{
+	return vm_backend == IOMMUFD_BACKEND_IOMMUFD && vm_has_node(EDU);
 }
 
 void *memory(size_t len)

@@ -89,7 +89,7 @@ START_TEST(the_report_lists_devices_with_group_driver_and_node)
 	ck_assert_uint_eq(edu.pci_id, 0x123411e8);
 	ck_assert_uint_eq(nvme.pci_class, 0x010802);
 	ck_assert_str_eq(edu.driver, "vfio-pci");
-	ck_assert_uint_eq(edu.vfio, 1);
+	ck_assert_uint_eq(edu.flags, IOMMUFD_FOUND_VFIO);
 	ck_assert_int_eq(a.group, b.group);
 	ck_assert_int_ne(a.group, edu.group);
 	vm_cdev(EDU, path, sizeof(path));
@@ -179,27 +179,6 @@ START_TEST(a_device_behind_no_iommu_says_what_to_switch_on)
 	}
 }
 END_TEST
-
-START_TEST(a_device_that_vfio_runs_without_an_iommu_is_refused)
-{
-	struct bed bed;
-
-	for (vm_backend = IOMMUFD_BACKEND_IOMMUFD; vm_backend <= IOMMUFD_BACKEND_VFIO; vm_backend++) {
-		int fds = open_fds();
-
-		bed_open(&bed);
-		fails(iommufd_device_new(bed.ctx, EDU, &bed.dev), -EOPNOTSUPP, "switch the IOMMU on");
-		ck_assert_ptr_null(bed.dev);
-		bed_close(&bed);
-		ck_assert_int_eq(open_fds(), fds);
-	}
-}
-END_TEST
-
-void add_noiommu_tests(TCase *tc)
-{
-	tcase_add_test(tc, a_device_that_vfio_runs_without_an_iommu_is_refused);
-}
 
 START_TEST(memory_can_be_mapped_before_there_is_any_device)
 {

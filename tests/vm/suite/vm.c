@@ -99,15 +99,18 @@ static TCase *add_case(Suite *suite, const char *name, const char *where, void (
 	return tc;
 }
 
-static void add_backends(Suite *suite)
+/* The tests of each backend that is here; without an IOMMU, those for that. */
+static void add_backends(Suite *suite, bool iommu)
 {
 	for (size_t b = 0; b < sizeof(backends) / sizeof(backends[0]); b++) {
 		bool there = !access(backends[b].node, F_OK);
 
 		printf("# backend %s: %s\n", backends[b].name, there ? "is here" : "is not on this machine");
 		backends[b].use(); /* some tests are for one backend */
-		for (size_t f = 0; there && f < sizeof(files) / sizeof(files[0]); f++)
+		for (size_t f = 0; there && iommu && f < sizeof(files) / sizeof(files[0]); f++)
 			files[f].add(add_case(suite, files[f].name, backends[b].name, backends[b].use));
+		if (there && !iommu)
+			add_noiommu_tests(add_case(suite, "noiommu", backends[b].name, backends[b].use));
 	}
 }
 
@@ -140,10 +143,10 @@ int main(void)
 	printf("# IOMMU: %s\n", iommu ? "is here" : "is not on this machine");
 	check_machine(iommu);
 	if (iommu) {
-		add_backends(suite);
+		add_backends(suite, true);
 		add_iommu_tests(add_case(suite, "IOMMU", "this machine", NULL));
 	} else if (noiommu) {
-		add_noiommu_tests(add_case(suite, "noiommu", "this machine", NULL));
+		add_backends(suite, false);
 	} else {
 		add_no_iommu_tests(add_case(suite, "no IOMMU", "this machine", NULL));
 	}

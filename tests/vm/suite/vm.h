@@ -61,6 +61,9 @@ void vm_become_user(size_t memlock);
 /* From now on the kernel's log may have lines that match; any other sign of trouble still fails the test. */
 void vm_expect_kernel(const char *regex);
 
+/* Whether a device has a node of its own. */
+bool vm_has_node(const char *address);
+
 int open_fds(void);
 
 /* Whether the path that is being tested can move an attached device: iommufd with nodes can. */
