@@ -102,6 +102,7 @@ EXPORT int iommufd_device_detach(struct iommufd_device *dev)
 	if (ret)
 		return ret;
 	ifd_irq_disable_all(dev);
+	ifd_pci_quiet(dev);
 	ifd_region_close_all(dev);
 
 	pthread_rwlock_wrlock(&ioas->gate);

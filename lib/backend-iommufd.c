@@ -65,9 +65,15 @@ static void destroy(struct iommufd_ctx *ctx, uint32_t id)
 
 	if (ifd_in_child(ctx))
 		return;
-	ret = ifd_sys_ioctl(&ctx->log, ctx->fd, IOMMU_DESTROY, &cmd);
+	/* The kernel may hold it for a moment, on behalf of another call that is about to end. */
+	for (int i = 0; i < TRIES; i++) {
+		ret = ifd_sys_ioctl(&ctx->log, ctx->fd, IOMMU_DESTROY, &cmd);
+		if (ret != -EBUSY)
+			break;
+		ifd_sys_sleep_ms(1);
+	}
 	if (ret)
-		ifd_error(&ctx->log, "destroying iommufd object %u: %s", id, strerror(-ret));
+		ifd_error(&ctx->log, "destroying iommufd object %u: %s", id, IFD_STRERROR(ret));
 }
 
 static int ioas_alloc(struct iommufd_ctx *ctx, uint32_t *id)
@@ -128,7 +134,10 @@ static int limits_of(struct iommufd_ctx *ctx, uint32_t id, struct iommufd_range 
 
 static int be_ioas_limits(struct iommufd_ioas *ioas, struct iommufd_range **ranges, size_t *count, uint64_t *alignment)
 {
-	return limits_of(ioas->ctx, ioas->id, ranges, count, alignment);
+	if (ioas->attached)
+		return limits_of(ioas->ctx, ioas->id, ranges, count, alignment);
+	*ranges = NULL;
+	return 0;
 }
 
 /* How this iommufd counts pinned memory: a compat container, and who asked for it, have it counted by process. */
@@ -221,14 +230,15 @@ static void be_detach(struct iommufd_device *dev, struct iommufd_ioas *ioas)
 	dev->way->detach(dev);
 }
 
-/* The first mapping that the kernel refuses to make in this object, which a device is attached to; or NULL. */
-static const struct ifd_map *first_refused(struct iommufd_ioas *ioas, uint32_t id)
+/* The first mapping that cannot be made in this object, which a device is attached to, for the reason `err`; or NULL. */
+static const struct ifd_map *first_refused(struct iommufd_ioas *ioas, uint32_t id, int err)
 {
 	const struct ifd_map *map = ifd_index_next(&ioas->index, 0, UINT64_MAX);
+	int ret = 0;
 
-	while (map && !map_into(ioas->ctx, id, map))
+	while (map && !(ret = map_into(ioas->ctx, id, map)))
 		map = ifd_index_after(&ioas->index, map);
-	return map;
+	return ret == err ? map : NULL;
 }
 
 /*
@@ -244,14 +254,15 @@ static bool explain_by_scratch(struct iommufd_device *dev, struct iommufd_ioas *
 	uint32_t scratch = 0;
 	size_t count = 0;
 
-	if (ioas_alloc(dev->ctx, &scratch))
+	/* For a further device nothing is pinned anew, so that cannot be what fails. */
+	if ((ioas->attached && err != -EADDRINUSE) || ioas_alloc(dev->ctx, &scratch))
 		return false;
 	if (!dev->way->attach(dev, scratch)) {
 		if (err == -EADDRINUSE && !limits_of(dev->ctx, scratch, &ranges, &count, &alignment))
 			map = ifd_ioas_misfit(ioas, ranges, count, alignment);
 		if (map)
 			ifd_fail_misfit(err, map, ranges, count, dev);
-		else if ((map = first_refused(ioas, scratch)))
+		else if (err != -EADDRINUSE && (map = first_refused(ioas, scratch, err)))
 			ifd_fail_map(err, map, counted(ioas->ctx), dev);
 		dev->way->detach(dev);
 	}

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/sysmacros.h>
 
+#include "container.h"
 #include "explain.h"
 #include "internal.h"
 #include "probe.h"
@@ -94,45 +95,47 @@ static int be_recognise(const struct ifd_log *log, int fd)
 	       (!ifd_sys_fstat(fd, &st) && st.st_rdev == makedev(MISC_MAJOR, VFIO_MINOR));
 }
 
-/* Whether the container takes mappings: the kernel answers once it has a group and a type. */
-static bool serves_now(struct iommufd_ioas *ioas)
+bool ifd_container_serves(const struct iommufd_ctx *ctx, int container, bool assumed)
 {
 	struct vfio_iommu_type1_info info = { .argsz = sizeof(info) };
+	int ret = ifd_sys_ioctl(&ctx->log, container, VFIO_IOMMU_GET_INFO, &info);
 
-	return !ifd_sys_ioctl(&ioas->ctx->log, ioas->container, VFIO_IOMMU_GET_INFO, &info);
+	if (!ret)
+		return true;
+	/* Without a group; and as iommufd says it for a container that it serves. Without an IOMMU: ENOTTY. */
+	return ret != -EINVAL && ret != -ENODEV && ret != -ENOTTY && assumed;
 }
 
-/* One IOAS at a time has the context's container, every further one a container of its own. */
-static int be_ioas_new(struct iommufd_ioas *ioas)
+/*
+ * One IOAS at a time has the context's container, every further one a container of its own. In one that was adopted
+ * there may be groups of somebody else; in our own there may be one that could not leave, which nobody new shall share.
+ */
+static bool take_container(struct iommufd_ctx *ctx)
 {
-	struct iommufd_ctx *ctx = ioas->ctx;
 	bool mine;
-	int fd;
 
 	pthread_mutex_lock(&ctx->lock);
 	mine = ctx->container_free;
 	ctx->container_free = false;
 	pthread_mutex_unlock(&ctx->lock);
+	if (!mine || ctx->adopted || !ifd_container_serves(ctx, ctx->fd, true))
+		return mine;
+	pthread_mutex_lock(&ctx->lock);
+	ctx->container_free = true;
+	pthread_mutex_unlock(&ctx->lock);
+	return false;
+}
 
-	fd = mine ? ctx->fd : be_open(&ctx->log, NULL);
+static int be_ioas_new(struct iommufd_ioas *ioas)
+{
+	struct iommufd_ctx *ctx = ioas->ctx;
+	int fd = take_container(ctx) ? ctx->fd : be_open(&ctx->log, NULL);
+
 	if (fd < 0)
 		return fd;
 	ioas->container = fd;
-	ioas->serving = serves_now(ioas); /* one that was adopted may have a group already */
+	ioas->serving = ctx->adopted && fd == ctx->fd && ifd_container_serves(ctx, fd, false);
 	return 0;
-}
-
-static void be_ioas_free(struct iommufd_ioas *ioas)
-{
-	struct iommufd_ctx *ctx = ioas->ctx;
-
-	if (ioas->container != ctx->fd) {
-		ifd_sys_close(ioas->container);
-		return;
-	}
-	ifd_lock(ctx, &ctx->lock);
-	ctx->container_free = true;
-	ifd_unlock(ctx, &ctx->lock);
 }
 
 /* ---- Limits ---- */
@@ -148,8 +151,13 @@ static int ask_limits(struct iommufd_ioas *ioas, struct ifd_type1 *limits)
 static int be_ioas_limits(struct iommufd_ioas *ioas, struct iommufd_range **ranges, size_t *count, uint64_t *alignment)
 {
 	struct ifd_type1 limits;
-	int ret = ask_limits(ioas, &limits);
+	int ret;
 
+	if (!ioas->serving && !ioas->physical) {
+		*ranges = NULL;
+		return 0;
+	}
+	ret = ask_limits(ioas, &limits);
 	if (ret)
 		return ret;
 	*ranges = limits.ranges;
@@ -204,8 +212,9 @@ static int map_now(struct iommufd_ioas *ioas, const struct ifd_map *map, const s
  */
 static bool stopped_serving(struct iommufd_ioas *ioas)
 {
-	if (!serves_now(ioas))
-		ioas->serving = false;
+	if (ioas->attached)
+		return false;
+	ioas->serving = ifd_container_serves(ioas->ctx, ioas->container, ioas->serving);
 	return !ioas->serving;
 }
 
@@ -229,8 +238,51 @@ static int be_unmap(struct iommufd_ioas *ioas, uint64_t iova, uint64_t len, uint
 	return 0;
 }
 
-/* A container that has begun to serve: what it permits is known now, so a mapping that does not fit gets a name. */
-static int replay(struct iommufd_device *dev, struct iommufd_ioas *ioas)
+/* Where others keep the container alive, the kernel would keep our mappings too. */
+static void unmap_rest(struct iommufd_ioas *ioas)
+{
+	const struct ifd_map *map = ioas->serving ? ifd_index_next(&ioas->index, 0, UINT64_MAX) : NULL;
+
+	for (; map; map = ifd_index_after(&ioas->index, map)) {
+		uint64_t bytes;
+
+		if (be_unmap(ioas, map->iova.start, ifd_map_len(map), &bytes))
+			ifd_error(&ioas->ctx->log, "a mapping stays: %s", iommufd_errmsg());
+	}
+}
+
+static void be_ioas_free(struct iommufd_ioas *ioas)
+{
+	struct iommufd_ctx *ctx = ioas->ctx;
+
+	if (!ifd_in_child(ctx))
+		unmap_rest(ioas);
+	if (ioas->container != ctx->fd) {
+		ifd_sys_close(ioas->container);
+		return;
+	}
+	ifd_lock(ctx, &ctx->lock);
+	ctx->container_free = true;
+	ifd_unlock(ctx, &ctx->lock);
+}
+
+/* Undoes a replay up to a mapping, for when somebody else's group keeps the container alive. Keeps the words. */
+static void take_back(struct iommufd_ioas *ioas, const struct ifd_map *end)
+{
+	const struct ifd_map *map = ifd_index_next(&ioas->index, 0, UINT64_MAX);
+
+	for (; map != end; map = ifd_index_after(&ioas->index, map)) {
+		struct vfio_iommu_type1_dma_unmap cmd = { .argsz = sizeof(cmd),
+							  .iova = map->iova.start,
+							  .size = ifd_map_len(map) };
+		int ret = ifd_sys_ioctl(&ioas->ctx->log, ioas->container, VFIO_IOMMU_UNMAP_DMA, &cmd);
+
+		if (ret)
+			ifd_error(&ioas->ctx->log, "a mapping that was replayed stays: %s", IFD_STRERROR(ret));
+	}
+}
+
+int ifd_container_replay(struct iommufd_device *dev, struct iommufd_ioas *ioas)
 {
 	struct ifd_type1 limits;
 	const struct ifd_map *map;
@@ -249,12 +301,38 @@ static int replay(struct iommufd_device *dev, struct iommufd_ioas *ioas)
 
 	for (map = ifd_index_next(&ioas->index, 0, UINT64_MAX); map; map = ifd_index_after(&ioas->index, map)) {
 		ret = map_now(ioas, map, dev);
-		if (ret)
+		if (ret) {
+			take_back(ioas, map);
 			return ret;
+		}
 		n++;
 	}
 	ifd_info(&ioas->ctx->log, "%zu mappings replayed for %s", n, dev->found->name);
 	return 0;
+}
+
+/* ---- Types ---- */
+
+int ifd_container_set_noiommu(struct iommufd_ioas *ioas)
+{
+	return ifd_sys_ioctl(&ioas->ctx->log, ioas->container, VFIO_SET_IOMMU, (void *)(uintptr_t)VFIO_NOIOMMU_IOMMU);
+}
+
+int ifd_container_set_type(struct iommufd_ioas *ioas)
+{
+	const struct ifd_log *log = &ioas->ctx->log;
+	int ret;
+
+	for (size_t i = 0; i < TYPES; i++) {
+		if (!serves(log, ioas->container, types[i]))
+			continue;
+		ret = ifd_sys_ioctl(log, ioas->container, VFIO_SET_IOMMU, (void *)(uintptr_t)types[i]);
+		if (!ret)
+			ifd_info(log, "the container is type1%s",
+				 types[i] == VFIO_TYPE1v2_IOMMU ? "v2" : ", version 1");
+		return ret;
+	}
+	return -EOPNOTSUPP;
 }
 
 /* ---- Devices and groups ---- */
@@ -267,145 +345,8 @@ static int be_device_adopt(struct iommufd_device *dev, int fd)
 
 static void be_device_close(struct iommufd_device *dev)
 {
-	(void)dev; /* the group goes with the last of its devices */
-}
-
-/* Without an IOMMU there is no table of mappings: the container only stands for the permission. */
-static int set_noiommu(struct iommufd_ioas *ioas)
-{
-	return ifd_sys_ioctl(&ioas->ctx->log, ioas->container, VFIO_SET_IOMMU, (void *)(uintptr_t)VFIO_NOIOMMU_IOMMU);
-}
-
-static int set_type(struct iommufd_ioas *ioas)
-{
-	int ret = -EOPNOTSUPP;
-
-	for (size_t i = 0; i < TYPES; i++) {
-		if (!serves(&ioas->ctx->log, ioas->container, types[i]))
-			continue;
-		ret = ifd_sys_ioctl(&ioas->ctx->log, ioas->container, VFIO_SET_IOMMU, (void *)(uintptr_t)types[i]);
-		if (!ret) {
-			ifd_info(&ioas->ctx->log, "the container is type1%s",
-				 types[i] == VFIO_TYPE1v2_IOMMU ? "v2" : ", version 1");
-			return 0;
-		}
-	}
-	return ret;
-}
-
-static int fail_join(struct iommufd_device *dev, const char *what, int err)
-{
-	char hint[IFD_HINT_MAX] = "";
-
-	if (err == -EPERM) {
-		ifd_hint_owner(hint, dev->found, "vfio_iommu_type1");
-	} else if (err == -EINVAL || err == -EBUSY) {
-		ifd_hint(hint,
-			 "the group is in a container already, or its IOMMU cannot serve it beside the others there");
-	} else if (err == -EOPNOTSUPP) {
-		ifd_hint(hint, "its IOMMU serves neither type1v2 nor type1");
-	}
-	return ifd_fail(err, hint, "attach %s: %s", dev->found->name, what);
-}
-
-/* The kernel only says that something does not fit, which may be a range that this group's IOMMU reserves. */
-static int fail_put(struct iommufd_device *dev, struct iommufd_ioas *ioas, int err)
-{
-	const struct ifd_map *map = NULL;
-	struct iommufd_range reserved;
-	char hint[IFD_HINT_MAX];
-
-	if (err == -EINVAL && ioas->serving)
-		map = ifd_find_reserved(&ioas->index, dev->group->id, &reserved);
-	if (!map)
-		return fail_join(dev, "put its group into the container", err);
-	snprintf(hint, sizeof(hint), "unmap it first; the IOMMU of group %d reserves 0x%" PRIx64 "-0x%" PRIx64,
-		 dev->group->id, reserved.start, reserved.last);
-	return ifd_fail(-EADDRINUSE, hint, "attach %s: the mapping 0x%" PRIx64 "-0x%" PRIx64 " is not permitted",
-			dev->found->name, map->iova.start, map->iova.last);
-}
-
-static void set_joined(struct ifd_group *group, struct iommufd_ioas *to, struct iommufd_ioas *gated)
-{
-	pthread_mutex_lock(&gated->ctx->lock);
-	group->joined = to;
-	pthread_mutex_unlock(&gated->ctx->lock);
-}
-
-static void leave(struct ifd_group *group, struct iommufd_ioas *ioas)
-{
-	int ret = ifd_sys_ioctl(&ioas->ctx->log, group->fd, VFIO_GROUP_UNSET_CONTAINER, NULL);
-
-	if (ret) {
-		/* Somebody holds a copy of a device's descriptor, so the device can still reach what is mapped. */
-		ifd_error(&ioas->ctx->log, "group %d stays in its container: %s", group->id, strerror(-ret));
-		ifd_ioas_get(ioas);
-		return;
-	}
-	set_joined(group, NULL, ioas);
-	ioas->serving = serves_now(ioas);
-}
-
-/* Puts the group into the container, and makes that one serve when it is the first. */
-static int join(struct iommufd_device *dev, struct iommufd_ioas *ioas)
-{
-	struct ifd_group *group = dev->group;
-	int ret = ifd_sys_ioctl(&ioas->ctx->log, group->fd, VFIO_GROUP_SET_CONTAINER, &ioas->container);
-	bool serves;
-
-	if (ret)
-		return fail_put(dev, ioas, ret);
-	set_joined(group, ioas, ioas);
-	if (dev->found->noiommu) {
-		ret = set_noiommu(ioas);
-		if (ret)
-			leave(group, ioas);
-		return ret ? fail_join(dev, "let it do without an IOMMU", ret) : 0;
-	}
-	serves = serves_now(ioas);
-	if (serves && ioas->serving)
-		return 0;
-
-	ret = serves ? 0 : set_type(ioas);
-	ret = ret ? fail_join(dev, "choose the container's IOMMU", ret) : replay(dev, ioas);
-	if (ret)
-		leave(group, ioas);
-	else
-		ioas->serving = true;
-	return ret;
-}
-
-static int be_attach(struct iommufd_device *dev, struct iommufd_ioas *ioas)
-{
-	bool joins = !dev->group->joined, stuck = !joins && dev->group->attached == 1;
-	int fd, ret;
-
-	ret = joins ? join(dev, ioas) : 0;
-	if (ret)
-		return ret;
-	fd = ifd_group_get_device(dev);
-	if (fd >= 0) {
-		dev->fd = fd;
-		if (stuck) /* it is attached here again, which keeps the IOAS */
-			ifd_ioas_put(ioas);
-		return 0;
-	}
-	if (joins)
-		leave(dev->group, ioas);
-	return fail_join(dev, "get the device out of its group", fd);
-}
-
-static void be_detach(struct iommufd_device *dev, struct iommufd_ioas *ioas)
-{
-	bool last;
-
-	ifd_sys_close(dev->fd);
+	ifd_sys_close(dev->fd); /* open in a child of a process that was just attaching; else -1 */
 	dev->fd = -1;
-	pthread_mutex_lock(&dev->ctx->lock);
-	last = dev->group->attached == 1;
-	pthread_mutex_unlock(&dev->ctx->lock);
-	if (last)
-		leave(dev->group, ioas);
 }
 
 static int be_replace(struct iommufd_device *dev, struct iommufd_ioas *to)
@@ -440,7 +381,7 @@ const struct ifd_backend ifd_backend_vfio = {
 	.device_open = ifd_group_open_node,
 	.device_adopt = be_device_adopt,
 	.device_close = be_device_close,
-	.attach = be_attach,
-	.detach = be_detach,
+	.attach = ifd_container_attach,
+	.detach = ifd_container_detach,
 	.replace = be_replace,
 };

@@ -36,7 +36,8 @@ struct ifd_backend {
 
 	/*
 	 * Permitted ranges, in memory that the caller frees, ascending and bounded; and the alignment that the IOMMUs
-	 * want. Called with the gate held exclusively, after a device was attached.
+	 * want. NULL while the kernel cannot know them, since no device is attached. Called with the gate held
+	 * exclusively, after the set of devices changed, and once for a new IOAS.
 	 */
 	int (*ioas_limits)(struct iommufd_ioas *ioas, struct iommufd_range **ranges, size_t *count,
 			   uint64_t *alignment);

@@ -73,7 +73,7 @@ static void node_detach(struct iommufd_device *dev)
 	int ret = ifd_sys_ioctl(&dev->ctx->log, dev->fd, VFIO_DEVICE_DETACH_IOMMUFD_PT, &cmd);
 
 	if (ret)
-		ifd_error(&dev->ctx->log, "detaching %s: %s", dev->found->name, strerror(-ret));
+		ifd_error(&dev->ctx->log, "detaching %s: %s", dev->found->name, IFD_STRERROR(ret));
 }
 
 const struct ifd_way ifd_by_node = {

@@ -209,6 +209,7 @@ static int adopt(struct iommufd_ctx *ctx, int fd, uint32_t wanted)
 		return ret;
 	}
 	use_backend(ctx, backend, copy);
+	ctx->adopted = true;
 	ifd_info(&ctx->log, "backend %s: file descriptor %d is of it", backend->name, fd);
 	return 0;
 }

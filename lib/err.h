@@ -19,4 +19,7 @@ int ifd_fail(int err, const char *hint, const char *what_fmt, ...) IFD_PRINTF(3,
 /* Formats into `buf`, of IFD_HINT_MAX bytes, behind what is there already. Cuts off rather than overflow. */
 void ifd_hint(char *buf, const char *fmt, ...) IFD_PRINTF(2, 3);
 
+/* A result's text, for lines of the log. It lives as long as the block that it is used in. */
+#define IFD_STRERROR(err) strerror_r(-(err), (char[128]){ 0 }, 128)
+
 #endif

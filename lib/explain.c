@@ -45,14 +45,20 @@ void ifd_hint_open(char *hint, int err, const char *path, const char *absent)
 		ifd_hint(hint, "raise the limit of open files, see ulimit -n");
 }
 
+/* The map of the first user namespace is the identity; a kernel without user namespaces has no map. */
+static bool in_first_user_namespace(void)
+{
+	unsigned long inside, outside, count;
+	char map[128] = "";
+
+	return ifd_sys_read_text("/proc/self/uid_map", map, sizeof(map)) == -ENOENT ||
+	       (sscanf(map, "%lu %lu %lu", &inside, &outside, &count) == 3 && !inside && !outside &&
+		count == UINT32_MAX);
+}
+
 bool ifd_has_ipc_lock(void)
 {
-	char status[4096], *at;
-
-	if (ifd_sys_read_text("/proc/self/status", status, sizeof(status)) < 0)
-		return false;
-	at = strstr(status, "\nCapEff:");
-	return at && (strtoull(at + strlen("\nCapEff:"), NULL, 16) >> CAP_IPC_LOCK_BIT & 1);
+	return ifd_sys_capable(CAP_IPC_LOCK_BIT) && in_first_user_namespace();
 }
 
 void ifd_hint_memlock(char *hint, uint64_t need, const char *mode)

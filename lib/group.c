@@ -55,7 +55,7 @@ void ifd_group_close(struct iommufd_ctx *ctx, struct ifd_group *group)
 	ifd_unlock(ctx, &ctx->lock);
 	if (last) {
 		ifd_sys_close(group->fd);
-		if (group->joined)
+		if (group->joined && !group->attached) /* a child may free it while its parent attaches */
 			ifd_ioas_put(group->joined);
 		free(group);
 	}
@@ -67,7 +67,7 @@ int ifd_group_claim(struct iommufd_device *dev, struct iommufd_ioas *ioas)
 	bool free_for_us;
 
 	pthread_mutex_lock(&dev->ctx->lock);
-	free_for_us = (!group->attached || group->ioas == ioas) && (!group->joined || group->joined == ioas);
+	free_for_us = !group->attached || group->ioas == ioas;
 	if (free_for_us) {
 		group->ioas = ioas;
 		group->attached++;
@@ -75,9 +75,7 @@ int ifd_group_claim(struct iommufd_device *dev, struct iommufd_ioas *ioas)
 	pthread_mutex_unlock(&dev->ctx->lock);
 
 	return free_for_us ? 0
-			   : ifd_fail(-EBUSY,
-				      "attach it to the same IOAS, or detach the others of its group and close all "
-				      "copies of their descriptors first",
+			   : ifd_fail(-EBUSY, "attach it to the same IOAS, or detach the others of its group first",
 				      "attach %s: another device of IOMMU group %d is attached to another IOAS",
 				      dev->found->name, group->id);
 }

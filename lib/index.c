@@ -16,6 +16,10 @@ void ifd_index_fini(struct ifd_index *index)
 {
 	struct ifd_node *node;
 
+	/* In a child process that was forked while another thread changed it: then it is not fit to be walked. */
+	if (pthread_mutex_trylock(&index->lock))
+		return;
+	pthread_mutex_unlock(&index->lock);
 	while ((node = ifd_tree_first(&index->by_iova, 0, UINT64_MAX))) {
 		ifd_tree_remove(&index->by_iova, node);
 		free(container_of(node, struct ifd_map, iova));

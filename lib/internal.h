@@ -54,6 +54,7 @@ struct vfio_region_info;
 struct iommufd_ctx {
 	atomic_uint refs; /* the owner, each IOAS, each device */
 	bool noiommu;     /* devices without an IOMMU may be opened */
+	bool adopted;     /* `fd` is a copy of one that is somebody else's too */
 	struct ifd_log log;
 	const struct ifd_backend *backend;
 	int fd;                  /* the iommufd; VFIO: a container, see container_free */
@@ -180,6 +181,9 @@ int ifd_phys_attach(const struct iommufd_device *dev, struct iommufd_ioas *ioas)
 void ifd_phys_detach(const struct iommufd_device *dev, struct iommufd_ioas *ioas);
 int ifd_phys_pin(const struct iommufd_ioas *ioas, const struct ifd_map *map);
 void ifd_phys_unpin(struct iommufd_ioas *ioas, const struct ifd_map *map);
+
+/* pci.c: bus mastering off, so that a device does not go on in the next IOAS; on VFIO the kernel does it anyway. */
+void ifd_pci_quiet(struct iommufd_device *dev);
 
 /* group.c */
 struct ifd_group *ifd_group_open(struct iommufd_ctx *ctx, int id);

@@ -32,8 +32,12 @@ EXPORT int iommufd_ioas_new(struct iommufd_ctx *ctx, struct iommufd_ioas **out)
 	pthread_rwlock_init(&ioas->gate, NULL);
 	ifd_index_init(&ioas->index);
 	ifd_ctx_get(ctx);
-	*out = ioas;
-	return 0;
+	ret = ifd_ioas_refresh(ioas);
+	if (ret)
+		ifd_ioas_put(ioas);
+	else
+		*out = ioas;
+	return ret;
 }
 
 void ifd_ioas_get(struct iommufd_ioas *ioas)
@@ -73,7 +77,10 @@ EXPORT int iommufd_ioas_ranges(struct iommufd_ioas *ioas, struct iommufd_range *
 {
 	const struct iommufd_range *from = &everything;
 	size_t count = 1;
+	int ret = ifd_ctx_check(ioas->ctx, "ask for the permitted IOVAs");
 
+	if (ret)
+		return ret;
 	pthread_rwlock_rdlock(&ioas->gate);
 	if (ioas->ranges) {
 		from = ioas->ranges;
@@ -92,6 +99,10 @@ EXPORT uint64_t iommufd_ioas_alignment(const struct iommufd_ioas *ioas)
 
 EXPORT int iommufd_ioas_to_iova(struct iommufd_ioas *ioas, const void *vaddr, size_t len, uint64_t *iova)
 {
+	int ret = ifd_ctx_check(ioas->ctx, "translate");
+
+	if (ret)
+		return ret;
 	if (!len)
 		return ifd_fail(-EINVAL, "give the length in bytes", "translate no bytes at %p", vaddr);
 	return ifd_index_to_iova(&ioas->index, (uintptr_t)vaddr, len, iova);
@@ -100,8 +111,10 @@ EXPORT int iommufd_ioas_to_iova(struct iommufd_ioas *ioas, const void *vaddr, si
 EXPORT int iommufd_ioas_to_vaddr(struct iommufd_ioas *ioas, uint64_t iova, size_t len, void **vaddr)
 {
 	uint64_t found;
-	int ret;
+	int ret = ifd_ctx_check(ioas->ctx, "translate");
 
+	if (ret)
+		return ret;
 	if (!len)
 		return ifd_fail(-EINVAL, "give the length in bytes", "translate no bytes at IOVA 0x%" PRIx64, iova);
 	ret = ifd_index_to_vaddr(&ioas->index, iova, len, &found);
@@ -124,21 +137,18 @@ const struct ifd_map *ifd_ioas_misfit(struct iommufd_ioas *ioas, const struct io
 
 int ifd_ioas_refresh(struct iommufd_ioas *ioas)
 {
-	struct iommufd_range *ranges = NULL;
-	uint64_t alignment = ifd_sys_page_size();
+	struct iommufd_range *ranges = NULL, *old = ioas->ranges;
+	uint64_t least = ifd_sys_page_size(), wanted = 0;
 	size_t count = 0;
+	int ret;
 
-	if (ioas->attached) {
-		uint64_t wanted;
-		int ret = ioas->ctx->backend->ioas_limits(ioas, &ranges, &count, &wanted);
-
-		if (ret)
-			return ret;
-		alignment = wanted > alignment ? wanted : alignment;
-	}
-	free(ioas->ranges);
+	ret = ioas->ctx->backend->ioas_limits(ioas, &ranges, &count, &wanted);
+	if (ret)
+		return ret;
+	/* In this order, for a child process that is forked in the midst of it. */
+	ioas->num_ranges = ranges ? count : 0;
 	ioas->ranges = ranges;
-	ioas->num_ranges = count;
-	ioas->alignment = alignment;
+	ioas->alignment = wanted > least ? wanted : least;
+	free(old);
 	return 0;
 }

@@ -224,7 +224,7 @@ void ifd_irq_disable_all(struct iommufd_device *dev)
 
 		if (ret)
 			ifd_error(&dev->ctx->log, "disabling interrupt type %u of %s: %s", index, dev->found->name,
-				  strerror(-ret));
+				  IFD_STRERROR(ret));
 		dev->enabled[index] = 0; /* the kernel ends them with the device's file anyway */
 	}
 }

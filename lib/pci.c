@@ -44,3 +44,9 @@ EXPORT int iommufd_pci_set_master(struct iommufd_device *dev, bool on)
 	command = htole16(command);
 	return iommufd_pci_config_write(dev, PCI_COMMAND, &command, sizeof(command));
 }
+
+void ifd_pci_quiet(struct iommufd_device *dev)
+{
+	if (dev->flags & VFIO_DEVICE_FLAGS_PCI && iommufd_pci_set_master(dev, false))
+		ifd_warn(&dev->ctx->log, "%s may still be a bus master: %s", dev->found->name, iommufd_errmsg());
+}

@@ -151,7 +151,10 @@ EXPORT int iommufd_ioas_to_iovas(struct iommufd_ioas *ioas, const struct iovec *
 				 struct iommufd_segment *segments, size_t max)
 {
 	struct runs runs = { .segments = segments, .max = max };
+	int refused = ifd_ctx_check(ioas->ctx, "translate");
 
+	if (refused)
+		return refused;
 	for (size_t i = 0; i < iovcnt; i++) {
 		uint64_t vaddr = (uintptr_t)iov[i].iov_base, len = iov[i].iov_len;
 		int ret;

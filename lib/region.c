@@ -221,7 +221,10 @@ static void window_free(struct ifd_window *window)
 EXPORT int iommufd_device_region_unmap(struct iommufd_device *dev, void *addr)
 {
 	struct ifd_window **at = &dev->windows, *window;
+	int ret = ifd_ctx_check(dev->ctx, "unmap a region");
 
+	if (ret)
+		return ret;
 	pthread_mutex_lock(&dev->lock);
 	while (*at && (*at)->addr != addr)
 		at = &(*at)->next;

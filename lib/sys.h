@@ -8,6 +8,7 @@
 #ifndef IFD_SYS_H
 #define IFD_SYS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/stat.h>
@@ -41,6 +42,9 @@ int ifd_sys_fstat(int fd, struct stat *st);
 /* The text of a small file, or the target of a link; cut off at `size`, always terminated. Its length, or -errno. */
 ssize_t ifd_sys_read_text(const char *path, char *buf, size_t size);
 ssize_t ifd_sys_readlink(const char *path, char *buf, size_t size);
+
+/* Whether this thread has a capability, in its own user namespace. */
+bool ifd_sys_capable(int capability);
 
 /* RLIMIT_MEMLOCK in bytes; UINT64_MAX when there is none. */
 uint64_t ifd_sys_memlock_limit(void);

@@ -18,8 +18,9 @@
  *   translation may run at the same time; on one device, region and interrupt calls may. Freeing a handle must not
  *   happen beside any other use of it.
  * - **fork().** A child process may only free what its parent made. That gives back the child's memory and file
- *   descriptors, and leaves the kernel's objects, mappings and buffers to the parent. Any other call there that would
- *   reach the kernel is `-EPERM`. The child may make a context of its own.
+ *   descriptors, and leaves the kernel's objects, mappings and buffers to the parent. Other calls on these handles are
+ *   `-EPERM`. The child may make a context of its own. As long as it has the descriptors, devices stay open in the
+ *   kernel: on VFIO a group that the parent detaches meanwhile cannot leave its container until then.
  */
 #ifndef LIBIOMMUFD_BASE_H
 #define LIBIOMMUFD_BASE_H

@@ -114,17 +114,20 @@ int iommufd_device_fd(const struct iommufd_device *dev);
 /**
  * @brief Attach a device to an IOAS: from now on it can reach what is mapped there.
  *
- * All devices of an IOMMU group must be attached to the same IOAS.
+ * All devices of an IOMMU group must be attached to the same IOAS. While a device is open, unbinding its driver waits:
+ * a program that wants to be asked first enables IOMMUFD_PCI_REQ.
  *
  * @param dev  the device
  * @param ioas an IOAS of the same context; it may be freed before the device
  *
- * @retval -EINVAL the IOAS belongs to another context
+ * @retval -EINVAL the IOAS belongs to another context; or its IOMMU cannot serve the device beside the others that are
+ *                 attached; or (VFIO) the group is in somebody else's container
  * @retval -EBUSY  the device, or another one of its group, is attached elsewhere; or (VFIO) the group cannot leave
  *                 where it was, see iommufd_device_fd()
- * @retval -EADDRINUSE a mapping lies where this device permits none; the words name it
- * @retval -ENOMEM the limit of locked memory, or no memory
- * @retval -EFAULT memory of a mapping is not there any more
+ * @retval -EADDRINUSE a mapping lies where this device permits none; the words name it where it can be found out
+ * @retval -ENOMEM the limit of locked memory, or no memory; the words name the mapping, where it can be found out
+ * @retval -EFAULT memory of a mapping is not there any more; so do the words here
+ * @retval -ENOSPC (VFIO) there are more mappings than a container takes
  * @retval -EPERM  the group is in use by somebody else, or interrupts are not isolated
  * @retval -EOPNOTSUPP (VFIO) the group's IOMMU serves neither type1v2 nor type1
  *
@@ -159,7 +162,8 @@ int iommufd_device_attach(struct iommufd_device *dev, struct iommufd_ioas *ioas)
 int iommufd_device_replace(struct iommufd_device *dev, struct iommufd_ioas *ioas);
 
 /**
- * @brief Detach a device from its IOAS. Its interrupts are disabled; what iommufd_device_region_map() gave is unmapped.
+ * @brief Detach a device from its IOAS. Its interrupts are disabled; what iommufd_device_region_map() gave is unmapped;
+ * bus mastering ends.
  *
  * @param dev the device
  *
@@ -241,6 +245,9 @@ int iommufd_device_region_write(struct iommufd_device *dev, uint32_t index, uint
 
 /**
  * @brief Map a part of a region into this process.
+ *
+ * An access while the device's memory is disabled (bit 1 of PCI's command register), while it is reset, or after it is
+ * gone ends in SIGBUS, where iommufd_device_region_read() has an errno.
  *
  * @param dev    an attached device
  * @param index  the region

@@ -33,7 +33,8 @@ enum {
  *
  * @retval -ENOMEM no memory
  * @retval -EMFILE no file descriptor is left (VFIO: each IOAS is a container)
- * @retval -EACCES, -ENOENT, -ENODEV  VFIO only: a further container cannot be opened
+ * @retval -EACCES, -ENOENT, -ENODEV, -EOPNOTSUPP  VFIO only: a further container cannot be opened, or serves no IOMMU
+ * @retval -EPROTO the kernel's answer contradicts itself
  *
  * Source: IOMMU_IOAS_ALLOC (Linux 6.2); `open("/dev/vfio/vfio")`.
  * @since 0.1
@@ -157,7 +158,7 @@ int iommufd_ioas_unmap_all(struct iommufd_ioas *ioas, uint64_t *unmapped);
  * @brief The ranges of IOVAs that may be mapped, in ascending order.
  *
  * They depend on the attached devices: ask again after an attach or a detach. Before the first attach there is one
- * range with everything in it.
+ * range with everything in it, unless a container was adopted in which there is a group already.
  *
  * @param ioas   the IOAS
  * @param ranges room for `max` ranges, or NULL when `max` is 0

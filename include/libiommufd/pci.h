@@ -72,7 +72,7 @@ int iommufd_pci_config_read(struct iommufd_device *dev, uint64_t offset, void *b
 int iommufd_pci_config_write(struct iommufd_device *dev, uint64_t offset, const void *buf, size_t len);
 
 /**
- * @brief Let a PCI device start DMA, or forbid it. It is forbidden after opening: without this call no DMA happens,
+ * @brief Let a PCI device start DMA, or forbid it. It is forbidden after each attach: without this call no DMA happens,
  * and no MSI either.
  *
  * @param dev an attached PCI device

@@ -107,6 +107,44 @@ START_TEST(memory_that_cannot_be_pinned_at_the_attach_is_named)
 }
 END_TEST
 
+START_TEST(no_mapping_is_blamed_for_what_has_another_reason)
+{
+	struct iommufd_device *other;
+	struct scene scene;
+
+	open_scene(&scene);
+	scene_map(&scene, 0x40000, 4);
+	inject_ioctl_fail(VFIO_DEVICE_ATTACH_IOMMUFD_PT, 1, 1, -EFAULT);
+	inject_ioctl_fail(IOMMU_IOAS_MAP, 1, 1, -ENOMEM);
+	attach_fails(&scene, -EFAULT);
+	ck_assert_ptr_null(strstr(iommufd_errmsg(), "0x40000"));
+	scene_answers();
+
+	/* A further device has nothing pinned anew, so nothing is pinned to find out. */
+	ck_assert_int_eq(iommufd_device_attach(scene.dev, scene.ioas), 0);
+	ck_assert_int_eq(iommufd_device_new(scene.ctx, SCENE_OTHER, &other), 0);
+	inject_ioctl_fail(VFIO_DEVICE_ATTACH_IOMMUFD_PT, 1, 1, -ENOMEM);
+	unit_fails(-ENOMEM, iommufd_device_attach(other, scene.ioas));
+	ck_assert_uint_eq(inject_ioctls(IOMMU_IOAS_ALLOC), 2); /* its own, and the one before */
+	iommufd_device_free(other);
+	scene_close(&scene);
+}
+END_TEST
+
+START_TEST(an_ioas_that_the_kernel_holds_for_a_moment_is_destroyed_after_it)
+{
+	struct iommufd_ioas *ioas;
+	struct scene scene;
+
+	open_scene(&scene);
+	ck_assert_int_eq(iommufd_ioas_new(scene.ctx, &ioas), 0);
+	inject_ioctl_fail(IOMMU_DESTROY, 1, 3, -EBUSY);
+	iommufd_ioas_free(ioas);
+	ck_assert_uint_eq(inject_ioctls(IOMMU_DESTROY), 1);
+	close_scene(&scene);
+}
+END_TEST
+
 START_TEST(each_refusal_to_attach_has_its_hint)
 {
 	static const struct {
@@ -302,6 +340,8 @@ void unit_tests(TCase *tcase)
 	tcase_add_test(tcase, a_conflict_stays_a_conflict_when_it_cannot_be_explained);
 	tcase_add_test(tcase, a_conflict_with_no_mapping_that_is_out_of_place_blames_none);
 	tcase_add_test(tcase, memory_that_cannot_be_pinned_at_the_attach_is_named);
+	tcase_add_test(tcase, no_mapping_is_blamed_for_what_has_another_reason);
+	tcase_add_test(tcase, an_ioas_that_the_kernel_holds_for_a_moment_is_destroyed_after_it);
 	tcase_add_test(tcase, each_refusal_to_attach_has_its_hint);
 	tcase_add_test(tcase, what_fails_after_the_attach_undoes_it);
 	tcase_add_test(tcase, a_device_is_attached_to_one_ioas_of_its_own_context);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "scene.h"
@@ -137,6 +138,12 @@ START_TEST(what_fails_after_the_group_joined_takes_it_out_again)
 }
 END_TEST
 
+static int version_1_only(int fd, void *arg)
+{
+	(void)fd;
+	return (uintptr_t)arg == VFIO_TYPE1_IOMMU;
+}
+
 START_TEST(the_container_is_type1v2_or_else_type1_or_else_refused)
 {
 	struct scene scene;
@@ -146,12 +153,14 @@ START_TEST(the_container_is_type1v2_or_else_type1_or_else_refused)
 	ck_assert_int_eq(scene_container_type(), VFIO_TYPE1v2_IOMMU);
 	ck_assert_int_eq(iommufd_device_detach(scene.dev), 0);
 
-	inject_ioctl_fail(VFIO_SET_IOMMU, 1, 1, -ENODEV);
+	inject_ioctl(VFIO_CHECK_EXTENSION, version_1_only);
 	attaches(&scene);
 	ck_assert_int_eq(scene_container_type(), VFIO_TYPE1_IOMMU);
 	ck_assert_int_eq(iommufd_device_detach(scene.dev), 0);
 
-	inject_ioctl_fail(VFIO_SET_IOMMU, 1, 2, -EPERM);
+	/* Where version 2 is served, its failure is no reason for version 1. */
+	scene_answers();
+	inject_ioctl_fail(VFIO_SET_IOMMU, 1, 1, -EPERM);
 	attach_fails(&scene, -EPERM);
 	unit_words_have("allow_unsafe_interrupts");
 	inject_ioctl(VFIO_CHECK_EXTENSION, inject_succeed); /* 0 is no */
@@ -213,14 +222,33 @@ static int no_type(int fd, void *arg)
 	return -EINVAL;
 }
 
+static int no_memory(int fd, void *arg)
+{
+	(void)fd;
+	(void)arg;
+	return -ENOMEM;
+}
+
 START_TEST(mappings_that_the_kernel_dropped_without_a_word_can_still_be_unmapped_and_made)
 {
 	uint64_t bytes = 0;
 	struct scene scene;
 
 	open_scene(&scene);
-	attaches(&scene);
 	scene_map(&scene, 0x40000, 2);
+	attaches(&scene);
+	/* Nobody drops anything as long as a device is attached, whatever else fails. */
+	inject_ioctl(VFIO_IOMMU_GET_INFO, no_type);
+	inject_ioctl_fail(VFIO_IOMMU_UNMAP_DMA, 1, 2, -EINVAL);
+	unit_fails(-EINVAL, iommufd_ioas_unmap(scene.ioas, 0x40000, 2 * SCENE_PAGE, &bytes));
+	scene_answers();
+	inject_ioctl_fail(VFIO_GROUP_UNSET_CONTAINER, 1, 1, -EBUSY);
+	ck_assert_int_eq(iommufd_device_detach(scene.dev), 0);
+	/* Nor is an answer that tells nothing taken for one. */
+	inject_ioctl(VFIO_IOMMU_GET_INFO, no_memory);
+	inject_ioctl_fail(VFIO_IOMMU_UNMAP_DMA, 1, 2, -EINVAL);
+	unit_fails(-EINVAL, iommufd_ioas_unmap(scene.ioas, 0x40000, 2 * SCENE_PAGE, &bytes));
+	scene_answers();
 	inject_ioctl_fail(VFIO_IOMMU_UNMAP_DMA, 1, 2, -EINVAL);
 	unit_fails(-EINVAL, iommufd_ioas_unmap(scene.ioas, 0x40000, 2 * SCENE_PAGE, &bytes));
 	inject_ioctl(VFIO_IOMMU_GET_INFO, no_type);
@@ -233,6 +261,103 @@ START_TEST(mappings_that_the_kernel_dropped_without_a_word_can_still_be_unmapped
 	scene_map(&scene, 0x40000, 2);
 	ck_assert_int_eq(iommufd_ioas_unmap(scene.ioas, 0x40000, 2 * SCENE_PAGE, NULL), 0);
 	ck_assert_uint_eq(inject_ioctls(VFIO_IOMMU_UNMAP_DMA), 0);
+	scene_answers();
+	attaches(&scene);
+	scene_close(&scene);
+}
+END_TEST
+
+static struct scene forked;
+static int child_status = -1;
+
+/* Another thread attaches, this one forks, and the child frees what there is. */
+static int fork_in_the_midst(int fd, void *arg)
+{
+	pid_t child = fork();
+
+	(void)fd;
+	(void)arg;
+	if (!child) {
+		alarm(10);
+		iommufd_device_free(forked.dev);
+		iommufd_ioas_free(forked.ioas);
+		iommufd_ctx_free(forked.ctx);
+		_exit(inject_fds() ? 1 : 42);
+	}
+	waitpid(child, &child_status, 0);
+	return 0;
+}
+
+START_TEST(a_child_that_is_forked_in_the_midst_of_an_attach_frees_all_of_it)
+{
+	open_scene(&forked);
+	scene_map(&forked, 0x40000, 1);
+	inject_ioctl(VFIO_IOMMU_MAP_DMA, fork_in_the_midst);
+	attaches(&forked);
+	ck_assert_msg(WIFEXITED(child_status) && WEXITSTATUS(child_status) == 42, "the child ended with 0x%x",
+		      (unsigned int)child_status);
+	/* And once more when the device has its descriptor, and the handle does not know of it yet. */
+	ck_assert_int_eq(iommufd_device_detach(forked.dev), 0);
+	scene_answers();
+	inject_ioctl(VFIO_DEVICE_GET_INFO, fork_in_the_midst);
+	child_status = -1;
+	attaches(&forked);
+	ck_assert_msg(WIFEXITED(child_status) && WEXITSTATUS(child_status) == 42, "the child ended with 0x%x",
+		      (unsigned int)child_status);
+	scene_close(&forked);
+}
+END_TEST
+
+START_TEST(a_replay_that_fails_beside_somebody_elses_group_is_taken_back)
+{
+	unsigned int mapped;
+	struct scene scene;
+
+	open_scene(&scene);
+	scene_map(&scene, 0x40000, 1);
+	scene_map(&scene, 0x50000, 1);
+	scene_foreign_group(true); /* it begins to serve behind our back, as an adopted one may */
+	inject_ioctl_fail(VFIO_IOMMU_MAP_DMA, 2, 1, -EFAULT);
+	unit_fails(-EFAULT, iommufd_device_attach(scene.dev, scene.ioas));
+	unit_words_have("IOVA 0x50000");
+	ck_assert_uint_eq(inject_ioctls(VFIO_IOMMU_UNMAP_DMA), 1);
+	scene_check_detached(&scene);
+	mapped = inject_ioctls(VFIO_IOMMU_MAP_DMA);
+	attaches(&scene);
+	ck_assert_uint_eq(inject_ioctls(VFIO_IOMMU_MAP_DMA) - mapped, 2);
+	/* It goes on serving when our group leaves, and what the IOAS had there goes with the IOAS. */
+	ck_assert_int_eq(iommufd_device_detach(scene.dev), 0);
+	ck_assert(scene.ioas->serving);
+	iommufd_ioas_free(scene.ioas);
+	ck_assert_uint_eq(inject_ioctls(VFIO_IOMMU_UNMAP_DMA), 3);
+
+	/* Nobody new shares a container with a group that is not his. */
+	ck_assert_int_eq(iommufd_ioas_new(scene.ctx, &scene.ioas), 0);
+	ck_assert_int_ne(scene.ioas->container, iommufd_ctx_fd(scene.ctx));
+	iommufd_ioas_free(scene.ioas);
+	scene_foreign_group(false);
+	ck_assert_int_eq(iommufd_ioas_new(scene.ctx, &scene.ioas), 0);
+	ck_assert_int_eq(scene.ioas->container, iommufd_ctx_fd(scene.ctx));
+	scene_close(&scene);
+}
+END_TEST
+
+START_TEST(a_group_that_could_not_leave_tries_again_before_it_is_refused_elsewhere)
+{
+	struct iommufd_ioas *second;
+	struct scene scene;
+
+	open_scene(&scene);
+	ck_assert_int_eq(iommufd_ioas_new(scene.ctx, &second), 0);
+	attaches(&scene);
+	inject_ioctl_fail(VFIO_GROUP_UNSET_CONTAINER, 1, 2, -EBUSY);
+	ck_assert_int_eq(iommufd_device_detach(scene.dev), 0);
+	unit_fails(-EBUSY, iommufd_device_attach(scene.dev, second));
+	unit_words_have("group 7 could not leave another IOAS");
+	unit_words_have("copy of a descriptor");
+	ck_assert_int_eq(iommufd_device_attach(scene.dev, second), 0);
+	ck_assert_uint_eq(inject_ioctls(VFIO_GROUP_UNSET_CONTAINER), 1);
+	iommufd_ioas_free(second);
 	scene_close(&scene);
 }
 END_TEST
@@ -435,6 +560,9 @@ void unit_tests(TCase *tcase)
 	tcase_add_test(tcase, a_group_that_cannot_join_is_explained);
 	tcase_add_test(tcase, a_range_that_a_further_group_reserves_is_named_with_the_mapping_in_it);
 	tcase_add_test(tcase, mappings_that_the_kernel_dropped_without_a_word_can_still_be_unmapped_and_made);
+	tcase_add_test(tcase, a_child_that_is_forked_in_the_midst_of_an_attach_frees_all_of_it);
+	tcase_add_test(tcase, a_replay_that_fails_beside_somebody_elses_group_is_taken_back);
+	tcase_add_test(tcase, a_group_that_could_not_leave_tries_again_before_it_is_refused_elsewhere);
 	tcase_add_test(tcase, a_group_stays_in_the_container_until_the_last_of_its_devices_is_detached);
 	tcase_add_test(tcase, devices_of_a_group_attach_to_one_ioas_only);
 	tcase_add_test(tcase, a_group_leaves_its_container_when_two_threads_detach_its_last_two_devices);

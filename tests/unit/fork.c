@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /* What a child process does when it frees its parent's handles: it closes and frees, and asks the kernel for nothing. */
+#include <errno.h>
 #include <pthread.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -11,6 +12,16 @@
 static void free_in_child(struct scene *scene, struct iommufd_dma *dma)
 {
 	unsigned int asked = inject_count(INJECT_IOCTL);
+	struct iommufd_range range;
+	uint64_t iova;
+	void *vaddr;
+
+	/* What needs no kernel needs locks. */
+	unit_fails(-EPERM, iommufd_ioas_to_iova(scene->ioas, scene_memory(0), 1, &iova));
+	unit_fails(-EPERM, iommufd_ioas_to_vaddr(scene->ioas, 0x40000, 1, &vaddr));
+	unit_fails(-EPERM, iommufd_ioas_to_iovas(scene->ioas, &(struct iovec){ scene_memory(0), 1 }, 1, NULL, 0));
+	unit_fails(-EPERM, iommufd_ioas_ranges(scene->ioas, &range, 1));
+	unit_fails(-EPERM, iommufd_device_region_unmap(scene->dev, scene_memory(0)));
 
 	iommufd_dma_free(scene->ioas, dma);
 	iommufd_device_free(scene->dev);

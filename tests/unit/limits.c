@@ -39,7 +39,9 @@ static int limits_of(struct scene *scene, struct iommufd_range **ranges, size_t 
 
 	*ranges = NULL;
 	*count = 1;
+	scene->ioas->attached++; /* or there would be nothing to know */
 	ret = scene->ctx->backend->ioas_limits(scene->ioas, ranges, count, &alignment);
+	scene->ioas->attached--;
 	ck_assert(ret == 0 || (!*ranges && *count == 1 && alignment == 1));
 	ck_assert(ret != 0 || alignment == SCENE_PAGE);
 	return ret;

@@ -96,6 +96,16 @@ static int set_iommu(int fd, void *arg)
 	return 0;
 }
 
+void scene_foreign_group(bool in)
+{
+	if (in)
+		set_container(-1, NULL);
+	else
+		unset_container(-1, NULL);
+	if (in)
+		container.type = VFIO_TYPE1v2_IOMMU;
+}
+
 int scene_container_type(void)
 {
 	return container.type;

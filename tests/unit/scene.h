@@ -39,6 +39,9 @@ void scene_close(struct scene *scene);
 /* Nothing is attached, neither in the objects nor as far as the kernel was told. */
 void scene_check_detached(const struct scene *scene);
 
+/* Somebody else puts a group into the container, which then has a type, or takes it out. */
+void scene_foreign_group(bool in);
+
 /* What the container was set to; 0 while it has no group. There is one container in a scene. */
 int scene_container_type(void);
 

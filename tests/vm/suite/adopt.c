@@ -32,15 +32,18 @@ START_TEST(a_container_that_serves_already_is_taken_over)
 		.iova = 0x800000,
 		.size = PAGE,
 	};
-	uint64_t iova = 0x100000, second = 0x200000, taken = theirs.iova;
+	uint64_t iova = 0x100000, second = 0x200000, taken = theirs.iova, forbidden = 0xfee00000;
 	struct bed bed = { .ctx = NULL };
 	struct edu edu;
+	struct vfio_iommu_type1_dma_unmap ours = { .argsz = sizeof(ours), .iova = iova };
 	int group, container = foreign_container(NVME, &group);
 
 	ck_assert_int_eq(ioctl(container, VFIO_IOMMU_MAP_DMA, &theirs), 0);
 	ok(iommufd_ctx_from_fd(container, NULL, &bed.ctx));
 	ck_assert_uint_eq(iommufd_ctx_backend(bed.ctx), IOMMUFD_BACKEND_VFIO);
 	ok(iommufd_ioas_new(bed.ctx, &bed.ioas));
+	ck_assert_int_eq(iommufd_ioas_ranges(bed.ioas, NULL, 0), 2);
+	fails(iommufd_ioas_map(bed.ioas, pages, PAGE, RW | IOMMUFD_MAP_FIXED, &forbidden), -EINVAL, "not permitted");
 	/* It goes to the kernel at once, which knows of what is not in the library's index. */
 	ok(iommufd_ioas_map(bed.ioas, pages, PAGE, RW | IOMMUFD_MAP_FIXED, &iova));
 	fails(iommufd_ioas_map(bed.ioas, pages, PAGE, RW | IOMMUFD_MAP_FIXED, &taken), -EEXIST,
@@ -66,7 +69,13 @@ START_TEST(a_container_that_serves_already_is_taken_over)
 	ok(iommufd_device_attach(bed.dev, bed.ioas));
 	edu_setup(&edu, bed.dev);
 	edu_copy_works(&edu, iova, pages, second, pages + PAGE);
+
+	/* What we mapped goes with our IOAS, though the container stays. */
+	ck_assert_int_eq(ioctl(group, VFIO_GROUP_SET_CONTAINER, &container), 0);
 	bed_close(&bed);
+	ours.size = PAGE;
+	ck_assert_int_eq(ioctl(container, VFIO_IOMMU_UNMAP_DMA, &ours), 0);
+	ck_assert_uint_eq(ours.size, 0);
 	close(group);
 	close(container);
 }

@@ -253,6 +253,25 @@ START_TEST(a_device_is_attached_once)
 }
 END_TEST
 
+START_TEST(a_device_that_was_left_running_does_not_go_on_in_the_next_ioas)
+{
+	uint16_t command;
+	struct bed bed;
+
+	bed_attach(&bed, EDU);
+	for (int i = 0; i < 2; i++) {
+		ok(iommufd_pci_config_read(bed.dev, 4, &command, sizeof(command)));
+		ck_assert_uint_eq(command & 4, 0);
+		ok(iommufd_pci_set_master(bed.dev, true));
+		ok(iommufd_pci_config_read(bed.dev, 4, &command, sizeof(command)));
+		ck_assert_uint_eq(command & 4, 4);
+		ok(iommufd_device_detach(bed.dev));
+		ok(iommufd_device_attach(bed.dev, bed.ioas));
+	}
+	bed_close(&bed);
+}
+END_TEST
+
 /* The kernel keeps a group in its container as long as somebody holds a device of it, and the device its reach. */
 START_TEST(a_copy_of_the_descriptor_does_not_part_index_and_kernel)
 {
@@ -272,7 +291,7 @@ START_TEST(a_copy_of_the_descriptor_does_not_part_index_and_kernel)
 	ok(iommufd_ioas_map(bed.ioas, page, PAGE, RW | IOMMUFD_MAP_FIXED, &iova));
 	ok(iommufd_ioas_new(bed.ctx, &second));
 	if (vm_backend == IOMMUFD_BACKEND_VFIO)
-		fails(iommufd_device_attach(bed.dev, second), -EBUSY, "close all copies");
+		fails(iommufd_device_attach(bed.dev, second), -EBUSY, "copy of a descriptor");
 	close(copy);
 	ok(iommufd_device_attach(bed.dev, bed.ioas));
 	edu_setup(&edu, bed.dev);
@@ -293,6 +312,16 @@ START_TEST(a_copy_of_the_descriptor_does_not_part_index_and_kernel)
 	ok(iommufd_device_attach(bed.dev, second));
 	edu_setup(&edu, bed.dev);
 	edu_copy_works(&edu, iova, page, iova + EDU_CHUNK, page + EDU_CHUNK);
+
+	/* An IOAS that goes takes its mappings along, and nobody new shares the device's container. */
+	copy = dup(iommufd_device_fd(bed.dev));
+	iommufd_device_free(bed.dev);
+	iommufd_ioas_free(second);
+	ok(iommufd_ioas_new(bed.ctx, &second));
+	ok(iommufd_ioas_map(second, page, PAGE, RW | IOMMUFD_MAP_FIXED, &iova));
+	close(copy);
+	ok(iommufd_device_new(bed.ctx, EDU, &bed.dev));
+	ok(iommufd_device_attach(bed.dev, second));
 
 	/* What is freed meanwhile stays inside as long as it is needed. */
 	copy = dup(iommufd_device_fd(bed.dev));
@@ -342,6 +371,7 @@ void add_contract_tests(TCase *tc)
 	tcase_add_test(tc, nothing_of_a_device_works_before_the_attach);
 	tcase_add_test(tc, a_group_is_in_one_ioas_at_a_time);
 	tcase_add_test(tc, a_device_is_attached_once);
+	tcase_add_test(tc, a_device_that_was_left_running_does_not_go_on_in_the_next_ioas);
 	tcase_add_test(tc, a_copy_of_the_descriptor_does_not_part_index_and_kernel);
 	tcase_add_test(tc, a_limit_of_mappings_is_named);
 }

@@ -112,8 +112,38 @@ START_TEST(a_child_is_refused_everything_but_a_context_of_its_own)
 }
 END_TEST
 
+/* A child that does nothing at all still has the descriptors. */
+START_TEST(a_living_child_holds_a_group_that_its_parent_detaches)
+{
+	struct iommufd_ioas *second;
+	struct bed bed;
+	int status, pipes[2];
+	char byte;
+	pid_t child;
+
+	bed_attach(&bed, EDU);
+	ok(iommufd_ioas_new(bed.ctx, &second));
+	ck_assert_int_eq(pipe(pipes), 0);
+	child = fork();
+	if (!child) {
+		close(pipes[1]);
+		_exit(read(pipes[0], &byte, 1) != 0);
+	}
+	ok(iommufd_device_detach(bed.dev));
+	if (vm_backend == IOMMUFD_BACKEND_VFIO)
+		fails(iommufd_device_attach(bed.dev, second), -EBUSY, "a child process has it");
+	close(pipes[1]);
+	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	ck_assert_int_eq(status, 0);
+	ok(iommufd_device_attach(bed.dev, second));
+	iommufd_ioas_free(second);
+	bed_close(&bed);
+}
+END_TEST
+
 void add_fork_tests(TCase *tc)
 {
+	tcase_add_test(tc, a_living_child_holds_a_group_that_its_parent_detaches);
 	tcase_add_test(tc, what_a_child_frees_stays_its_parents);
 	tcase_add_test(tc, a_child_is_refused_everything_but_a_context_of_its_own);
 }

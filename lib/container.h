@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/* What backend-vfio.c and vfio-attach.c know of each other: the container behind an IOAS. Internal. */
+#ifndef IFD_CONTAINER_H
+#define IFD_CONTAINER_H
+
+#include <stdbool.h>
+
+struct iommufd_ctx;
+struct iommufd_device;
+struct iommufd_ioas;
+
+/*
+ * Whether a container takes mappings: the kernel answers once it has a group and a type. What fails for another reason,
+ * such as a lack of memory, tells nothing, and `assumed` stands.
+ */
+bool ifd_container_serves(const struct iommufd_ctx *ctx, int container, bool assumed);
+
+/* The best that is served; version 1 is not tried where version 2 is served and fails. -errno without words. */
+int ifd_container_set_type(struct iommufd_ioas *ioas);
+
+/* Without an IOMMU there is no table of mappings: the container only stands for the permission. */
+int ifd_container_set_noiommu(struct iommufd_ioas *ioas);
+
+/*
+ * All mappings of the index into a container that has begun to serve. What it permits is known now, so one that does
+ * not fit gets a name. All or nothing, with words.
+ */
+int ifd_container_replay(struct iommufd_device *dev, struct iommufd_ioas *ioas);
+
+/* The slots of the backend. */
+int ifd_container_attach(struct iommufd_device *dev, struct iommufd_ioas *ioas);
+void ifd_container_detach(struct iommufd_device *dev, struct iommufd_ioas *ioas);
+
+#endif

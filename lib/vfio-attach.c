@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/* How a device's group gets into a container, and out of it. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "container.h"
+#include "explain.h"
+#include "internal.h"
+#include "udev.h"
+#include "vfio-group.h"
+#include "uapi/vfio.h"
+
+static int fail_join(struct iommufd_device *dev, const char *what, int err)
+{
+	char hint[IFD_HINT_MAX] = "";
+
+	if (err == -EPERM) {
+		ifd_hint_owner(hint, dev->found, "vfio_iommu_type1");
+	} else if (err == -EINVAL || err == -EBUSY) {
+		ifd_hint(hint,
+			 "the group is in a container already, or its IOMMU cannot serve it beside the others there");
+	} else if (err == -EOPNOTSUPP) {
+		ifd_hint(hint, "its IOMMU serves neither type1v2 nor type1");
+	}
+	return ifd_fail(err, hint, "attach %s: %s", dev->found->name, what);
+}
+
+/* The kernel only says that something does not fit, which may be a range that this group's IOMMU reserves. */
+static int fail_put(struct iommufd_device *dev, struct iommufd_ioas *ioas, int err)
+{
+	const struct ifd_map *map = NULL;
+	struct iommufd_range reserved;
+	char hint[IFD_HINT_MAX];
+
+	if (err == -EINVAL && ioas->serving)
+		map = ifd_find_reserved(&ioas->index, dev->group->id, &reserved);
+	if (!map)
+		return fail_join(dev, "put its group into the container", err);
+	snprintf(hint, sizeof(hint), "unmap it first; the IOMMU of group %d reserves 0x%" PRIx64 "-0x%" PRIx64,
+		 dev->group->id, reserved.start, reserved.last);
+	return ifd_fail(-EADDRINUSE, hint, "attach %s: the mapping 0x%" PRIx64 "-0x%" PRIx64 " is not permitted",
+			dev->found->name, map->iova.start, map->iova.last);
+}
+
+static void set_joined(struct ifd_group *group, struct iommufd_ioas *to, struct iommufd_ioas *gated)
+{
+	pthread_mutex_lock(&gated->ctx->lock);
+	group->joined = to;
+	pthread_mutex_unlock(&gated->ctx->lock);
+}
+
+/* 0, or -errno without words: the group stays where it is, and keeps the IOAS. */
+static int leave(struct ifd_group *group, struct iommufd_ioas *ioas)
+{
+	int ret = ifd_sys_ioctl(&ioas->ctx->log, group->fd, VFIO_GROUP_UNSET_CONTAINER, NULL);
+
+	if (ret)
+		return ret;
+	set_joined(group, NULL, ioas);
+	ioas->serving = ifd_container_serves(ioas->ctx, ioas->container, ioas->serving);
+	return 0;
+}
+
+/* Somebody who holds a copy of a device's descriptor can still reach what is mapped, so the IOAS is kept for it. */
+static void try_to_leave(struct ifd_group *group, struct iommufd_ioas *ioas)
+{
+	int ret = leave(group, ioas);
+
+	if (!ret)
+		return;
+	ifd_error(&ioas->ctx->log, "group %d stays in its container: %s", group->id, IFD_STRERROR(ret));
+	ifd_ioas_get(ioas);
+}
+
+/* A group that could not leave when it should: perhaps it can by now. */
+static int leave_the_other(struct iommufd_device *dev)
+{
+	struct iommufd_ioas *other = dev->group->joined;
+	int ret = leave(dev->group, other);
+
+	if (ret)
+		return ifd_fail(-EBUSY,
+				"somebody holds a copy of a descriptor of one of its devices, or a child process "
+				"has it: close it first",
+				"attach %s: IOMMU group %d could not leave another IOAS", dev->found->name,
+				dev->group->id);
+	ifd_ioas_put(other);
+	return 0;
+}
+
+/* A container that serves already has mappings that stay when this attach fails. */
+static int make_serve(struct iommufd_device *dev, struct iommufd_ioas *ioas)
+{
+	bool serves = ifd_container_serves(ioas->ctx, ioas->container, ioas->serving);
+	int ret;
+
+	if (serves && ioas->serving)
+		return 0;
+	ret = serves ? 0 : ifd_container_set_type(ioas);
+	ret = ret ? fail_join(dev, "choose the container's IOMMU", ret) : ifd_container_replay(dev, ioas);
+	ioas->serving = !ret;
+	return ret;
+}
+
+/* Puts the group into the container, and makes that one serve when it is the first. */
+static int join(struct iommufd_device *dev, struct iommufd_ioas *ioas)
+{
+	struct ifd_group *group = dev->group;
+	int ret = ifd_sys_ioctl(&ioas->ctx->log, group->fd, VFIO_GROUP_SET_CONTAINER, &ioas->container);
+
+	if (ret)
+		return fail_put(dev, ioas, ret);
+	set_joined(group, ioas, ioas);
+	if (dev->found->noiommu) {
+		ret = ifd_container_set_noiommu(ioas);
+		ret = ret ? fail_join(dev, "let it do without an IOMMU", ret) : 0;
+	} else {
+		ret = make_serve(dev, ioas);
+	}
+	if (ret) {
+		bool serving = ioas->serving;
+
+		try_to_leave(group, ioas);
+		ioas->serving = ioas->serving && serving;
+	}
+	return ret;
+}
+
+int ifd_container_attach(struct iommufd_device *dev, struct iommufd_ioas *ioas)
+{
+	struct iommufd_ioas *before = dev->group->joined;
+	bool stuck = before == ioas && dev->group->attached == 1;
+	int fd, ret = 0;
+
+	if (before && before != ioas)
+		ret = leave_the_other(dev);
+	if (!ret && before != ioas)
+		ret = join(dev, ioas);
+	if (ret)
+		return ret;
+	fd = ifd_group_get_device(dev);
+	if (fd >= 0) {
+		dev->fd = fd;
+		if (stuck) /* it is attached here again, which keeps the IOAS */
+			ifd_ioas_put(ioas);
+		return 0;
+	}
+	if (before != ioas)
+		try_to_leave(dev->group, ioas);
+	return fail_join(dev, "get the device out of its group", fd);
+}
+
+void ifd_container_detach(struct iommufd_device *dev, struct iommufd_ioas *ioas)
+{
+	bool last;
+
+	ifd_sys_close(dev->fd);
+	dev->fd = -1;
+	pthread_mutex_lock(&dev->ctx->lock);
+	last = dev->group->attached == 1;
+	pthread_mutex_unlock(&dev->ctx->lock);
+	if (last)
+		try_to_leave(dev->group, ioas);
+}
