@@ -49,7 +49,7 @@ START_TEST(what_is_unmapped_is_out_of_reach)
 	ok(iommufd_ioas_map(bed.ioas, target, PAGE, RW | IOMMUFD_MAP_FIXED, &other));
 	edu_copy_works(&edu, iova, page, other, target);
 
-	vm_expect_kernel("DMAR:");
+	vm_expect_fault(EDU, other);
 	ok(iommufd_ioas_unmap(bed.ioas, other, PAGE, NULL));
 	memset(target, 0x5a, PAGE);
 	edu_write_memory(&edu, other, EDU_CHUNK);
@@ -72,7 +72,7 @@ START_TEST(a_device_cannot_write_what_is_mapped_for_reading)
 	ok(iommufd_ioas_map(bed.ioas, page, PAGE, IOMMUFD_MAP_READ | IOMMUFD_MAP_FIXED, &iova));
 	edu_read_memory(&edu, iova, EDU_CHUNK);
 	memset(page, 0xa5, PAGE);
-	vm_expect_kernel("DMAR:");
+	vm_expect_fault(EDU, iova);
 	edu_write_memory(&edu, iova, EDU_CHUNK);
 	for (size_t i = 0; i < PAGE; i++)
 		ck_assert_uint_eq(page[i], 0xa5);

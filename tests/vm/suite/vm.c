@@ -34,6 +34,19 @@ void vm_expect_kernel(const char *regex)
 	fflush(stdout);
 }
 
+/* As the drivers of Intel's and of virtio's IOMMU say it; the first tells of the fault's register in a line of its own. */
+void vm_expect_fault(const char *address, uint64_t iova)
+{
+	char regex[256];
+
+	snprintf(regex, sizeof(regex),
+		 "DMAR: DRHD: handling fault status reg|DMAR: \\[DMA .*device \\[(0000:)?%s\\] fault addr "
+		 "0x%lx...[^0-9a-f]|"
+		 "page fault from EP [0-9]+ at 0x%lx...[^0-9a-f]",
+		 strchr(address, ':') + 1, (unsigned long)(iova / PAGE), (unsigned long)(iova / PAGE));
+	vm_expect_kernel(regex);
+}
+
 static void check_kernel(void)
 {
 	char line[1024];

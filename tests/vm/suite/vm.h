@@ -61,6 +61,9 @@ void vm_become_user(size_t memlock);
 /* From now on the kernel's log may have lines that match; any other sign of trouble still fails the test. */
 void vm_expect_kernel(const char *regex);
 
+/* From now on a device may be refused at this page by the IOMMU, and nothing else. */
+void vm_expect_fault(const char *address, uint64_t iova);
+
 /* Whether a device has a node of its own. */
 bool vm_has_node(const char *address);
 
