@@ -70,7 +70,7 @@ bool vm_has_node(const char *address)
 
 bool vm_can_replace(void)
 {
-	return vm_backend == IOMMUFD_BACKEND_IOMMUFD && vm_has_node(EDU);
+	return vm_path->by_node;
 }
 
 void *memory(size_t len)

@@ -184,7 +184,7 @@ START_TEST(a_device_is_opened_by_one_at_a_time)
 
 	bed_attach(&bed, EDU);
 	bed_open(&second);
-	if (vm_backend == IOMMUFD_BACKEND_IOMMUFD)
+	if (vm_path->by_node)
 		fails(iommufd_device_new(second.ctx, EDU, &second.dev), -EINVAL, "open elsewhere");
 	else
 		fails(iommufd_device_new(second.ctx, EDU, &second.dev), -EBUSY, "somebody has opened the group");

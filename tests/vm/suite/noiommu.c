@@ -145,7 +145,7 @@ START_TEST(memory_stays_in_its_place_as_long_as_a_device_needs_it)
 	ok(iommufd_ioas_map(bed.ioas, pages, 8 * PAGE, RW, &first));
 	ck_assert_uint_eq(locked(), 0);
 	ok(iommufd_device_attach(bed.dev, bed.ioas));
-	by_kernel = vm_backend == IOMMUFD_BACKEND_IOMMUFD && vm_has_node(EDU);
+	by_kernel = vm_path->by_node;
 	ck_assert_uint_eq(locked(), by_kernel ? 0 : 32);
 	/* The same memory a second time: one of the two goes, and it stays. */
 	ok(iommufd_ioas_map(bed.ioas, pages, 8 * PAGE, RW, &second));

@@ -17,7 +17,7 @@ static void set_modes(mode_t context, mode_t device)
 	char path[128];
 
 	ck_assert_int_eq(chmod(iommufd() ? "/dev/iommu" : "/dev/vfio/vfio", context), 0);
-	if (iommufd())
+	if (vm_path->by_node)
 		vm_cdev(EDU, path, sizeof(path));
 	else
 		snprintf(path, sizeof(path), "/dev/vfio/%d", vm_group(EDU));
@@ -49,7 +49,8 @@ START_TEST(a_device_without_permission_names_its_node)
 	set_modes(0666, 0600);
 	vm_become_user(1 << 20);
 	bed_open(&bed);
-	fails(iommufd_device_new(bed.ctx, EDU, &bed.dev), -EACCES, iommufd() ? "/dev/vfio/devices/vfio" : "/dev/vfio/");
+	fails(iommufd_device_new(bed.ctx, EDU, &bed.dev), -EACCES,
+	      vm_path->by_node ? "/dev/vfio/devices/vfio" : "/dev/vfio/");
 	fails(iommufd_device_new(bed.ctx, EDU, &bed.dev), -EACCES, "has the mode 0600");
 	ck_assert_ptr_null(bed.dev);
 	bed_close(&bed);

@@ -8,8 +8,6 @@
 
 #include "vm.h"
 
-uint32_t vm_backend;
-
 /* ---- The kernel's log, test by test ---- */
 
 #define TROUBLE "WARNING:|BUG:|Oops|refcount_t|list_(add|del) corruption|DMAR:.*fault|UBSAN|general protection"
@@ -65,25 +63,7 @@ static void check_kernel(void)
 	close(kmsg);
 }
 
-/* ---- Backends ---- */
-
-static void use_iommufd(void)
-{
-	vm_backend = IOMMUFD_BACKEND_IOMMUFD;
-}
-
-static void use_vfio(void)
-{
-	vm_backend = IOMMUFD_BACKEND_VFIO;
-}
-
-static const struct {
-	const char *name, *node;
-	void (*use)(void);
-} backends[] = {
-	{ "iommufd", "/dev/iommu", use_iommufd },
-	{ "vfio", "/dev/vfio/vfio", use_vfio },
-};
+/* ---- Paths ---- */
 
 static const struct {
 	const char *name;
@@ -98,13 +78,14 @@ static const struct {
 
 static TCase *add_case(Suite *suite, const char *name, const char *where, void (*use)(void))
 {
-	static char names[64][64];
+	static char names[128][64];
 	static size_t used;
 	TCase *tc;
 
 	snprintf(names[used], sizeof(names[0]), "%s on %s", name, where);
 	tc = tcase_create(names[used++]);
 	tcase_set_timeout(tc, 60);
+	tcase_set_tags(tc, name);
 	if (use)
 		tcase_add_checked_fixture(tc, use, NULL);
 	tcase_add_checked_fixture(tc, watch_kernel, check_kernel);
@@ -112,33 +93,42 @@ static TCase *add_case(Suite *suite, const char *name, const char *where, void (
 	return tc;
 }
 
-/* The tests of each backend that is here; without an IOMMU, those for that. */
-static void add_backends(Suite *suite, bool iommu)
+static void add_path(Suite *suite, const struct path *path)
 {
-	for (size_t b = 0; b < sizeof(backends) / sizeof(backends[0]); b++) {
-		bool there = !access(backends[b].node, F_OK);
+	path->use(); /* some tests are for some paths */
+	if (path->noiommu)
+		add_noiommu_tests(add_case(suite, "noiommu", path->name, path->use));
+	for (size_t f = 0; !path->noiommu && f < sizeof(files) / sizeof(files[0]); f++)
+		files[f].add(add_case(suite, files[f].name, path->name, path->use));
+}
 
-		printf("# backend %s: %s\n", backends[b].name, there ? "is here" : "is not on this machine");
-		backends[b].use(); /* some tests are for one backend */
-		for (size_t f = 0; there && iommu && f < sizeof(files) / sizeof(files[0]); f++)
-			files[f].add(add_case(suite, files[f].name, backends[b].name, backends[b].use));
-		if (there && !iommu)
-			add_noiommu_tests(add_case(suite, "noiommu", backends[b].name, backends[b].use));
+/* Adds the tests of every path that is here, and lists them: "none" when there are none. */
+static void add_paths(Suite *suite, char *found, size_t size)
+{
+	found[0] = '\0';
+	for (size_t i = 0; vm_paths(i); i++) {
+		const struct path *path = vm_paths(i);
+		bool there = vm_has_path(path);
+
+		printf("# path %s: %s\n", path->name, there ? "is here" : "is not on this machine");
+		if (!there)
+			continue;
+		add_path(suite, path);
+		snprintf(found + strlen(found), size - strlen(found), "%s%s", *found ? " " : "", path->name);
 	}
+	vm_path = NULL; /* the others go none */
+	if (!*found)
+		snprintf(found, size, "none");
 }
 
 /*
- * What is found decides which tests run, so a part that went missing would take its tests along unseen. Hence the
+ * What is found decides which tests run, so a path that went missing would take its tests along unseen. Hence the
  * machine's file says what it must have.
  */
-static void check_machine(bool iommu)
+static void check_machine(const char *found)
 {
 	const char *has = getenv("TEST_HAS");
-	char found[64];
 
-	snprintf(found, sizeof(found), "%s%s%s", access("/dev/iommu", F_OK) ? "" : "iommufd ",
-		 access("/dev/vfio/vfio", F_OK) ? "" : "vfio ", iommu ? "iommu " : "");
-	found[strlen(found) ? strlen(found) - 1 : 0] = '\0';
 	if (!has || !strcmp(has, found))
 		return;
 	printf("Bail out! The machine has \"%s\", not \"%s\"\n", found, has);
@@ -148,21 +138,16 @@ static void check_machine(bool iommu)
 int main(void)
 {
 	Suite *suite = suite_create("vm");
-	bool noiommu = vm_noiommu(EDU);
-	bool iommu = !noiommu && vm_group(EDU) >= 0;
+	char found[256];
 	SRunner *runner;
 	int failed;
 
-	printf("# IOMMU: %s\n", iommu ? "is here" : "is not on this machine");
-	check_machine(iommu);
-	if (iommu) {
-		add_backends(suite, true);
-		add_iommu_tests(add_case(suite, "IOMMU", "this machine", NULL));
-	} else if (noiommu) {
-		add_backends(suite, false);
-	} else {
+	add_paths(suite, found, sizeof(found));
+	check_machine(found);
+	if (!strcmp(found, "none"))
 		add_no_iommu_tests(add_case(suite, "no IOMMU", "this machine", NULL));
-	}
+	else if (!vm_noiommu(EDU))
+		add_iommu_tests(add_case(suite, "IOMMU", "this machine", NULL));
 	if (access("/dev/iommu", F_OK))
 		add_no_iommufd_tests(add_case(suite, "no iommufd", "this machine", NULL));
 	add_probe_tests(add_case(suite, "probe", "this machine", NULL));

@@ -21,7 +21,24 @@
 #define PAGE 4096u
 #define RW   (IOMMUFD_MAP_READ | IOMMUFD_MAP_WRITE)
 
-/* The backend that the running test shall use. */
+/* A way from the program to a device. */
+struct path {
+	const char *name;
+	uint32_t backend;
+	bool (*there)(void); /* on this machine, as far as nodes tell */
+	void (*use)(void);   /* sets the two variables below */
+	bool by_node;        /* devices are opened by their own node */
+	bool hide_nodes;     /* the library is not to see these nodes */
+	bool hide_v2;        /* nor version 2 of type 1 */
+	bool noiommu;        /* for devices without an IOMMU */
+};
+
+/* The i-th of all paths, whether they are there or not; NULL behind the last. */
+const struct path *vm_paths(size_t i);
+bool vm_has_path(const struct path *path);
+
+/* The path that the running test goes, and its backend. */
+extern const struct path *vm_path;
 extern uint32_t vm_backend;
 
 /* A context with an IOAS, and perhaps a device that is attached to it. */
