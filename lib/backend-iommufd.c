@@ -279,6 +279,10 @@ static int fail_attach(struct iommufd_device *dev, struct iommufd_ioas *ioas, in
 		return err;
 	if (err == -EPERM)
 		ifd_hint_owner(hint, dev->found, "iommufd");
+	else if (err == -EBUSY)
+		ifd_hint(hint,
+			 "somebody holds a copy of an earlier descriptor of it, or a child process has it: close it "
+			 "first");
 	else if (err == -EADDRINUSE)
 		ifd_hint(hint, "a mapping conflicts with what its IOMMU permits");
 	else if (err == -ENOMEM)

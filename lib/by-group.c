@@ -44,6 +44,22 @@ static int get_device(struct iommufd_device *dev)
 	return 0;
 }
 
+/*
+ * A device that is still open by a copy of an earlier descriptor would not be attached anew, and nobody would be told. It
+ * is found out by asking for it while there is no IOAS to attach it to: that succeeds only if it is open.
+ */
+static bool is_held(struct iommufd_device *dev)
+{
+	uint32_t none = 0;
+	int fd;
+
+	if (!dev->group->contained || compat_ioas(dev->ctx, IOMMU_VFIO_IOAS_CLEAR, &none))
+		return false;
+	fd = ifd_group_get_device(dev);
+	ifd_sys_close(fd);
+	return fd >= 0;
+}
+
 /* The compat IOAS is one a context, and may be in somebody else's use: it is lent for the moment of the attach. */
 static int group_attach(struct iommufd_device *dev, uint32_t id)
 {
@@ -54,12 +70,13 @@ static int group_attach(struct iommufd_device *dev, uint32_t id)
 	pthread_mutex_lock(&ctx->opening);
 	compat_ioas(ctx, IOMMU_VFIO_IOAS_GET, &theirs);
 	/* Who has a compat IOAS expects translation, so without an IOMMU there must be none. */
-	ret = compat_ioas(ctx, dev->unpinned ? IOMMU_VFIO_IOAS_CLEAR : IOMMU_VFIO_IOAS_SET,
-			  dev->unpinned ? &none : &id);
-	if (!ret) {
+	ret = !dev->unpinned && is_held(dev) ? -EBUSY : 0;
+	if (!ret)
+		ret = compat_ioas(ctx, dev->unpinned ? IOMMU_VFIO_IOAS_CLEAR : IOMMU_VFIO_IOAS_SET,
+				  dev->unpinned ? &none : &id);
+	if (!ret)
 		ret = get_device(dev);
-		compat_ioas(ctx, theirs ? IOMMU_VFIO_IOAS_SET : IOMMU_VFIO_IOAS_CLEAR, theirs ? &theirs : &none);
-	}
+	compat_ioas(ctx, theirs ? IOMMU_VFIO_IOAS_SET : IOMMU_VFIO_IOAS_CLEAR, theirs ? &theirs : &none);
 	pthread_mutex_unlock(&ctx->opening);
 	return ret;
 }

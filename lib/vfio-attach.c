@@ -28,14 +28,12 @@ static int fail_join(struct iommufd_device *dev, const char *what, int err)
 }
 
 /* The kernel only says that something does not fit, which may be a range that this group's IOMMU reserves. */
-static int fail_put(struct iommufd_device *dev, struct iommufd_ioas *ioas, int err)
+static int fail_reserved(struct iommufd_device *dev, struct iommufd_ioas *ioas, int err)
 {
-	const struct ifd_map *map = NULL;
 	struct iommufd_range reserved;
 	char hint[IFD_HINT_MAX];
+	const struct ifd_map *map = ifd_find_reserved(&ioas->index, dev->group->id, &reserved);
 
-	if (err == -EINVAL && ioas->serving)
-		map = ifd_find_reserved(&ioas->index, dev->group->id, &reserved);
 	if (!map)
 		return fail_join(dev, "put its group into the container", err);
 	snprintf(hint, sizeof(hint), "unmap it first; the IOMMU of group %d reserves 0x%" PRIx64 "-0x%" PRIx64,
@@ -111,7 +109,8 @@ static int join(struct iommufd_device *dev, struct iommufd_ioas *ioas)
 	int ret = ifd_sys_ioctl(&ioas->ctx->log, group->fd, VFIO_GROUP_SET_CONTAINER, &ioas->container);
 
 	if (ret)
-		return fail_put(dev, ioas, ret);
+		return ret == -EINVAL && ioas->serving ? fail_reserved(dev, ioas, ret)
+						       : fail_join(dev, "put its group into the container", ret);
 	set_joined(group, ioas, ioas);
 	if (dev->found->noiommu) {
 		ret = ifd_container_set_noiommu(ioas);
@@ -126,6 +125,23 @@ static int join(struct iommufd_device *dev, struct iommufd_ioas *ioas)
 		ioas->serving = ioas->serving && serving;
 	}
 	return ret;
+}
+
+/* Where iommufd serves the container, only now is anything pinned and held against what the device permits. */
+static int fail_get_device(struct iommufd_device *dev, struct iommufd_ioas *ioas, int err)
+{
+	char hint[IFD_HINT_MAX] = "";
+
+	if (err == -EADDRINUSE)
+		return fail_reserved(dev, ioas, err);
+	if (err == -ENOMEM)
+		ifd_hint_memlock(hint, ifd_index_bytes(&ioas->index), "per process");
+	else if (err == -EFAULT)
+		ifd_hint(hint,
+			 "memory of a mapping is not there any more, or is not writable: unmap before freeing it");
+	else
+		return fail_join(dev, "get the device out of its group", err);
+	return ifd_fail(err, hint, "attach %s", dev->found->name);
 }
 
 int ifd_container_attach(struct iommufd_device *dev, struct iommufd_ioas *ioas)
@@ -149,7 +165,7 @@ int ifd_container_attach(struct iommufd_device *dev, struct iommufd_ioas *ioas)
 	}
 	if (before != ioas)
 		try_to_leave(dev->group, ioas);
-	return fail_join(dev, "get the device out of its group", fd);
+	return fail_get_device(dev, ioas, fd);
 }
 
 void ifd_container_detach(struct iommufd_device *dev, struct iommufd_ioas *ioas)

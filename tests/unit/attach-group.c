@@ -29,6 +29,8 @@ static int get_device_fd(int fd, void *arg)
 {
 	(void)fd;
 	ck_assert_str_eq(arg, DEVICE);
+	if (!compat)
+		return -ENODEV;
 	attached_to = compat;
 	return inject_fd();
 }
@@ -116,8 +118,36 @@ START_TEST(a_mapping_that_keeps_it_from_attaching_is_found_through_the_group_too
 }
 END_TEST
 
+/* Open by a copy of its descriptor, it is handed out though there is nothing to attach it to. */
+static int get_device_that_is_open(int fd, void *arg)
+{
+	(void)fd;
+	(void)arg;
+	return inject_fd();
+}
+
+START_TEST(a_device_that_somebody_holds_is_not_taken_for_attached)
+{
+	unsigned int fds;
+	struct scene scene;
+
+	open_scene(&scene);
+	fds = inject_fds();
+	ck_assert_int_eq(iommufd_device_attach(scene.dev, scene.ioas), 0);
+	ck_assert_int_eq(iommufd_device_detach(scene.dev), 0);
+	inject_ioctl(VFIO_GROUP_GET_DEVICE_FD, get_device_that_is_open);
+	unit_fails(-EBUSY, iommufd_device_attach(scene.dev, scene.ioas));
+	unit_words_have("copy of an earlier descriptor");
+	ck_assert_uint_eq(inject_fds(), fds);
+	inject_ioctl(VFIO_GROUP_GET_DEVICE_FD, get_device_fd);
+	ck_assert_int_eq(iommufd_device_attach(scene.dev, scene.ioas), 0);
+	close_scene(&scene);
+}
+END_TEST
+
 void unit_tests(TCase *tcase)
 {
+	tcase_add_test(tcase, a_device_that_somebody_holds_is_not_taken_for_attached);
 	tcase_add_test(tcase, the_compat_ioas_is_lent_for_the_attach_and_given_back);
 	tcase_add_test(tcase, whatever_fails_of_the_attach_the_compat_ioas_is_given_back);
 	tcase_add_test(tcase, a_mapping_that_keeps_it_from_attaching_is_found_through_the_group_too);

@@ -83,6 +83,6 @@ END_TEST
 
 void add_adopt_tests(TCase *tc)
 {
-	if (vm_backend == IOMMUFD_BACKEND_VFIO)
+	if (vm_backend == IOMMUFD_BACKEND_VFIO && !vm_path->compat)
 		tcase_add_test(tc, a_container_that_serves_already_is_taken_over);
 }

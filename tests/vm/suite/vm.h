@@ -13,10 +13,14 @@
 
 #define EDU  "0000:00:03.0"
 #define NVME "0000:00:04.0"
-/* These share an IOMMU group. The last has a driver of the kernel, virtio-pci, that owns its DMA when bound. */
-#define TWIN_A      "0000:01:01.0"
-#define TWIN_B      "0000:01:02.0"
-#define TWIN_VIRTIO "0000:01:03.0"
+/*
+ * These share an IOMMU group, and their places differ from machine to machine. The last has a driver of the kernel,
+ * virtio-pci, that owns its DMA when bound.
+ */
+extern char vm_twins[3][16];
+#define TWIN_A      vm_twins[0]
+#define TWIN_B      vm_twins[1]
+#define TWIN_VIRTIO vm_twins[2]
 
 #define PAGE 4096u
 #define RW   (IOMMUFD_MAP_READ | IOMMUFD_MAP_WRITE)
@@ -31,6 +35,7 @@ struct path {
 	bool hide_nodes;     /* the library is not to see these nodes */
 	bool hide_v2;        /* nor version 2 of type 1 */
 	bool noiommu;        /* for devices without an IOMMU */
+	bool compat;         /* iommufd serves the container */
 };
 
 /* The i-th of all paths, whether they are there or not; NULL behind the last. */
