@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /* iommufd, with a device opened by its own node under /dev/vfio/devices. */
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 
 #include "explain.h"
 #include "internal.h"
+#include "node.h"
 #include "udev.h"
 #include "way.h"
 #include "uapi/vfio.h"
@@ -39,15 +39,10 @@ int ifd_bind_node(struct iommufd_device *dev, int fd)
 
 static int node_open(struct iommufd_device *dev)
 {
-	char hint[IFD_HINT_MAX] = "";
-	int fd, ret;
+	int fd = ifd_node_open(dev, dev->found->cdev), ret;
 
-	fd = ifd_sys_open(dev->found->cdev, O_RDWR);
-	if (fd < 0) {
-		ifd_hint_open(hint, fd, dev->found->cdev,
-			      "the device was unbound in this moment, or udev is not done yet");
-		return ifd_fail(fd, hint, "open %s for %s", dev->found->cdev, dev->found->name);
-	}
+	if (fd < 0)
+		return fd;
 	ret = ifd_bind_node(dev, fd);
 	if (ret)
 		ifd_sys_close(fd);

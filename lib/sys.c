@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <linux/capability.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -150,6 +151,14 @@ uint64_t ifd_sys_memlock_limit(void)
 uint64_t ifd_sys_page_size(void)
 {
 	return (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+int ifd_sys_wait_readable(int fd, unsigned int ms)
+{
+	struct pollfd one = { .fd = fd, .events = POLLIN };
+	int n = poll(&one, 1, (int)ms);
+
+	return n < 0 ? -errno : n;
 }
 
 void ifd_sys_sleep_ms(unsigned int ms)

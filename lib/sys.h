@@ -52,6 +52,9 @@ uint64_t ifd_sys_memlock_limit(void);
 /* The page size of the CPU. */
 uint64_t ifd_sys_page_size(void);
 
+/* Waits until there is something to read. 1, or 0 when the time is over, or -errno. */
+int ifd_sys_wait_readable(int fd, unsigned int ms);
+
 void ifd_sys_sleep_ms(unsigned int ms);
 
 #endif

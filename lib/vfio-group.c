@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 
 #include "explain.h"
 #include "internal.h"
+#include "node.h"
 #include "udev.h"
 #include "vfio-group.h"
 #include "uapi/vfio.h"
@@ -25,7 +25,7 @@ static int check_viable(struct iommufd_device *dev, int fd)
 
 int ifd_group_open_node(struct iommufd_device *dev)
 {
-	char path[64], hint[IFD_HINT_MAX] = "";
+	char path[64];
 	int fd, ret;
 
 	dev->unpinned = dev->found->noiommu;
@@ -33,15 +33,9 @@ int ifd_group_open_node(struct iommufd_device *dev)
 		return check_viable(dev, dev->group->fd);
 
 	snprintf(path, sizeof(path), "/dev/vfio/%s%d", dev->found->noiommu ? "noiommu-" : "", dev->group->id);
-	fd = ifd_sys_open(path, O_RDWR);
-	if (fd < 0) {
-		ifd_hint_open(hint, fd, path, "the device was unbound in this moment, or udev is not done yet");
-		if (fd == -EBUSY)
-			ifd_hint(
-				hint,
-				"somebody has opened the group, or a device of it by its node under /dev/vfio/devices");
-		return ifd_fail(fd, hint, "open %s for %s", path, dev->found->name);
-	}
+	fd = ifd_node_open(dev, path);
+	if (fd < 0)
+		return fd;
 	ret = check_viable(dev, fd);
 	if (ret)
 		ifd_sys_close(fd);

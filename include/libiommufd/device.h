@@ -35,7 +35,8 @@ enum {
 /**
  * @brief Open a device that is bound to a VFIO driver.
  *
- * Opening resets the device, if it can be reset, and clears its bus mastering; the kernel does this at the moment when
+ * A node that the driver's binding has not brought yet, or that udev has not given its permissions yet, is waited for,
+ * up to a second. Opening resets the device, if it can be reset, and clears its bus mastering; the kernel does this at the moment when
  * it hands out the device: here on iommufd, at the attach on VFIO.
  *
  * @param ctx     the context; it may be freed before the device

@@ -2,6 +2,8 @@
 #include <fcntl.h>
 #include <glob.h>
 #include <stdio.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "vm.h"
@@ -178,6 +180,36 @@ START_TEST(a_device_without_a_reset_says_so)
 }
 END_TEST
 
+/* As after a driver was bound: the kernel knows the device already, and its node comes a moment later. */
+START_TEST(a_node_that_comes_a_moment_later_is_waited_for)
+{
+	char path[128];
+	struct stat st;
+	struct bed bed;
+	pid_t child;
+	int status;
+
+	if (vm_path->by_node)
+		vm_cdev(EDU, path, sizeof(path));
+	else
+		snprintf(path, sizeof(path), "/dev/vfio/%d", vm_group(EDU));
+	ck_assert_int_eq(stat(path, &st), 0);
+	ck_assert_int_eq(unlink(path), 0);
+	bed_open(&bed);
+	fails(iommufd_device_new(bed.ctx, EDU, &bed.dev), -ENOENT, path);
+	child = fork();
+	if (!child) {
+		usleep(200000);
+		_exit(mknod(path, st.st_mode, st.st_rdev) != 0);
+	}
+	ok(iommufd_device_new(bed.ctx, EDU, &bed.dev));
+	ok(iommufd_device_attach(bed.dev, bed.ioas));
+	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	ck_assert_int_eq(status, 0);
+	bed_close(&bed);
+}
+END_TEST
+
 START_TEST(a_device_is_opened_by_one_at_a_time)
 {
 	struct bed bed, second;
@@ -264,6 +296,7 @@ void add_device_tests(TCase *tc)
 	tcase_add_test(tc, an_info_keeps_to_the_size_that_the_caller_knows);
 	tcase_add_test(tc, a_reset_takes_the_state_away);
 	tcase_add_test(tc, a_device_without_a_reset_says_so);
+	tcase_add_test(tc, a_node_that_comes_a_moment_later_is_waited_for);
 	tcase_add_test(tc, a_device_is_opened_by_one_at_a_time);
 	tcase_add_test(tc, a_device_is_open_once_in_a_context);
 	tcase_add_test(tc, config_space_can_be_read_and_bus_mastering_set);

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/*
+ * Opening a device's node, or its group's. It appears some milliseconds after the driver was bound, and its permissions
+ * are set still later, by the udev daemon: who has just bound a device need not know of that.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <libudev.h>
+
+#include "explain.h"
+#include "internal.h"
+#include "node.h"
+#include "udev.h"
+
+/* Longer than udev takes on a busy machine, and short for who waits for a node that never comes. */
+#define TRIES    50
+#define PAUSE_MS 20
+
+/* Events of the daemon when there is one, since it sets permissions; else of the kernel. NULL when there are none. */
+static struct udev_monitor *listen(struct udev *udev, bool daemon)
+{
+	struct udev_monitor *monitor = udev_monitor_new_from_netlink(udev, daemon ? "udev" : "kernel");
+
+	if (monitor && (udev_monitor_filter_add_match_subsystem_devtype(monitor, "vfio-dev", NULL) < 0 ||
+			udev_monitor_filter_add_match_subsystem_devtype(monitor, "vfio", NULL) < 0 ||
+			udev_monitor_enable_receiving(monitor) < 0))
+		monitor = udev_monitor_unref(monitor);
+	return monitor;
+}
+
+static bool has_daemon(struct udev *udev)
+{
+	struct udev_queue *queue = udev_queue_new(udev);
+	bool active = queue && udev_queue_get_udev_is_active(queue);
+
+	udev_queue_unref(queue);
+	return active;
+}
+
+static void wait_a_little(struct udev_monitor *monitor)
+{
+	if (!monitor || ifd_sys_wait_readable(udev_monitor_get_fd(monitor), PAUSE_MS) < 0)
+		ifd_sys_sleep_ms(PAUSE_MS);
+	else
+		udev_device_unref(udev_monitor_receive_device(monitor));
+}
+
+/* The first refusal may be too early. With a daemon that goes for permissions too, without one nobody changes them. */
+static int wait_for(const char *path, int err)
+{
+	struct udev *udev = udev_new();
+	struct udev_monitor *monitor;
+	bool daemon;
+
+	if (!udev)
+		return err;
+	daemon = has_daemon(udev);
+	monitor = listen(udev, daemon);
+	for (int i = 0; i < TRIES && (err == -ENOENT || (daemon && err == -EACCES)); i++) {
+		wait_a_little(monitor);
+		err = ifd_sys_open(path, O_RDWR);
+	}
+	udev_monitor_unref(monitor);
+	udev_unref(udev);
+	return err;
+}
+
+int ifd_node_open(const struct iommufd_device *dev, const char *path)
+{
+	char hint[IFD_HINT_MAX] = "";
+	int fd = ifd_sys_open(path, O_RDWR);
+
+	if (fd == -ENOENT || fd == -EACCES)
+		fd = wait_for(path, fd);
+	if (fd >= 0)
+		return fd;
+	if (fd == -EBUSY)
+		ifd_hint(hint, "somebody has opened the group, or a device of it by its node under /dev/vfio/devices");
+	else
+		ifd_hint_open(hint, fd, path,
+			      "the device was unbound in this moment, or nobody makes nodes in /dev here");
+	return ifd_fail(fd, hint, "open %s for %s", path, dev->found->name);
+}
