@@ -209,7 +209,8 @@ static int be_physical(struct iommufd_ioas *ioas, uint64_t iova, uint64_t *len, 
 
 static int be_device_open(struct iommufd_device *dev)
 {
-	dev->way = dev->found->cdev ? &ifd_by_node : &ifd_by_group;
+	/* Whose group is open cannot be opened by its node. */
+	dev->way = dev->found->cdev && dev->group->fd < 0 ? &ifd_by_node : &ifd_by_group;
 	return dev->way->open(dev);
 }
 

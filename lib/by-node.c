@@ -26,11 +26,25 @@ static int fail_bind(struct iommufd_device *dev, int err)
 	return ifd_fail(err, hint, "bind %s to the iommufd", dev->found->name);
 }
 
+/* Before the bind a node answers nothing. */
+static bool is_bound(struct iommufd_device *dev, int fd)
+{
+	struct vfio_device_info info = { .argsz = sizeof(info) };
+
+	return !ifd_sys_ioctl(&dev->ctx->log, fd, VFIO_DEVICE_GET_INFO, &info);
+}
+
 int ifd_bind_node(struct iommufd_device *dev, int fd)
 {
 	struct vfio_device_bind_iommufd cmd = { .argsz = sizeof(cmd), .iommufd = dev->ctx->fd };
-	int ret = ifd_sys_ioctl(&dev->ctx->log, fd, VFIO_DEVICE_BIND_IOMMUFD, &cmd);
+	int ret;
 
+	if (dev->ctx->adopted && is_bound(dev, fd)) {
+		ifd_info(&dev->ctx->log, "%s is bound already", dev->found->name);
+		dev->fd = fd;
+		return 0;
+	}
+	ret = ifd_sys_ioctl(&dev->ctx->log, fd, VFIO_DEVICE_BIND_IOMMUFD, &cmd);
 	if (ret)
 		return fail_bind(dev, ret);
 	dev->fd = fd;

@@ -102,6 +102,7 @@ static int ctx_alloc(const struct iommufd_ctx_opts *theirs, uint32_t *wanted, st
 
 static void ctx_destroy(struct iommufd_ctx *ctx)
 {
+	ifd_group_close_all(ctx);
 	ifd_sys_close(ctx->fd);
 	ifd_sys_munmap((void *)ctx->home, (size_t)ifd_sys_page_size());
 	pthread_mutex_destroy(&ctx->lock);

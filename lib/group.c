@@ -40,6 +40,45 @@ struct ifd_group *ifd_group_open(struct iommufd_ctx *ctx, int id)
 	return group;
 }
 
+EXPORT int iommufd_ctx_add_group(struct iommufd_ctx *ctx, int fd)
+{
+	struct ifd_group *group;
+	int id, copy, ret = ifd_ctx_check(ctx, "adopt a group");
+
+	if (!ret)
+		ret = ifd_udev_group_of_fd(fd, &id);
+	if (ret)
+		return ret;
+	copy = ifd_sys_dup(fd);
+	if (copy < 0)
+		return ifd_fail(copy, "raise the limit of open files, see ulimit -n", "adopt file descriptor %d", fd);
+
+	pthread_mutex_lock(&ctx->opening);
+	group = ifd_group_open(ctx, id);
+	if (!group)
+		ret = ifd_fail(-ENOMEM, NULL, "adopt IOMMU group %d", id);
+	else if (group->opened > 1)
+		ret = ifd_fail(-EBUSY, "adopt it before any of its devices is opened, and once",
+			       "adopt IOMMU group %d: this context has it open already", id);
+	if (!ret)
+		group->fd = copy;
+	else if (group)
+		ifd_group_close(ctx, group);
+	pthread_mutex_unlock(&ctx->opening);
+	if (ret)
+		ifd_sys_close(copy);
+	else
+		ifd_info(&ctx->log, "IOMMU group %d was adopted", id);
+	return ret;
+}
+
+/* Those that were adopted stay open as long as the context. */
+void ifd_group_close_all(struct iommufd_ctx *ctx)
+{
+	while (ctx->groups)
+		ifd_group_close(ctx, ctx->groups);
+}
+
 void ifd_group_close(struct iommufd_ctx *ctx, struct ifd_group *group)
 {
 	struct ifd_group **at = &ctx->groups;

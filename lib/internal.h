@@ -40,7 +40,7 @@
 struct ifd_group {
 	struct ifd_group *next;
 	int id;
-	unsigned int opened;       /* devices that are open */
+	unsigned int opened;       /* devices that are open, and one more when its node was adopted */
 	unsigned int attached;     /* of these, the ones that are attached, or about to be */
 	struct iommufd_ioas *ioas; /* where, while `attached` is not 0 */
 	int fd;         /* the group's node, where it is used: from the first opened device to the last; else -1 */
@@ -188,6 +188,7 @@ void ifd_pci_quiet(struct iommufd_device *dev);
 /* group.c */
 struct ifd_group *ifd_group_open(struct iommufd_ctx *ctx, int id);
 void ifd_group_close(struct iommufd_ctx *ctx, struct ifd_group *group);
+void ifd_group_close_all(struct iommufd_ctx *ctx);
 int ifd_group_claim(struct iommufd_device *dev, struct iommufd_ioas *ioas);
 void ifd_group_unclaim(struct iommufd_device *dev);
 

@@ -280,6 +280,36 @@ int ifd_udev_find_fd(int fd, struct ifd_found **out)
 	return 0;
 }
 
+/* "7", or "noiommu-7". */
+static int group_number(struct udev_device *dev)
+{
+	const char *name = udev_device_get_sysname(dev), *dash = strrchr(name, '-');
+
+	return is_in(dev, "vfio") ? atoi(dash ? dash + 1 : name) : -1;
+}
+
+int ifd_udev_group_of_fd(int fd, int *id)
+{
+	struct udev *udev;
+	struct udev_device *dev;
+	struct stat st;
+	int ret = ifd_sys_fstat(fd, &st), number = -1;
+
+	if (ret)
+		return ifd_fail(ret, ret == -EBADF ? "give an open one" : NULL, "adopt file descriptor %d", fd);
+	udev = udev_new();
+	dev = udev && S_ISCHR(st.st_mode) ? udev_device_new_from_devnum(udev, 'c', st.st_rdev) : NULL;
+	if (dev)
+		number = group_number(dev);
+	udev_device_unref(dev);
+	udev_unref(udev);
+	if (number < 0)
+		return ifd_fail(-EINVAL, "open a group's node, /dev/vfio/NUMBER, for it",
+				"adopt file descriptor %d as an IOMMU group", fd);
+	*id = number;
+	return 0;
+}
+
 static int by_name(const void *a, const void *b)
 {
 	const struct ifd_found *const *left = a, *const *right = b;

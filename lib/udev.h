@@ -33,6 +33,9 @@ int ifd_udev_find(const char *address, struct ifd_found **out);
 /* By the device number of an open node under /dev/vfio/devices. -EINVAL, with words, when it is no such node. */
 int ifd_udev_find_fd(int fd, struct ifd_found **out);
 
+/* Of an open node of a group its number. -EBADF, or -EINVAL when it is no such node; with words. */
+int ifd_udev_group_of_fd(int fd, int *id);
+
 /* The PCI and mediated devices of a group; with -1 all that have a group or a VFIO driver. By name. -ENOMEM. */
 int ifd_udev_group(int group, struct ifd_found_list *list);
 

@@ -112,6 +112,26 @@ int iommufd_ctx_new(const struct iommufd_ctx_opts *opts, struct iommufd_ctx **ou
 int iommufd_ctx_from_fd(int fd, const struct iommufd_ctx_opts *opts, struct iommufd_ctx **out);
 
 /**
+ * @brief Adopt an open node of an IOMMU group, `/dev/vfio/NUMBER`.
+ *
+ * Devices of that group are then opened through it, by either backend, also where the process may not open nodes
+ * itself. The group must be in no container. The descriptor is duplicated and stays the caller's; the kernel lets a
+ * group be opened once, so it must have been opened for this.
+ *
+ * @param ctx the context; it holds the group until it is freed
+ * @param fd  the descriptor
+ *
+ * @retval -EBADF  `fd` is not open
+ * @retval -EINVAL `fd` is no group's node
+ * @retval -EBUSY  the context has a device of the group open, or has adopted it already
+ * @retval -ENOMEM, -EMFILE  no memory, no file descriptor left
+ *
+ * Source: the node's device number; VFIO_GROUP_GET_DEVICE_FD later.
+ * @since 0.1
+ */
+int iommufd_ctx_add_group(struct iommufd_ctx *ctx, int fd);
+
+/**
  * @brief Free a context. IOASes and devices that were made from it stay usable; the last of them frees the rest.
  *
  * @param ctx the context, or NULL

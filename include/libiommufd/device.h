@@ -63,14 +63,16 @@ int iommufd_device_new(struct iommufd_ctx *ctx, const char *address, struct iomm
 /**
  * @brief Adopt an open file descriptor of a device's node under `/dev/vfio/devices`.
  *
- * The descriptor must not be bound yet. It is duplicated and stays the caller's.
+ * The descriptor is bound here, or it is bound already to the very iommufd that the context has adopted: the kernel does
+ * not tell to which one, so to say it is up to the caller. It must not be attached. It is duplicated and stays the
+ * caller's.
  *
  * @param ctx a context of the iommufd backend
  * @param fd  the descriptor
  * @param out the new device; give it to iommufd_device_free()
  *
  * @retval -EBADF      `fd` is not open
- * @retval -EINVAL     `fd` is no device's node, or is bound already
+ * @retval -EINVAL     `fd` is no device's node, or is bound and the context's iommufd was not adopted
  * @retval -EOPNOTSUPP the context's backend has no such nodes
  * @retval others      as iommufd_device_new()
  *

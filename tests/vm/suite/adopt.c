@@ -8,6 +8,9 @@
 
 #include "vm.h"
 
+/* VFIO_DEVICE_BIND_IOMMUFD, which headers before Linux 6.6 lack. */
+#define BIND_IOMMUFD _IO(VFIO_TYPE, VFIO_BASE + 18)
+
 /* A container as another program would hand it over: with a group in it and its type chosen. */
 static int foreign_container(const char *address, int *group)
 {
@@ -81,8 +84,89 @@ START_TEST(a_container_that_serves_already_is_taken_over)
 }
 END_TEST
 
+/* Both ends of a page and another one, by a device that was just attached. */
+static void moves_data(struct bed *bed)
+{
+	struct iommufd_dma dma;
+	struct edu edu;
+
+	ok(iommufd_device_attach(bed->dev, bed->ioas));
+	edu_setup(&edu, bed->dev);
+	ok(iommufd_dma_alloc(bed->ioas, 2 * PAGE, RW, &dma));
+	edu_copy_works(&edu, dma.iova, dma.vaddr, dma.iova + PAGE, (char *)dma.vaddr + PAGE);
+	iommufd_dma_free(bed->ioas, &dma);
+}
+
+static const char *context_node(void)
+{
+	return vm_backend == IOMMUFD_BACKEND_IOMMUFD ? "/dev/iommu" : "/dev/vfio/vfio";
+}
+
+/* What a privileged process opened serves one that may open nothing. */
+START_TEST(a_group_that_somebody_else_opened_is_enough)
+{
+	struct iommufd_ctx_opts opts = { .struct_size = sizeof(opts), .backend = vm_backend };
+	struct bed bed = { .ctx = NULL };
+	char path[64];
+	int node, group;
+
+	snprintf(path, sizeof(path), "/dev/vfio/%d", vm_group(EDU));
+	node = open(context_node(), O_RDWR | O_CLOEXEC);
+	group = open(path, O_RDWR | O_CLOEXEC);
+	ck_assert(node >= 0 && group >= 0);
+	vm_become_user(1 << 20);
+	ok(iommufd_ctx_from_fd(node, &opts, &bed.ctx));
+	fails(iommufd_ctx_add_group(bed.ctx, node), -EINVAL, "open a group's node");
+	fails(iommufd_ctx_add_group(bed.ctx, -1), -EBADF, "open one");
+	ok(iommufd_ctx_add_group(bed.ctx, group));
+	fails(iommufd_ctx_add_group(bed.ctx, group), -EBUSY, "has it open already");
+	close(node);
+	close(group);
+	ok(iommufd_ioas_new(bed.ctx, &bed.ioas));
+	for (int i = 0; i < 2; i++) { /* the group stays when its device goes */
+		ok(iommufd_device_new(bed.ctx, EDU, &bed.dev));
+		moves_data(&bed);
+		iommufd_device_free(bed.dev);
+	}
+	fails(iommufd_device_new(bed.ctx, NVME, &bed.dev), -EACCES, "has the mode"); /* that group was not given */
+	bed.dev = NULL;
+	bed_close(&bed);
+}
+END_TEST
+
+START_TEST(a_node_that_is_bound_already_is_taken_with_its_iommufd)
+{
+	struct {
+		uint32_t argsz, flags;
+		int32_t iommufd;
+		uint32_t out_devid;
+	} bind = { .argsz = sizeof(bind) };
+	struct bed bed = { .ctx = NULL };
+	char path[128];
+	int device;
+
+	vm_cdev(EDU, path, sizeof(path));
+	device = open(path, O_RDWR | O_CLOEXEC);
+	bind.iommufd = open("/dev/iommu", O_RDWR | O_CLOEXEC);
+	ck_assert_int_eq(ioctl(device, BIND_IOMMUFD, &bind), 0);
+	vm_become_user(1 << 20);
+	ok(iommufd_ctx_from_fd(bind.iommufd, NULL, &bed.ctx));
+	ok(iommufd_ioas_new(bed.ctx, &bed.ioas));
+	ok(iommufd_device_from_fd(bed.ctx, device, &bed.dev));
+	close(device);
+	moves_data(&bed);
+	ok(iommufd_device_detach(bed.dev));
+	moves_data(&bed);
+	bed_close(&bed);
+}
+END_TEST
+
 void add_adopt_tests(TCase *tc)
 {
+	if (!vm_path->by_node)
+		tcase_add_test(tc, a_group_that_somebody_else_opened_is_enough);
+	else
+		tcase_add_test(tc, a_node_that_is_bound_already_is_taken_with_its_iommufd);
 	if (vm_backend == IOMMUFD_BACKEND_VFIO && !vm_path->compat)
 		tcase_add_test(tc, a_container_that_serves_already_is_taken_over);
 }
