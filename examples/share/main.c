@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/*
+ * share [-u UID] [-m KIB] [ADDRESS]: a privileged process opens a context's and a device's nodes and hands them over a
+ * Unix socket to a process that may open nothing, which then lets QEMU's educational device move data.
+ */
+#include <fcntl.h>
+#include <grp.h>
+#include <libiommufd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "fds.h"
+
+enum { DMA_SRC = 0x80, DMA_DST = 0x88, DMA_COUNT = 0x90, DMA_CMD = 0x98, DEVICE_BUFFER = 0x40000, LENGTH = 2048 };
+
+_Noreturn void die(const char *what)
+{
+	fprintf(stderr, "share: %s\n", what);
+	exit(1);
+}
+
+/* The privileged side: which node it is depends on the backend, and on what the kernel has. */
+static void serve(int to, const char *address)
+{
+	struct iommufd_found_info found = { .struct_size = sizeof(found) };
+	struct iommufd_report *report;
+	struct iommufd_ctx *ctx;
+	struct message message;
+	char path[64];
+	int fds[2];
+
+	if (iommufd_ctx_new(NULL, &ctx) || iommufd_probe(&report))
+		die(iommufd_errmsg());
+	for (uint32_t i = 0; !found.name || strcmp(found.name, address); i++)
+		if (iommufd_report_device(report, i, &found))
+			die("there is no such device");
+	message.backend = iommufd_ctx_backend(ctx);
+	message.by_node = message.backend == IOMMUFD_BACKEND_IOMMUFD && found.cdev;
+	snprintf(path, sizeof(path), "/dev/vfio/%d", found.group);
+	fds[0] = iommufd_ctx_fd(ctx);
+	fds[1] = open(message.by_node ? found.cdev : path, O_RDWR | O_CLOEXEC);
+	if (fds[1] < 0)
+		die("the device's node cannot be opened");
+	printf("backend %s, and %s, handed over\n", iommufd_backend_name(message.backend),
+	       message.by_node ? found.cdev : path);
+	fflush(stdout);
+	hand_over(to, &message, fds);
+	close(fds[1]);
+	iommufd_report_free(report);
+	iommufd_ctx_free(ctx);
+}
+
+static void move(char *bar, uint64_t src, uint64_t dst, uint64_t cmd)
+{
+	iommufd_mmio_write64(bar + DMA_SRC, src);
+	iommufd_mmio_write64(bar + DMA_DST, dst);
+	iommufd_mmio_write64(bar + DMA_COUNT, LENGTH);
+	iommufd_mmio_write64(bar + DMA_CMD, cmd);
+	while (iommufd_mmio_read64(bar + DMA_CMD) & 1)
+		nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+}
+
+/* The other side. A buffer that is too large for its limit is no reason to give up. */
+static void drive(int from, const char *address)
+{
+	struct iommufd_ctx_opts opts = { .struct_size = sizeof(opts) };
+	struct iommufd_ctx *ctx = NULL;
+	struct iommufd_ioas *ioas = NULL;
+	struct iommufd_device *dev = NULL;
+	struct iommufd_dma buf = { .len = 0 };
+	const uint32_t rw = IOMMUFD_MAP_READ | IOMMUFD_MAP_WRITE;
+	struct message message;
+	void *bar;
+	int fds[2];
+
+	take(from, &message, fds);
+	opts.backend = message.backend;
+	if (iommufd_ctx_from_fd(fds[0], &opts, &ctx) || iommufd_ioas_new(ctx, &ioas) ||
+	    (message.by_node ? iommufd_device_from_fd(ctx, fds[1], &dev)
+			     : iommufd_ctx_add_group(ctx, fds[1]) || iommufd_device_new(ctx, address, &dev)) ||
+	    iommufd_device_attach(dev, ioas) || iommufd_pci_set_master(dev, true) ||
+	    iommufd_device_region_map(dev, IOMMUFD_PCI_BAR0, 0, 4096, PROT_READ | PROT_WRITE, &bar))
+		die(iommufd_errmsg());
+	for (size_t len = 1 << 20; iommufd_dma_alloc(ioas, len, rw, &buf); len /= 4) {
+		fprintf(stderr, "share: %s\n", iommufd_errmsg());
+		if (len <= 2 * LENGTH)
+			die("not even the smallest buffer");
+	}
+	memset(buf.vaddr, 0x5a, LENGTH);
+	move(bar, iommufd_dma_addr(&buf, buf.vaddr), DEVICE_BUFFER, 1);
+	move(bar, DEVICE_BUFFER, iommufd_dma_addr(&buf, (char *)buf.vaddr + LENGTH), 3);
+	if (memcmp(buf.vaddr, (char *)buf.vaddr + LENGTH, LENGTH))
+		die("the bytes that came back are not those that were sent");
+	printf("backend %s\nuser %u: %d bytes to the device and back, in a buffer of %zu bytes\n",
+	       iommufd_backend_name(iommufd_ctx_backend(ctx)), (unsigned int)getuid(), LENGTH, buf.len);
+	iommufd_dma_free(ioas, &buf);
+	iommufd_device_free(dev);
+	iommufd_ioas_free(ioas);
+	iommufd_ctx_free(ctx);
+}
+
+int main(int argc, char **argv)
+{
+	const char *address = "0000:00:03.0";
+	unsigned int uid = 1000, kib = 64;
+	int option, ends[2], status;
+
+	while ((option = getopt(argc, argv, "u:m:")) != -1)
+		if (option == 'u')
+			uid = (unsigned int)strtoul(optarg, NULL, 10);
+		else if (option == 'm')
+			kib = (unsigned int)strtoul(optarg, NULL, 10);
+		else
+			die("usage: share [-u UID] [-m KIB] [ADDRESS]");
+	if (optind < argc)
+		address = argv[optind];
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends))
+		die("no socket");
+	if (!fork()) {
+		struct rlimit limit = { (rlim_t)kib << 10, (rlim_t)kib << 10 };
+
+		if (setrlimit(RLIMIT_MEMLOCK, &limit) || setgroups(0, NULL) || setgid(uid) || setuid(uid))
+			die("another user can only be made by root");
+		drive(ends[1], address);
+		return 0;
+	}
+	serve(ends[0], address);
+	if (wait(&status) < 0 || !WIFEXITED(status))
+		return 1;
+	return WEXITSTATUS(status);
+}
