@@ -203,7 +203,7 @@ static int map_now(struct iommufd_ioas *ioas, const struct ifd_map *map, const s
 	if (map->flags & IOMMUFD_MAP_WRITE)
 		cmd.flags |= VFIO_DMA_MAP_FLAG_WRITE;
 	ret = ifd_sys_ioctl(&ioas->ctx->log, ioas->container, VFIO_IOMMU_MAP_DMA, &cmd);
-	return ret ? ifd_fail_map(ret, map, "per process", dev) : 0;
+	return ret ? ifd_fail_map(ret, map, true, dev) : 0;
 }
 
 /*

@@ -6,6 +6,7 @@
 #include <errno.h>
 
 #include "internal.h"
+#include "object.h"
 #include "vfio-group.h"
 #include "way.h"
 #include "uapi/iommufd.h"
@@ -13,12 +14,7 @@
 
 static int compat_ioas(struct iommufd_ctx *ctx, uint16_t op, uint32_t *id)
 {
-	struct iommu_vfio_ioas cmd = { .size = sizeof(cmd), .op = op, .ioas_id = *id };
-	int ret = ifd_sys_ioctl(&ctx->log, ctx->fd, IOMMU_VFIO_IOAS, &cmd);
-
-	if (!ret)
-		*id = cmd.ioas_id;
-	return ret;
+	return ifd_object_compat(&ctx->log, ctx->fd, op, id);
 }
 
 static void group_close(struct iommufd_device *dev)

@@ -4,25 +4,26 @@
 #include <string.h>
 
 #include "explain.h"
+#include "holders.h"
 #include "internal.h"
 #include "node.h"
 #include "udev.h"
 #include "way.h"
 #include "uapi/vfio.h"
 
-static int fail_bind(struct iommufd_device *dev, int err)
+static int fail_bind(struct iommufd_device *dev, int fd, int err)
 {
 	char hint[IFD_HINT_MAX] = "";
 
 	if (err == -EPERM)
-		ifd_hint_owner(hint, dev->found, "iommufd");
+		ifd_hint_owner(hint, dev->found, "iommufd", fd);
 	else if (err == -EBUSY)
-		ifd_hint(hint,
-			 "somebody has opened the device or /dev/vfio/%d: let only one program, by one way, use it",
-			 dev->found->group);
-	else if (err == -EINVAL)
-		ifd_hint(hint,
-			 "the node is open elsewhere or bound already, or the IOMMU does not keep caches coherent");
+		ifd_hint_busy(hint, dev->found, fd);
+	else if (err == -EINVAL && !ifd_hint_holders(hint, dev->found, fd))
+		ifd_hint(hint, "it is bound already by a process that cannot be seen from here, or its IOMMU does not "
+			       "keep caches coherent");
+	else if (err == -ENODEV)
+		ifd_hint_gone(hint, dev->found);
 	return ifd_fail(err, hint, "bind %s to the iommufd", dev->found->name);
 }
 
@@ -46,7 +47,7 @@ int ifd_bind_node(struct iommufd_device *dev, int fd)
 	}
 	ret = ifd_sys_ioctl(&dev->ctx->log, fd, VFIO_DEVICE_BIND_IOMMUFD, &cmd);
 	if (ret)
-		return fail_bind(dev, ret);
+		return fail_bind(dev, fd, ret);
 	dev->fd = fd;
 	return 0;
 }

@@ -4,6 +4,7 @@
 #define IFD_ERR_H
 
 #include <stddef.h>
+#include <string.h>
 
 /* Room for a hint that is put together at the moment of failure. */
 #define IFD_HINT_MAX 1024

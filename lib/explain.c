@@ -8,10 +8,11 @@
 
 #include "explain.h"
 #include "internal.h"
+#include "type1.h"
 #include "udev.h"
+#include "vma.h"
 
 #define RANGES_SHOWN     4
-#define SIBLINGS_SHOWN   6
 #define CAP_IPC_LOCK_BIT 14 /* capability.h */
 
 void ifd_hint_ranges(char *hint, const struct iommufd_range *ranges, size_t count)
@@ -29,8 +30,7 @@ void ifd_hint_open(char *hint, int err, const char *path, const char *absent)
 	if (err == -EACCES && !ifd_sys_stat(path, &st))
 		ifd_hint(hint,
 			 "%s has the mode %04o and belongs to user %u, group %u; this is user %u, group %u: let a udev "
-			 "rule "
-			 "or chown give it to you, or run as root",
+			 "rule or chown give it to you, or run as root",
 			 path, (unsigned int)st.st_mode & 07777, (unsigned int)st.st_uid, (unsigned int)st.st_gid,
 			 (unsigned int)geteuid(), (unsigned int)getegid());
 	else if (err == -EACCES)
@@ -61,39 +61,71 @@ bool ifd_has_ipc_lock(void)
 	return ifd_sys_capable(CAP_IPC_LOCK_BIT) && in_first_user_namespace();
 }
 
-void ifd_hint_memlock(char *hint, uint64_t need, const char *mode)
-{
-	uint64_t limit = ifd_sys_memlock_limit();
+/* A line of /proc/self/status, such as "VmLck:	      64 kB". */
+struct amount {
+	const char *key;
+	uint64_t bytes;
+};
 
-	if (ifd_has_ipc_lock() || limit == UINT64_MAX)
-		ifd_hint(hint,
-			 "%" PRIu64 " bytes are to be pinned; the memlock limit is not in the way, memory is short",
-			 need);
-	else
-		ifd_hint(hint,
-			 "%" PRIu64 " more bytes are to be pinned, the memlock limit is %" PRIu64
-			 " bytes, counted %s: raise it with ulimit -l, limits.conf or LimitMEMLOCK=, or give "
-			 "CAP_IPC_LOCK",
-			 need, limit, mode);
+static bool look_for_amount(void *data, const char *line)
+{
+	struct amount *amount = data;
+	size_t len = strlen(amount->key);
+	uint64_t kib;
+
+	if (strncmp(line, amount->key, len) != 0 || sscanf(line + len, "%" SCNu64, &kib) != 1)
+		return true;
+	amount->bytes = kib * 1024;
+	return false;
 }
 
-int ifd_fail_map(int err, const struct ifd_map *map, const char *mode, const struct iommufd_device *dev)
+void ifd_hint_memlock(char *hint, uint64_t need, bool by_process)
+{
+	struct amount used = { by_process ? "VmLck:" : "VmPin:", 0 };
+	uint64_t limit = ifd_sys_memlock_limit();
+
+	if (ifd_has_ipc_lock() || limit == UINT64_MAX) {
+		ifd_hint(hint,
+			 "%" PRIu64
+			 " bytes are to be pinned; the memlock limit is not in the way (%s), memory is short",
+			 need, limit == UINT64_MAX ? "there is none" : "the process has CAP_IPC_LOCK");
+		return;
+	}
+	ifd_sys_each_line("/proc/self/status", look_for_amount, &used);
+	ifd_hint(hint,
+		 "%" PRIu64 " more bytes are to be pinned, the memlock limit is %" PRIu64
+		 " bytes, counted %s, of which "
+		 "this process uses %" PRIu64
+		 ": raise it with ulimit -l, limits.conf or LimitMEMLOCK=, or give CAP_IPC_LOCK",
+		 need, limit, by_process ? "per process" : "per user", used.bytes);
+}
+
+/* What the kernel says of a mapping as such, so that the same words serve when it is made and when it is replayed. */
+static void hint_map(char *hint, int err, const struct ifd_map *map, bool by_process)
+{
+	if (err == -ENOMEM) {
+		ifd_hint_memlock(hint, ifd_map_len(map), by_process);
+	} else if (err == -EFAULT) {
+		if (!ifd_hint_memory(hint, map->vaddr.start, map->vaddr.last, map->flags & IOMMUFD_MAP_WRITE))
+			ifd_hint(hint, "some of it is of a kind that cannot be pinned");
+	} else if (err == -EEXIST || err == -EINVAL) {
+		ifd_hint(hint, "the kernel knows of a mapping or a limit there that was not made through this IOAS");
+	} else if (err == -ENOSPC) {
+		ifd_hint(hint,
+			 "a container takes %" PRIu64 " mappings, see the parameter dma_entry_limit of "
+			 "vfio_iommu_type1: map larger pieces, or unmap some",
+			 ifd_type1_map_limit());
+	} else if (err == -ENOENT) {
+		ifd_hint(hint, "somebody destroyed this IOAS behind the library's back");
+	}
+}
+
+int ifd_fail_map(int err, const struct ifd_map *map, bool by_process, const struct iommufd_device *dev)
 {
 	char hint[IFD_HINT_MAX] = "";
 	uint64_t len = ifd_map_len(map);
 
-	if (err == -ENOMEM)
-		ifd_hint_memlock(hint, len, mode);
-	else if (err == -EFAULT)
-		ifd_hint(hint, "some of it is not there, is not writable but mapped for writing, or is of a kind that "
-			       "cannot be pinned, such as a device's memory");
-	else if (err == -EEXIST || err == -EINVAL)
-		ifd_hint(hint, "the kernel knows of a mapping or a limit there that was not made through this IOAS");
-	else if (err == -ENOSPC)
-		ifd_hint(hint, "the kernel's limit of mappings in a container is reached, see the parameter "
-			       "dma_entry_limit of vfio_iommu_type1: map larger pieces");
-	else if (err == -ENOENT)
-		ifd_hint(hint, "somebody destroyed this IOAS behind the library's back");
+	hint_map(hint, err, map, by_process);
 	if (dev)
 		return ifd_fail(err, hint,
 				"attach %s: the mapping of 0x%" PRIx64 ", %" PRIu64 " bytes, at IOVA 0x%" PRIx64
@@ -127,47 +159,4 @@ const struct ifd_map *ifd_find_reserved(struct ifd_index *index, int group, stru
 		    strcmp(kind, "direct-relaxable") != 0 && reserved->start <= reserved->last)
 			map = ifd_index_next(index, reserved->start, reserved->last);
 	return map;
-}
-
-void ifd_hint_bind(char *hint, const struct ifd_found *found)
-{
-	if (!found->pci_id) {
-		ifd_hint(hint, "bind it to a VFIO driver");
-		return;
-	}
-	ifd_hint(hint, "bind it to vfio-pci, as root: ");
-	if (found->driver)
-		ifd_hint(hint, "echo %s > %s/driver/unbind; ", found->name, found->path);
-	ifd_hint(hint, "echo vfio-pci > %s/driver_override; echo %s > /sys/bus/pci/drivers_probe", found->path,
-		 found->name);
-}
-
-void ifd_hint_siblings(char *hint, const struct ifd_found *found)
-{
-	struct ifd_found_list list;
-	size_t shown = 0;
-
-	if (found->group < 0)
-		return;
-
-	ifd_hint(hint, "all devices of IOMMU group %d must be bound to vfio-pci or to no driver;", found->group);
-	if (ifd_udev_group(found->group, &list))
-		return;
-	for (size_t i = 0; i < list.count && shown < SIBLINGS_SHOWN; i++) {
-		const struct ifd_found *other = list.devices[i];
-
-		if (!strcmp(other->name, found->name))
-			continue;
-		ifd_hint(hint, "%s %s is bound to %s", shown++ ? "," : "", other->name,
-			 other->driver ? other->driver : "nothing");
-	}
-	if (!shown)
-		ifd_hint(hint, " it has no others");
-	ifd_found_list_free(&list);
-}
-
-void ifd_hint_owner(char *hint, const struct ifd_found *found, const char *module)
-{
-	ifd_hint_siblings(hint, found);
-	ifd_hint(hint, "; or interrupts are not isolated, see %s's parameter allow_unsafe_interrupts", module);
 }

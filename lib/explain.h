@@ -22,11 +22,11 @@ void ifd_hint_ranges(char *hint, const struct iommufd_range *ranges, size_t coun
 /* Why a node could not be opened: its mode and owner, or what makes it appear. `absent` says the latter. */
 void ifd_hint_open(char *hint, int err, const char *path, const char *absent);
 
-/* What the limit of locked memory is beside the need; `mode` says how the backend counts. */
-void ifd_hint_memlock(char *hint, uint64_t need, const char *mode);
+/* What the limit of locked memory is beside the need, and how much of it is used; the backend says how it counts. */
+void ifd_hint_memlock(char *hint, uint64_t need, bool by_process);
 
 /* Fails with the words for a mapping that the kernel refused, at the attach of `dev`, or with NULL by itself. */
-int ifd_fail_map(int err, const struct ifd_map *map, const char *mode, const struct iommufd_device *dev);
+int ifd_fail_map(int err, const struct ifd_map *map, bool by_process, const struct iommufd_device *dev);
 
 /* Fails with the words for a mapping that keeps a device from attaching, since that permits only these ranges. */
 int ifd_fail_misfit(int err, const struct ifd_map *map, const struct iommufd_range *ranges, size_t count,
@@ -38,13 +38,24 @@ const struct ifd_map *ifd_find_reserved(struct ifd_index *index, int group, stru
 /* Whether the process has CAP_IPC_LOCK, which lifts the limit. */
 bool ifd_has_ipc_lock(void);
 
-/* Why a device may not be had: the other devices of its group, or `module` wants interrupts to be isolated. */
-void ifd_hint_owner(char *hint, const struct ifd_found *found, const char *module);
+/*
+ * explain-device.c: what keeps a device from being had. `but` is a descriptor of our own that does not count, or -1.
+ *
+ * EPERM: the first of these that there is evidence for: a driver that has another device of the group, a process that
+ * has it open, or `module` that wants interrupts to be isolated.
+ */
+void ifd_hint_owner(char *hint, const struct ifd_found *found, const char *module, int but);
 
-/* The other devices of a group and their drivers. */
-void ifd_hint_siblings(char *hint, const struct ifd_found *found);
+/* EBUSY: who has it or its group open. */
+void ifd_hint_busy(char *hint, const struct ifd_found *found, int but);
+
+/* ENODEV: what the device that was bound to VFIO a moment ago is bound to now. */
+void ifd_hint_gone(char *hint, const struct ifd_found *found);
 
 /* How to bind a device to vfio-pci. */
 void ifd_hint_bind(char *hint, const struct ifd_found *found);
+
+/* The other devices of the group that keep it from being used, with their drivers. False when there are none. */
+bool ifd_hint_siblings(char *hint, const struct ifd_found *found);
 
 #endif

@@ -75,9 +75,11 @@ int ifd_node_open(const struct iommufd_device *dev, const char *path)
 	if (fd >= 0)
 		return fd;
 	if (fd == -EBUSY)
-		ifd_hint(hint, "somebody has opened the group, or a device of it by its node under /dev/vfio/devices");
+		ifd_hint_busy(hint, dev->found, -1);
+	else if (fd == -ENODEV || fd == -ENXIO)
+		ifd_hint_gone(hint, dev->found);
 	else
 		ifd_hint_open(hint, fd, path,
-			      "the device was unbound in this moment, or nobody makes nodes in /dev here");
+			      "nobody made it within a second: has /dev a udev daemon, or is it a container's?");
 	return ifd_fail(fd, hint, "open %s for %s", path, dev->found->name);
 }

@@ -22,7 +22,7 @@ static int lock(const struct ifd_map *map)
 	int ret = ifd_sys_mlock((void *)(uintptr_t)map->vaddr.start, (size_t)len);
 
 	if (ret)
-		ifd_hint_memlock(hint, len, "per process");
+		ifd_hint_memlock(hint, len, true);
 	return ret ? ifd_fail(ret, hint, "keep 0x%" PRIx64 " of %" PRIu64 " bytes in its place", map->vaddr.start, len)
 		   : 0;
 }

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <linux/capability.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -117,6 +120,44 @@ ssize_t ifd_sys_read_text(const char *path, char *buf, size_t size)
 	if (n >= 0)
 		buf[n] = '\0';
 	return n;
+}
+
+int ifd_sys_each_line(const char *path, ifd_sys_text_fn fn, void *data)
+{
+	FILE *file = fopen(path, "re");
+	char *line = NULL;
+	size_t room = 0;
+	ssize_t len;
+
+	if (!file)
+		return -errno;
+	do {
+		len = getline(&line, &room, file);
+		if (len > 0 && line[len - 1] == '\n')
+			line[len - 1] = '\0';
+	} while (len > 0 && fn(data, line));
+	free(line);
+	fclose(file);
+	return 0;
+}
+
+int ifd_sys_each_name(const char *path, ifd_sys_text_fn fn, void *data)
+{
+	DIR *dir = opendir(path); /* which sets O_CLOEXEC */
+	struct dirent *entry;
+
+	if (!dir)
+		return -errno;
+	do
+		entry = readdir(dir);
+	while (entry && fn(data, entry->d_name));
+	closedir(dir);
+	return 0;
+}
+
+int ifd_sys_access(const char *path)
+{
+	return faccessat(AT_FDCWD, path, R_OK | W_OK, AT_EACCESS) ? -errno : 0;
 }
 
 ssize_t ifd_sys_readlink(const char *path, char *buf, size_t size)

@@ -43,6 +43,14 @@ int ifd_sys_fstat(int fd, struct stat *st);
 ssize_t ifd_sys_read_text(const char *path, char *buf, size_t size);
 ssize_t ifd_sys_readlink(const char *path, char *buf, size_t size);
 
+/* Each line of a text file, without its end, or each name in a folder, until `fn` returns false. 0, or -errno. */
+typedef bool (*ifd_sys_text_fn)(void *data, const char *text);
+int ifd_sys_each_line(const char *path, ifd_sys_text_fn fn, void *data);
+int ifd_sys_each_name(const char *path, ifd_sys_text_fn fn, void *data);
+
+/* Whether this process may open a node for reading and writing, without doing so: 0, or -errno. */
+int ifd_sys_access(const char *path);
+
 /* Whether this thread has a capability, in its own user namespace. */
 bool ifd_sys_capable(int capability);
 

@@ -7,20 +7,32 @@
 
 #include "container.h"
 #include "explain.h"
+#include "holders.h"
 #include "internal.h"
+#include "object.h"
 #include "udev.h"
 #include "vfio-group.h"
+#include "uapi/iommufd.h"
 #include "uapi/vfio.h"
+
+/* Else it is iommufd that serves the container. */
+static bool serves_type1(const struct iommufd_device *dev)
+{
+	return ifd_object_by_process(&dev->ctx->log, dev->ctx->fd) < 0;
+}
 
 static int fail_join(struct iommufd_device *dev, const char *what, int err)
 {
 	char hint[IFD_HINT_MAX] = "";
 
 	if (err == -EPERM) {
-		ifd_hint_owner(hint, dev->found, "vfio_iommu_type1");
+		ifd_hint_owner(hint, dev->found, serves_type1(dev) ? "vfio_iommu_type1" : "iommufd", dev->group->fd);
 	} else if (err == -EINVAL || err == -EBUSY) {
-		ifd_hint(hint,
-			 "the group is in a container already, or its IOMMU cannot serve it beside the others there");
+		if (!ifd_hint_holders(hint, dev->found, dev->group->fd))
+			ifd_hint(hint, "the group is in a container already, or its IOMMU cannot serve it beside the "
+				       "others there");
+	} else if (err == -ENODEV) {
+		ifd_hint_gone(hint, dev->found);
 	} else if (err == -EOPNOTSUPP) {
 		ifd_hint(hint, "its IOMMU serves neither type1v2 nor type1");
 	}
@@ -127,15 +139,46 @@ static int join(struct iommufd_device *dev, struct iommufd_ioas *ioas)
 	return ret;
 }
 
-/* Where iommufd serves the container, only now is anything pinned and held against what the device permits. */
+/* ---- Where iommufd serves the container, the device gets what is the container's compat IOAS at that moment ---- */
+
+static int compat_attach(struct iommufd_device *dev, uint32_t id)
+{
+	struct iommufd_ioas *ioas = dev->group->joined;
+	uint32_t own = 0;
+	int ret, fd = -1;
+
+	ret = ifd_object_compat(&dev->ctx->log, ioas->container, IOMMU_VFIO_IOAS_GET, &own);
+	if (!ret)
+		ret = ifd_object_compat(&dev->ctx->log, ioas->container, IOMMU_VFIO_IOAS_SET, &id);
+	if (ret)
+		return ret;
+	fd = ifd_group_get_device(dev);
+	ret = ifd_object_compat(&dev->ctx->log, ioas->container, IOMMU_VFIO_IOAS_SET, &own);
+	if (ret)
+		ifd_error(&dev->ctx->log, "the container has lost its compat IOAS: %s", IFD_STRERROR(ret));
+	if (fd >= 0)
+		dev->fd = fd;
+	return fd < 0 ? fd : 0;
+}
+
+static void compat_detach(struct iommufd_device *dev)
+{
+	ifd_sys_close(dev->fd);
+	dev->fd = -1;
+}
+
+/* There, only now is anything pinned and held against what the device permits. */
 static int fail_get_device(struct iommufd_device *dev, struct iommufd_ioas *ioas, int err)
 {
+	const struct ifd_scratch scratch = { ioas->container, compat_attach, compat_detach };
 	char hint[IFD_HINT_MAX] = "";
 
+	if (ifd_scratch_explains(&scratch, dev, ioas, err))
+		return err;
 	if (err == -EADDRINUSE)
 		return fail_reserved(dev, ioas, err);
 	if (err == -ENOMEM)
-		ifd_hint_memlock(hint, ifd_index_bytes(&ioas->index), "per process");
+		ifd_hint_memlock(hint, ifd_index_bytes(&ioas->index), true);
 	else if (err == -EFAULT)
 		ifd_hint(hint,
 			 "memory of a mapping is not there any more, or is not writable: unmap before freeing it");
@@ -163,9 +206,10 @@ int ifd_container_attach(struct iommufd_device *dev, struct iommufd_ioas *ioas)
 			ifd_ioas_put(ioas);
 		return 0;
 	}
+	ret = fail_get_device(dev, ioas, fd);
 	if (before != ioas)
 		try_to_leave(dev->group, ioas);
-	return fail_get_device(dev, ioas, fd);
+	return ret;
 }
 
 void ifd_container_detach(struct iommufd_device *dev, struct iommufd_ioas *ioas)

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "explain.h"
+#include "holders.h"
 #include "internal.h"
 #include "node.h"
 #include "udev.h"
@@ -19,7 +20,8 @@ static int check_viable(struct iommufd_device *dev, int fd)
 		return ifd_fail(ret, NULL, "ask for the status of IOMMU group %d", dev->group->id);
 	if (status.flags & VFIO_GROUP_FLAGS_VIABLE)
 		return 0;
-	ifd_hint_siblings(hint, dev->found);
+	if (!ifd_hint_siblings(hint, dev->found) && !ifd_hint_holders(hint, dev->found, fd))
+		ifd_hint(hint, "nobody that can be seen has it: look as root");
 	return ifd_fail(-EPERM, hint, "open %s: IOMMU group %d is not viable", dev->found->name, dev->group->id);
 }
 

@@ -250,7 +250,7 @@ START_TEST(each_refusal_to_bind_has_its_hint_and_closes_the_node)
 		int err;
 		const char *hint;
 	} refusals[] = {
-		{ -EPERM, SCENE_DEVICE " is bound to vfio-pci" },
+		{ -EPERM, SCENE_SIBLING " is bound to e1000e" },
 		{ -EBUSY, "/dev/vfio/8" },
 		{ -EINVAL, "coherent" },
 		{ -EIO, "bind" },
@@ -258,14 +258,18 @@ START_TEST(each_refusal_to_bind_has_its_hint_and_closes_the_node)
 	struct scene scene;
 
 	open_scene(&scene);
+	iommufd_device_free(scene.dev);
+	scene.dev = NULL;
 	for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
 		/* The one in group 7 has another beside it. */
-		const char *address = refusals[i].err == -EPERM ? SCENE_SIBLING : SCENE_OTHER;
+		const char *address = refusals[i].err == -EPERM ? SCENE_DEVICE : SCENE_OTHER;
 
+		scene_kernel_has_sibling(refusals[i].err == -EPERM);
 		inject_ioctl_fail(VFIO_DEVICE_BIND_IOMMUFD, 1, 1, refusals[i].err);
 		open_fails(&scene, address, refusals[i].err);
 		unit_words_have(refusals[i].hint);
 	}
+	ck_assert_int_eq(iommufd_device_new(scene.ctx, SCENE_DEVICE, &scene.dev), 0);
 	close_scene(&scene);
 }
 END_TEST

@@ -11,13 +11,11 @@
 const struct iommufd_range scene_ranges[RANGES] = { { 0, 0xfedfffff }, { 0xfef00000, (UINT64_C(1) << 48) - 1 } };
 
 static char device_name[] = SCENE_DEVICE, sibling_name[] = SCENE_SIBLING, other_name[] = SCENE_OTHER;
-static char path[] = "/sys/devices/pci0000:00/somewhere", driver[] = "vfio-pci", sibling_driver[] = "pcieport";
+static char path[] = "/sys/devices/pci0000:00/somewhere", driver[] = "vfio-pci", kernels[] = "e1000e";
 static char cdev[] = "/dev/vfio/devices/vfio0";
 
 static const struct ifd_found device = { device_name, path, driver, cdev, 7, 0x12345678, 0x010802, true, false };
-static const struct ifd_found sibling = {
-	sibling_name, path, sibling_driver, cdev, 7, 0x12345679, 0x010802, true, false
-};
+static struct ifd_found sibling = { sibling_name, path, driver, cdev, 7, 0x12345679, 0x010802, true, false };
 static const struct ifd_found other = { other_name, path, driver, cdev, 8, 0x12345670, 0x010802, true, false };
 
 /* ---- iommufd ---- */
@@ -180,6 +178,12 @@ static int irq_info(int fd, void *arg)
 	if (info->index == VFIO_PCI_MSI_IRQ_INDEX)
 		info->flags |= VFIO_IRQ_INFO_NORESIZE;
 	return 0;
+}
+
+void scene_kernel_has_sibling(bool has)
+{
+	sibling.driver = has ? kernels : driver;
+	sibling.vfio = !has;
 }
 
 void scene_answers(void)

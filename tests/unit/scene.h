@@ -27,6 +27,9 @@ struct scene {
 	struct iommufd_device *dev; /* not attached */
 };
 
+/* The sibling is bound to e1000e, a driver of the kernel, or else to vfio-pci as all are at first. */
+void scene_kernel_has_sibling(bool has);
+
 /* Plain answers from now on. */
 void scene_answers(void);
 

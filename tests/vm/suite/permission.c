@@ -102,8 +102,7 @@ START_TEST(too_much_locked_memory_is_found_at_the_attach_too)
 	bed_open_device(&bed, EDU);
 	ok(iommufd_dma_alloc(bed.ioas, 1 << 20, RW, &dma));
 	fails(iommufd_device_attach(bed.dev, bed.ioas), -ENOMEM, "the memlock limit is 65536 bytes");
-	if (!vm_path->compat)
-		fails(iommufd_device_attach(bed.dev, bed.ioas), -ENOMEM, "1048576 bytes, at IOVA 0x");
+	fails(iommufd_device_attach(bed.dev, bed.ioas), -ENOMEM, "1048576 bytes, at IOVA 0x");
 	iommufd_dma_free(bed.ioas, &dma);
 	ok(iommufd_device_attach(bed.dev, bed.ioas));
 	bed_close(&bed);

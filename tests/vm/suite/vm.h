@@ -145,6 +145,7 @@ void add_replace_tests(TCase *tc);
 void add_batch_tests(TCase *tc);
 void add_adopt_tests(TCase *tc);
 void add_permission_tests(TCase *tc);
+void add_words_tests(TCase *tc);
 
 /* The same for tests of machines rather than of backends. */
 void add_probe_tests(TCase *tc);

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/* Who has a device or its group open, as far as /proc lets us see. Internal. */
+#ifndef IFD_HOLDERS_H
+#define IFD_HOLDERS_H
+
+#include <stdbool.h>
+
+struct ifd_found;
+
+/*
+ * Appends to a hint which processes have the node of the device's group open, or a device of that group; `but` is a
+ * descriptor of this process that does not count, or -1. False, and nothing appended, when none can be seen.
+ */
+bool ifd_hint_holders(char *hint, const struct ifd_found *found, int but);
+
+#endif

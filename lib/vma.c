@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "internal.h"
+#include "vma.h"
+
+/* A line of /proc/self/maps, and a header in smaps. `name` is what is mapped; "" for anonymous memory. */
+struct area {
+	uint64_t start, end;
+	char perms[8];
+	const char *name;
+};
+
+static bool parse(const char *line, struct area *area)
+{
+	int name = 0;
+
+	if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %7s %*s %*s %*s %n", &area->start, &area->end, area->perms, &name) !=
+	    3)
+		return false;
+	area->name = line + name;
+	return true;
+}
+
+/* A walk over a range, from low to high. */
+struct walk {
+	char *hint;
+	uint64_t next, last; /* what has not been looked at yet */
+	bool written, done;
+	struct area area; /* smaps: the area that the lines are about; its name is not kept */
+};
+
+/* True while there is more to look at. */
+static bool advance(struct walk *walk, const struct area *area)
+{
+	if (area->end > walk->last)
+		return false;
+	if (area->end > walk->next)
+		walk->next = area->end;
+	return true;
+}
+
+static uint64_t last_of(const struct walk *walk, const struct area *area)
+{
+	return area->end - 1 < walk->last ? area->end - 1 : walk->last;
+}
+
+/* Holes, and what may not be read or written. */
+static bool look_at_rights(void *data, const char *line)
+{
+	struct walk *walk = data;
+	struct area area;
+
+	if (!parse(line, &area) || area.end <= walk->next)
+		return true;
+	walk->done = true;
+	if (area.start > walk->next)
+		ifd_hint(walk->hint, "nothing is mapped at 0x%" PRIx64 "-0x%" PRIx64, walk->next,
+			 area.start - 1 < walk->last ? area.start - 1 : walk->last);
+	else if (area.perms[0] != 'r' && area.perms[1] != 'w')
+		ifd_hint(walk->hint, "0x%" PRIx64 "-0x%" PRIx64 " may not even be read by the process, see mprotect()",
+			 walk->next, last_of(walk, &area));
+	else if (walk->written && area.perms[1] != 'w')
+		ifd_hint(walk->hint, "0x%" PRIx64 "-0x%" PRIx64 "%s%s is read-only: map it without IOMMUFD_MAP_WRITE",
+			 walk->next, last_of(walk, &area), *area.name ? " of " : "", area.name);
+	else
+		walk->done = false;
+	return !walk->done && advance(walk, &area);
+}
+
+static bool has_flag(const char *flags, const char *flag)
+{
+	const char *at = strstr(flags, flag);
+
+	return at && at[-1] == ' ' && (at[2] == ' ' || !at[2]);
+}
+
+/* Of what a device or a file has put there, its flags tell: I/O memory, or pages without a structure of their own. */
+static bool look_at_kind(void *data, const char *line)
+{
+	struct walk *walk = data;
+	struct area area;
+
+	if (strncmp(line, "VmFlags:", 8) != 0) {
+		if (parse(line, &area))
+			walk->area = area;
+		return true;
+	}
+	if (walk->area.end <= walk->next)
+		return true;
+	if (has_flag(line, "io") || has_flag(line, "pf")) {
+		ifd_hint(walk->hint,
+			 "0x%" PRIx64 "-0x%" PRIx64 " is a device's memory, such as a region of one: the kernel cannot "
+			 "pin that",
+			 walk->next, last_of(walk, &walk->area));
+		walk->done = true;
+	}
+	return !walk->done && advance(walk, &walk->area);
+}
+
+/* A file that is shorter than its mapping, or that has to be written back, shows by its name only. */
+static bool look_at_file(void *data, const char *line)
+{
+	struct walk *walk = data;
+	struct area area;
+
+	if (!parse(line, &area) || area.end <= walk->next)
+		return true;
+	if (*area.name == '/') {
+		ifd_hint(walk->hint,
+			 "0x%" PRIx64 "-0x%" PRIx64 " is of %s: a file must not end before its mapping, and must be in "
+			 "memory only, of shm, memfd or hugetlbfs",
+			 walk->next, last_of(walk, &area), area.name);
+		walk->done = true;
+	}
+	return !walk->done && advance(walk, &area);
+}
+
+bool ifd_hint_memory(char *hint, uint64_t start, uint64_t last, bool written)
+{
+	static const struct {
+		const char *path;
+		ifd_sys_text_fn look;
+	} looks[] = {
+		{ "/proc/self/maps", look_at_rights },
+		{ "/proc/self/smaps", look_at_kind },
+		{ "/proc/self/maps", look_at_file },
+	};
+	bool done = false;
+
+	for (size_t i = 0; i < sizeof(looks) / sizeof(looks[0]) && !done; i++) {
+		struct walk walk = { .hint = hint, .next = start, .last = last, .written = written };
+
+		if (ifd_sys_each_line(looks[i].path, looks[i].look, &walk))
+			return false;
+		done = walk.done;
+	}
+	return done;
+}
