@@ -9,6 +9,7 @@
 #include <libiommufd/base.h>
 #include <libiommufd/ctx.h>
 #include <libiommufd/device.h>
+#include <libiommufd/diagnosis.h>
 #include <libiommufd/dma.h>
 #include <libiommufd/ioas.h>
 #include <libiommufd/mmio.h>

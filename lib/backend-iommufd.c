@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,6 +12,7 @@
 #include "object.h"
 #include "probe.h"
 #include "udev.h"
+#include "vfio-group.h"
 #include "way.h"
 #include "uapi/iommufd.h"
 
@@ -34,7 +36,8 @@ static int be_open(const struct ifd_log *log, struct ifd_candidate *candidate)
 	if (candidate) {
 		candidate->memlock_mode =
 			ifd_object_by_process(log, fd) > 0 ? IOMMUFD_MEMLOCK_PROCESS : IOMMUFD_MEMLOCK_USER;
-		candidate->usable = "usable, for devices that have a node under /dev/vfio/devices";
+		candidate->module = "iommufd";
+		candidate->usable = "usable: devices by their own node, or by their group where they have none";
 	}
 	return fd;
 }
@@ -118,6 +121,14 @@ static int be_physical(struct iommufd_ioas *ioas, uint64_t iova, uint64_t *len, 
 	*len = cmd.length;
 	*addr = cmd.out_phys;
 	return 0;
+}
+
+static void be_device_node(const struct ifd_found *found, char *path, size_t size)
+{
+	if (found->cdev)
+		snprintf(path, size, "%s", found->cdev);
+	else
+		ifd_group_node(found, path, size);
 }
 
 static int be_device_open(struct iommufd_device *dev)
@@ -219,6 +230,7 @@ const struct ifd_backend ifd_backend_iommufd = {
 	.unmap = be_unmap,
 	.maps_left = be_maps_left,
 	.physical = be_physical,
+	.device_node = be_device_node,
 	.device_open = be_device_open,
 	.device_adopt = be_device_adopt,
 	.device_close = be_device_close,

@@ -54,6 +54,7 @@ static int check_container(const struct ifd_log *log, int fd, struct ifd_candida
 		if (serves(log, fd, VFIO_NOIOMMU_IOMMU))
 			candidate->flags |= IOMMUFD_CANDIDATE_NOIOMMU;
 		candidate->memlock_mode = IOMMUFD_MEMLOCK_PROCESS;
+		candidate->module = candidate->flags & IOMMUFD_CANDIDATE_COMPAT ? "iommufd" : "vfio_iommu_type1";
 		candidate->usable = candidate->flags & IOMMUFD_CANDIDATE_COMPAT
 					    ? "usable: the container is served by iommufd"
 				    : best == VFIO_TYPE1v2_IOMMU ? "usable: containers with type1v2"
@@ -378,6 +379,7 @@ const struct ifd_backend ifd_backend_vfio = {
 	.unmap = be_unmap,
 	.maps_left = be_maps_left,
 	.physical = be_physical,
+	.device_node = ifd_group_node,
 	.device_open = ifd_group_open_node,
 	.device_adopt = be_device_adopt,
 	.device_close = be_device_close,

@@ -13,6 +13,7 @@
 #include <libiommufd/base.h>
 
 struct ifd_candidate;
+struct ifd_found;
 struct ifd_log;
 struct ifd_map;
 
@@ -59,6 +60,9 @@ struct ifd_backend {
 	 * of `len` bytes are there in a row. -errno without words. No lock.
 	 */
 	int (*physical)(struct iommufd_ioas *ioas, uint64_t iova, uint64_t *len, uint64_t *addr);
+
+	/* The path of the node that device_open() would open; nothing is looked at, and no lock is held. */
+	void (*device_node)(const struct ifd_found *found, char *path, size_t size);
 
 	/*
 	 * dev->found is known to be bound to VFIO and dev->group is set. Opens what can be opened before the attach.

@@ -47,17 +47,10 @@ static int check_found(const struct iommufd_ctx *ctx, const struct ifd_found *fo
 			 found->name);
 		return 0;
 	}
-	if (found->noiommu)
-		return ifd_fail(-EOPNOTSUPP,
-				"switch the IOMMU on; or let the device reach all memory, which is unsafe, by the "
-				"context's flag IOMMUFD_CTX_NOIOMMU",
-				"open %s: it is bound to VFIO without an IOMMU", found->name);
 	/* First, since without an IOMMU vfio-pci would refuse the device anyway. */
-	if (found->group < 0)
-		return ifd_fail(-ENODEV,
-				"switch the IOMMU on: in the firmware, and for Intel with intel_iommu=on on the "
-				"kernel's command line",
-				"open %s: it has no IOMMU group", found->name);
+	ifd_hint_iommu(hint, found);
+	if (*hint)
+		return ifd_fail(found->noiommu ? -EOPNOTSUPP : -ENODEV, hint, "open %s", found->name);
 	if (!found->vfio) {
 		ifd_hint_bind(hint, found);
 		return ifd_fail(-ENODEV, hint, "open %s: it is bound to %s, not to a VFIO driver", found->name,

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -8,6 +9,16 @@
 #include "udev.h"
 
 #define SIBLINGS_SHOWN 6
+
+void ifd_hint_iommu(char *hint, const struct ifd_found *found)
+{
+	if (found->noiommu)
+		ifd_hint(hint, "it is bound to VFIO without an IOMMU: switch the IOMMU on; or let the device reach all "
+			       "memory, which is unsafe, by the context's flag IOMMUFD_CTX_NOIOMMU");
+	else if (found->group < 0)
+		ifd_hint(hint, "it has no IOMMU group: switch the IOMMU on, in the firmware, and for Intel with "
+			       "intel_iommu=on on the kernel's command line");
+}
 
 void ifd_hint_bind(char *hint, const struct ifd_found *found)
 {
@@ -49,17 +60,22 @@ bool ifd_hint_siblings(char *hint, const struct ifd_found *found)
 	return count;
 }
 
-static void hint_unsafe_interrupts(char *hint, const char *module)
+int ifd_unsafe_interrupts(const char *module)
 {
 	char path[96], value[8];
-	bool allowed;
 
 	snprintf(path, sizeof(path), "/sys/module/%s/parameters/allow_unsafe_interrupts", module);
-	if (ifd_sys_read_text(path, value, sizeof(value)) < 1) {
+	return ifd_sys_read_text(path, value, sizeof(value)) < 1 ? -ENOENT : *value == 'Y' || *value == '1';
+}
+
+static void hint_unsafe_interrupts(char *hint, const char *module)
+{
+	int allowed = ifd_unsafe_interrupts(module);
+
+	if (allowed < 0) {
 		ifd_hint(hint, "interrupts may not be isolated, see %s's parameter allow_unsafe_interrupts", module);
 		return;
 	}
-	allowed = *value == 'Y' || *value == '1';
 	ifd_hint(hint,
 		 allowed ? "%s's parameter allow_unsafe_interrupts is on, so that is not it; nobody that this process "
 			   "can see has the group"

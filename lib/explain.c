@@ -79,25 +79,28 @@ static bool look_for_amount(void *data, const char *line)
 	return false;
 }
 
-void ifd_hint_memlock(char *hint, uint64_t need, bool by_process)
+bool ifd_hint_limit(char *hint, bool by_process)
 {
 	struct amount used = { by_process ? "VmLck:" : "VmPin:", 0 };
 	uint64_t limit = ifd_sys_memlock_limit();
 
 	if (ifd_has_ipc_lock() || limit == UINT64_MAX) {
-		ifd_hint(hint,
-			 "%" PRIu64
-			 " bytes are to be pinned; the memlock limit is not in the way (%s), memory is short",
-			 need, limit == UINT64_MAX ? "there is none" : "the process has CAP_IPC_LOCK");
-		return;
+		ifd_hint(hint, limit == UINT64_MAX ? "there is no memlock limit"
+						   : "the memlock limit does not hold for who has CAP_IPC_LOCK");
+		return false;
 	}
 	ifd_sys_each_line("/proc/self/status", look_for_amount, &used);
-	ifd_hint(hint,
-		 "%" PRIu64 " more bytes are to be pinned, the memlock limit is %" PRIu64
-		 " bytes, counted %s, of which "
-		 "this process uses %" PRIu64
-		 ": raise it with ulimit -l, limits.conf or LimitMEMLOCK=, or give CAP_IPC_LOCK",
-		 need, limit, by_process ? "per process" : "per user", used.bytes);
+	ifd_hint(hint, "the memlock limit is %" PRIu64 " bytes, counted %s, of which this process uses %" PRIu64, limit,
+		 by_process ? "per process" : "per user", used.bytes);
+	return true;
+}
+
+void ifd_hint_memlock(char *hint, uint64_t need, bool by_process)
+{
+	ifd_hint(hint, "%" PRIu64 " more bytes are to be pinned, and ", need);
+	ifd_hint(hint, ifd_hint_limit(hint, by_process) ? ": raise it with ulimit -l, limits.conf or LimitMEMLOCK=, or "
+							  "give CAP_IPC_LOCK"
+							: ": memory is short, or what its cgroup permits");
 }
 
 /* What the kernel says of a mapping as such, so that the same words serve when it is made and when it is replayed. */

@@ -22,6 +22,9 @@ void ifd_hint_ranges(char *hint, const struct iommufd_range *ranges, size_t coun
 /* Why a node could not be opened: its mode and owner, or what makes it appear. `absent` says the latter. */
 void ifd_hint_open(char *hint, int err, const char *path, const char *absent);
 
+/* The limit of locked memory and how much of it is used; false when none holds for this process. */
+bool ifd_hint_limit(char *hint, bool by_process);
+
 /* What the limit of locked memory is beside the need, and how much of it is used; the backend says how it counts. */
 void ifd_hint_memlock(char *hint, uint64_t need, bool by_process);
 
@@ -46,11 +49,17 @@ bool ifd_has_ipc_lock(void);
  */
 void ifd_hint_owner(char *hint, const struct ifd_found *found, const char *module, int but);
 
+/* The value of that parameter: 1 for on, 0 for off, or -ENOENT where it cannot be read. */
+int ifd_unsafe_interrupts(const char *module);
+
 /* EBUSY: who has it or its group open. */
 void ifd_hint_busy(char *hint, const struct ifd_found *found, int but);
 
 /* ENODEV: what the device that was bound to VFIO a moment ago is bound to now. */
 void ifd_hint_gone(char *hint, const struct ifd_found *found);
+
+/* Why the library does not take a device whose DMA no IOMMU translates; nothing when one does. */
+void ifd_hint_iommu(char *hint, const struct ifd_found *found);
 
 /* How to bind a device to vfio-pci. */
 void ifd_hint_bind(char *hint, const struct ifd_found *found);

@@ -25,6 +25,11 @@ static int check_viable(struct iommufd_device *dev, int fd)
 	return ifd_fail(-EPERM, hint, "open %s: IOMMU group %d is not viable", dev->found->name, dev->group->id);
 }
 
+void ifd_group_node(const struct ifd_found *found, char *path, size_t size)
+{
+	snprintf(path, size, "/dev/vfio/%s%d", found->noiommu ? "noiommu-" : "", found->group);
+}
+
 int ifd_group_open_node(struct iommufd_device *dev)
 {
 	char path[64];
@@ -34,7 +39,7 @@ int ifd_group_open_node(struct iommufd_device *dev)
 	if (dev->group->fd >= 0)
 		return check_viable(dev, dev->group->fd);
 
-	snprintf(path, sizeof(path), "/dev/vfio/%s%d", dev->found->noiommu ? "noiommu-" : "", dev->group->id);
+	ifd_group_node(dev->found, path, sizeof(path));
 	fd = ifd_node_open(dev, path);
 	if (fd < 0)
 		return fd;

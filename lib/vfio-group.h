@@ -3,7 +3,12 @@
 #ifndef IFD_VFIO_GROUP_H
 #define IFD_VFIO_GROUP_H
 
+#include <stddef.h>
+
+struct ifd_found;
 struct iommufd_device;
+
+void ifd_group_node(const struct ifd_found *found, char *path, size_t size);
 
 /* Opens the node with the first device of a group, and makes sure that the group is viable. With words. */
 int ifd_group_open_node(struct iommufd_device *dev);

@@ -46,6 +46,7 @@ struct iommufd_ioas;
 struct iommufd_device;
 /** What iommufd_probe() found. */
 struct iommufd_report;
+struct iommufd_diagnosis;
 
 /** A range of I/O virtual addresses, both ends included. */
 struct iommufd_range {

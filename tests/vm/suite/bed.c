@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "vm.h"
@@ -173,6 +175,51 @@ void vm_become_user(size_t memlock)
 	ck_assert_int_eq(setgroups(0, NULL), 0);
 	ck_assert_int_eq(setresgid(1000, 1000, 1000), 0);
 	ck_assert_int_eq(setresuid(1000, 1000, 1000), 0);
+}
+
+void vm_open_to_all(const char *address)
+{
+	char path[128];
+
+	ck_assert_int_eq(chmod(vm_backend == IOMMUFD_BACKEND_IOMMUFD ? "/dev/iommu" : "/dev/vfio/vfio", 0666), 0);
+	if (vm_path->by_node)
+		vm_cdev(address, path, sizeof(path));
+	else
+		snprintf(path, sizeof(path), "/dev/vfio/%d", vm_group(address));
+	ck_assert_int_eq(chmod(path, 0666), 0);
+}
+
+void vm_hold(const char *address, struct vm_other *other)
+{
+	int ready[2], leash[2];
+	char byte;
+
+	ck_assert_int_eq(pipe(ready), 0);
+	ck_assert_int_eq(pipe(leash), 0);
+	other->pid = fork();
+	if (!other->pid) {
+		struct bed bed;
+
+		close(leash[1]);
+		bed_attach(&bed, address);
+		ck_assert_int_eq(write(ready[1], "", 1), 1);
+		_exit((int)read(leash[0], &byte, 1));
+	}
+	close(leash[0]);
+	other->leash = leash[1];
+	ck_assert_int_eq(read(ready[0], &byte, 1), 1);
+	close(ready[0]);
+	close(ready[1]);
+	snprintf(other->words, sizeof(other->words), "is open in process %d (vm-suite)", other->pid);
+}
+
+void vm_let_go(const struct vm_other *other)
+{
+	int status;
+
+	close(other->leash);
+	ck_assert_int_eq(waitpid(other->pid, &status, 0), other->pid);
+	ck_assert_int_eq(status, 0);
 }
 
 int open_fds(void)

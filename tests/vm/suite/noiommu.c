@@ -39,6 +39,7 @@ START_TEST(a_device_without_an_iommu_is_refused)
 	bed_open(&bed);
 	fails(iommufd_device_new(bed.ctx, EDU, &bed.dev), -EOPNOTSUPP, "switch the IOMMU on");
 	fails(iommufd_device_new(bed.ctx, EDU, &bed.dev), -EOPNOTSUPP, "IOMMUFD_CTX_NOIOMMU");
+	vm_finds(EDU, "iommu", -EOPNOTSUPP, "IOMMUFD_CTX_NOIOMMU");
 	ck_assert_ptr_null(bed.dev);
 	bed_close(&bed);
 	ck_assert_int_eq(open_fds(), fds);

@@ -175,6 +175,7 @@ START_TEST(a_device_behind_no_iommu_says_what_to_switch_on)
 		fails(iommufd_device_new(bed.ctx, EDU, &bed.dev), -ENODEV, "it has no IOMMU group");
 		fails(iommufd_device_new(bed.ctx, EDU, &bed.dev), -ENODEV, "intel_iommu=on");
 		fails(iommufd_device_new(bed.ctx, NVME, &bed.dev), -ENODEV, "intel_iommu=on");
+		vm_finds(NVME, "iommu", -ENODEV, "it has no IOMMU group");
 		ck_assert_ptr_null(bed.dev);
 		bed_close(&bed);
 	}

@@ -73,7 +73,7 @@ static const struct {
 	{ "dma", add_dma_tests },     { "device", add_device_tests },   { "region", add_region_tests },
 	{ "irq", add_irq_tests },     { "refusal", add_refusal_tests }, { "permission", add_permission_tests },
 	{ "fork", add_fork_tests },   { "replace", add_replace_tests }, { "batch", add_batch_tests },
-	{ "adopt", add_adopt_tests }, { "words", add_words_tests },
+	{ "adopt", add_adopt_tests }, { "words", add_words_tests },     { "diagnose", add_diagnose_tests },
 };
 
 static TCase *add_case(Suite *suite, const char *name, const char *where, void (*use)(void))

@@ -80,6 +80,22 @@ void vm_cdev(const char *address, char *path, size_t size);
 /* Becomes an ordinary user for good, without capabilities, with this limit of locked memory. */
 void vm_become_user(size_t memlock);
 
+/* Lets every user open the nodes that the path uses for a device. */
+void vm_open_to_all(const char *address);
+
+/* A process of its own that holds a device, attached, until our end of the pipe is closed. */
+struct vm_other {
+	pid_t pid;
+	int leash;
+	char words[64]; /* how the library is to name it */
+};
+
+void vm_hold(const char *address, struct vm_other *other);
+void vm_let_go(const struct vm_other *other);
+
+/* Fails the test unless the diagnosis of a device finds this about a subject, for the path's backend or for all. */
+void vm_finds(const char *address, const char *subject, int err, const char *words);
+
 /* From now on the kernel's log may have lines that match; any other sign of trouble still fails the test. */
 void vm_expect_kernel(const char *regex);
 
@@ -146,6 +162,7 @@ void add_batch_tests(TCase *tc);
 void add_adopt_tests(TCase *tc);
 void add_permission_tests(TCase *tc);
 void add_words_tests(TCase *tc);
+void add_diagnose_tests(TCase *tc);
 
 /* The same for tests of machines rather than of backends. */
 void add_probe_tests(TCase *tc);

@@ -3,8 +3,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "vm.h"
@@ -16,70 +14,18 @@
 		fflush(stdout);                     \
 	} while (0)
 
-static void let_everybody_open(void)
-{
-	char path[128];
-
-	ck_assert_int_eq(chmod(vm_backend == IOMMUFD_BACKEND_IOMMUFD ? "/dev/iommu" : "/dev/vfio/vfio", 0666), 0);
-	if (vm_path->by_node)
-		vm_cdev(EDU, path, sizeof(path));
-	else
-		snprintf(path, sizeof(path), "/dev/vfio/%d", vm_group(EDU));
-	ck_assert_int_eq(chmod(path, 0666), 0);
-}
-
 /* ---- Others that have the device ---- */
-
-/* A process of its own that holds a device until our end of the pipe is closed. */
-struct other {
-	pid_t pid;
-	int leash;
-	char words[64]; /* how the library is to name it */
-};
-
-static void hold(const char *address, struct other *other)
-{
-	int ready[2], leash[2];
-	char byte;
-
-	ck_assert_int_eq(pipe(ready), 0);
-	ck_assert_int_eq(pipe(leash), 0);
-	other->pid = fork();
-	if (!other->pid) {
-		struct bed bed;
-
-		close(leash[1]);
-		bed_attach(&bed, address);
-		ck_assert_int_eq(write(ready[1], "", 1), 1);
-		_exit((int)read(leash[0], &byte, 1));
-	}
-	close(leash[0]);
-	other->leash = leash[1];
-	ck_assert_int_eq(read(ready[0], &byte, 1), 1);
-	close(ready[0]);
-	close(ready[1]);
-	snprintf(other->words, sizeof(other->words), "is open in process %d (vm-suite)", other->pid);
-}
-
-static void let_go(const struct other *other)
-{
-	int status;
-
-	close(other->leash);
-	ck_assert_int_eq(waitpid(other->pid, &status, 0), other->pid);
-	ck_assert_int_eq(status, 0);
-}
 
 START_TEST(a_device_in_use_names_the_process)
 {
-	struct other other;
+	struct vm_other other;
 	struct bed bed;
 
-	hold(EDU, &other);
+	vm_hold(EDU, &other);
 	bed_open(&bed);
 	says(iommufd_device_new(bed.ctx, EDU, &bed.dev), vm_path->by_node ? -EINVAL : -EBUSY, other.words);
 	ck_assert_ptr_null(bed.dev);
-	let_go(&other);
+	vm_let_go(&other);
 	ok(iommufd_device_new(bed.ctx, EDU, &bed.dev));
 	bed_close(&bed);
 }
@@ -88,13 +34,13 @@ END_TEST
 /* Whose group somebody else owns: the node of the other device can be opened, but not be bound. */
 START_TEST(a_group_that_another_process_owns_names_it)
 {
-	struct other other;
+	struct vm_other other;
 	struct bed bed;
 
-	hold(TWIN_A, &other);
+	vm_hold(TWIN_A, &other);
 	bed_open(&bed);
 	says(iommufd_device_new(bed.ctx, TWIN_B, &bed.dev), vm_path->by_node ? -EPERM : -EBUSY, other.words);
-	let_go(&other);
+	vm_let_go(&other);
 	ok(iommufd_device_new(bed.ctx, TWIN_B, &bed.dev));
 	bed_close(&bed);
 }
@@ -102,11 +48,11 @@ END_TEST
 
 START_TEST(a_device_in_the_hands_of_another_user_says_who_can_find_out)
 {
-	struct other other;
+	struct vm_other other;
 	struct bed bed;
 
-	let_everybody_open();
-	hold(EDU, &other);
+	vm_open_to_all(EDU);
+	vm_hold(EDU, &other);
 	vm_become_user(1 << 20);
 	bed_open(&bed);
 	if (vm_path->by_node)
@@ -115,7 +61,7 @@ START_TEST(a_device_in_the_hands_of_another_user_says_who_can_find_out)
 		says(iommufd_device_new(bed.ctx, EDU, &bed.dev), -EBUSY,
 		     "by nobody that this process can see: look as root");
 	bed_close(&bed);
-	let_go(&other);
+	vm_let_go(&other);
 }
 END_TEST
 
@@ -272,12 +218,12 @@ START_TEST(locked_memory_is_counted)
 	struct iommufd_dma dma, more = { .len = 0 };
 	struct bed bed;
 
-	let_everybody_open();
+	vm_open_to_all(EDU);
 	vm_become_user(64 << 10);
 	bed_attach(&bed, EDU);
 	ok(iommufd_dma_alloc(bed.ioas, 32 << 10, RW, &dma));
 	says(iommufd_dma_alloc(bed.ioas, 48 << 10, RW, &more), -ENOMEM,
-	     "49152 more bytes are to be pinned, the memlock limit is 65536 bytes, counted per ");
+	     "49152 more bytes are to be pinned, and the memlock limit is 65536 bytes, counted per ");
 	fails(iommufd_dma_alloc(bed.ioas, 48 << 10, RW, &more), -ENOMEM, "of which this process uses 32768");
 	bed_close(&bed);
 }

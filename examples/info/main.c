@@ -2,35 +2,13 @@
 /*
  * info [--json]: what this machine offers: backends, limits, and devices by IOMMU group. Devices that are bound to
  * VFIO are opened and attached for a moment, to learn which I/O virtual addresses they permit.
+ * info [--json] DEVICE: what would keep this device from being used, without opening it.
  */
-#include <json-c/json.h>
 #include <libiommufd.h>
 #include <stdio.h>
 #include <string.h>
 
-typedef struct json_object json;
-
-static void add_string(json *to, const char *key, const char *value)
-{
-	json_object_object_add(to, key, value ? json_object_new_string(value) : NULL);
-}
-
-/* Addresses go out as text: many readers of JSON are exact only up to 2^53. */
-static void add_hex(json *to, const char *key, uint64_t value)
-{
-	char text[24];
-	snprintf(text, sizeof(text), "0x%llx", (unsigned long long)value);
-	add_string(to, key, text);
-}
-
-/* The list under a key. One that is not there yet is made. */
-static json *list_in(json *parent, const char *key)
-{
-	json *list;
-	if (!json_object_object_get_ex(parent, key, &list))
-		json_object_object_add(parent, key, list = json_object_new_array());
-	return list;
-}
+#include "json.h"
 
 /* What shows only while a device is attached, or the words that tell why it cannot be. */
 static json *try_attach(const char *name)
@@ -91,30 +69,7 @@ static void add_candidate(json *doc, const struct iommufd_candidate_info *info)
 	json_object_array_add(list_in(doc, "candidates"), entry);
 }
 
-/* The same document as an outline, for human eyes. */
-static void print(json *value, int indent, int lead)
-{
-	if (json_object_is_type(value, json_type_array)) {
-		for (size_t i = 0; i < json_object_array_length(value); i++) {
-			printf("%*s- ", indent, "");
-			print(json_object_array_get_idx(value, i), indent + 2, 0);
-		}
-		return;
-	}
-	json_object_object_foreach(value, key, child)
-	{
-		printf("%*s%s:", lead, "", key);
-		lead = indent;
-		if (json_object_is_type(child, json_type_array) || json_object_is_type(child, json_type_object)) {
-			putchar('\n');
-			print(child, indent + 2, indent + 2);
-		} else {
-			printf(" %s\n", child ? json_object_get_string(child) : "none");
-		}
-	}
-}
-
-int main(int argc, char **argv)
+static int report(bool as_json)
 {
 	static const char *const modes[] = { "unknown", "not counted", "per user", "per process" };
 	struct iommufd_report *report = NULL;
@@ -123,10 +78,6 @@ int main(int argc, char **argv)
 	struct iommufd_found_info found = { .struct_size = sizeof(found) };
 	json *doc = json_object_new_object(), *groups = json_object_new_object();
 
-	if (argc > 2 || (argc == 2 && strcmp(argv[1], "--json") != 0)) {
-		fprintf(stderr, "usage: info [--json]\n");
-		return 1;
-	}
 	if (iommufd_probe(&report) || iommufd_report_get_info(report, &info)) {
 		fprintf(stderr, "info: %s\n", iommufd_errmsg());
 		return 1;
@@ -140,11 +91,19 @@ int main(int argc, char **argv)
 	for (uint32_t i = 0; iommufd_report_device(report, i, &found) == 0; i++)
 		add_device(groups, &found);
 	json_object_object_add(doc, "groups", groups);
-	if (argc == 2)
-		puts(json_object_to_json_string_ext(doc, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE));
-	else
-		print(doc, 0, 0);
-	json_object_put(doc);
+	show(doc, as_json);
 	iommufd_report_free(report);
 	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	bool as_json = argc > 1 && !strcmp(argv[1], "--json");
+	int left = argc - 1 - as_json;
+
+	if (left > 1 || (left && *argv[argc - 1] == '-')) {
+		fprintf(stderr, "usage: info [--json] [DEVICE]\n");
+		return 1;
+	}
+	return left ? !diagnose(argv[argc - 1], as_json) : report(as_json);
 }
