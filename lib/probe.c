@@ -55,9 +55,10 @@ static int fill(struct iommufd_report *report)
 {
 	uint32_t wanted;
 	bool sane = !ifd_backend_from_env(&wanted);
+	int ret;
 
 	for (size_t i = 0; ifd_backends[i] && i < MAX_CANDIDATES; i++) {
-		int ret = try_backend(ifd_backends[i], &report->candidates[i]);
+		ret = try_backend(ifd_backends[i], &report->candidates[i]);
 
 		report->info.candidates++;
 		if (ret)
@@ -68,10 +69,10 @@ static int fill(struct iommufd_report *report)
 	}
 	report->info.memlock_limit = ifd_sys_memlock_limit();
 	report->info.memlock_mode = memlock_mode(report);
-	if (ifd_udev_group(-1, &report->found))
-		return -ENOMEM;
-	count_devices(report);
-	return 0;
+	ret = ifd_udev_group(-1, &report->found);
+	if (!ret)
+		count_devices(report);
+	return ret;
 }
 
 EXPORT int iommufd_probe(struct iommufd_report **out)

@@ -26,32 +26,48 @@ static uint32_t hex_attribute(struct udev_device *dev, const char *name)
 	return text ? (uint32_t)strtoul(text, NULL, 16) : 0;
 }
 
-/* libudev does not follow this link. */
-static int group_of(struct udev_device *dev)
+/* What is not there, or has just gone, is an answer; another errno is none. */
+static bool is_absent(ssize_t ret)
+{
+	return ret == -ENOENT || ret == -ENODEV;
+}
+
+/* The number, -1 for none. libudev does not follow this link. */
+static int group_of(struct udev_device *dev, int *out)
 {
 	char path[PATH_MAX], target[PATH_MAX], *name, *end;
+	ssize_t ret;
 	long id;
 
+	*out = -1;
 	snprintf(path, sizeof(path), "%s/iommu_group", udev_device_get_syspath(dev));
-	if (ifd_sys_readlink(path, target, sizeof(target)) < 0)
-		return -1;
+	ret = ifd_sys_readlink(path, target, sizeof(target));
+	if (ret < 0)
+		return is_absent(ret) ? 0 : (int)ret;
 	name = strrchr(target, '/');
 	if (!name || !isdigit((unsigned char)name[1]))
-		return -1;
+		return 0;
 	id = strtol(name + 1, &end, 10);
-	return !*end && id <= INT32_MAX ? (int)id : -1;
+	if (!*end && id <= INT32_MAX)
+		*out = (int)id;
+	return 0;
 }
 
 /* VFIO makes a group of its own for a device without an IOMMU, and names the group and the device's node after that. */
-static bool is_noiommu(struct udev_device *dev, struct udev_device *child)
+static int is_noiommu(struct udev_device *dev, struct udev_device *child, bool *out)
 {
-	char path[PATH_MAX], name[64];
+	char path[PATH_MAX], name[64] = "";
+	ssize_t ret;
 
-	if (child && !strncmp(udev_device_get_sysname(child), "noiommu-", strlen("noiommu-")))
-		return true;
+	*out = child && !strncmp(udev_device_get_sysname(child), "noiommu-", strlen("noiommu-"));
+	if (*out)
+		return 0;
 	snprintf(path, sizeof(path), "%s/iommu_group/name", udev_device_get_syspath(dev));
-	return ifd_sys_read_text(path, name, sizeof(name)) > 0 &&
-	       !strncmp(name, "vfio-noiommu", strlen("vfio-noiommu"));
+	ret = ifd_sys_read_text(path, name, sizeof(name));
+	if (ret < 0)
+		return is_absent(ret) ? 0 : (int)ret;
+	*out = !strncmp(name, "vfio-noiommu", strlen("vfio-noiommu"));
+	return 0;
 }
 
 static bool is_child(struct udev_device *child, struct udev_device *dev)
@@ -93,33 +109,35 @@ static bool is_in(struct udev_device *dev, const char *subsystem)
 	return its && !strcmp(its, subsystem);
 }
 
-static struct ifd_found *found_new(struct udev_device *dev)
+static int found_new(struct udev_device *dev, struct ifd_found **out)
 {
 	struct ifd_found *found = calloc(1, sizeof(*found));
 	struct udev_device *child;
 	bool failed = false;
+	int ret;
 
 	if (!found)
-		return NULL;
+		return -ENOMEM;
 	child = vfio_child(dev);
 	found->name = copy(udev_device_get_sysname(dev), &failed);
 	found->path = copy(udev_device_get_syspath(dev), &failed);
 	found->driver = copy(udev_device_get_driver(dev), &failed);
 	found->cdev = copy(child ? udev_device_get_devnode(child) : NULL, &failed);
-	found->group = group_of(dev);
 	/* Kernels before 6.1 have no such child; all VFIO drivers that they know say so in their name. */
 	found->vfio = child || (found->driver && strstr(found->driver, "vfio"));
-	found->noiommu = is_noiommu(dev, child);
 	if (is_in(dev, "pci")) {
 		found->pci_id = hex_attribute(dev, "vendor") << 16 | (hex_attribute(dev, "device") & 0xffff);
 		found->pci_class = hex_attribute(dev, "class");
 	}
+	ret = failed ? -ENOMEM : group_of(dev, &found->group);
+	if (!ret)
+		ret = is_noiommu(dev, child, &found->noiommu);
 	udev_device_unref(child);
-	if (failed) {
+	if (ret)
 		ifd_found_free(found);
-		return NULL;
-	}
-	return found;
+	else
+		*out = found;
+	return ret;
 }
 
 void ifd_found_free(struct ifd_found *found)
@@ -231,19 +249,17 @@ int ifd_udev_find(const char *address, struct ifd_found **out)
 {
 	struct udev *udev = udev_new();
 	struct udev_device *dev;
-	struct ifd_found *found;
 	int err;
 
 	if (!udev)
 		return ifd_fail(-ENOMEM, NULL, "look for %s", address);
 	dev = lookup(udev, address, &err);
-	found = dev ? found_new(dev) : NULL;
 	if (dev)
-		err = -ENOMEM;
+		err = found_new(dev, out);
 	udev_device_unref(dev);
 	udev_unref(udev);
 
-	if (!found)
+	if (err)
 		return ifd_fail(err,
 				err == -EINVAL
 					? "give a PCI address such as 0000:00:03.0, a directory under /sys, an mdev "
@@ -251,13 +267,11 @@ int ifd_udev_find(const char *address, struct ifd_found **out)
 				: err == -ENOENT ? "list what is there with lspci -D, or ls /dev/vfio/devices"
 						 : NULL,
 				"find the device %s", address);
-	*out = found;
 	return 0;
 }
 
 int ifd_udev_find_fd(int fd, struct ifd_found **out)
 {
-	struct ifd_found *found = NULL;
 	struct udev_device *dev;
 	struct udev *udev;
 	struct stat st;
@@ -270,13 +284,12 @@ int ifd_udev_find_fd(int fd, struct ifd_found **out)
 	dev = udev ? from_node(udev, &st) : NULL;
 	ret = udev && !dev ? -EINVAL : -ENOMEM;
 	if (dev)
-		found = found_new(dev);
+		ret = found_new(dev, out);
 	udev_device_unref(dev);
 	udev_unref(udev);
-	if (!found)
+	if (ret)
 		return ifd_fail(ret, ret == -EINVAL ? "open a node under /dev/vfio/devices for it" : NULL,
 				"adopt file descriptor %d as a device", fd);
-	*out = found;
 	return 0;
 }
 
@@ -320,12 +333,13 @@ static int by_name(const void *a, const void *b)
 static int add(struct ifd_found_list *list, struct udev_device *dev, int group)
 {
 	struct ifd_found **grown, *found;
+	int its, ret = group_of(dev, &its);
 
-	if (group >= 0 && group_of(dev) != group)
-		return 0;
-	found = found_new(dev);
-	if (!found)
-		return -ENOMEM;
+	if (ret || (group >= 0 && its != group))
+		return ret;
+	ret = found_new(dev, &found);
+	if (ret)
+		return ret;
 	if (found->group < 0 && !found->vfio) {
 		ifd_found_free(found);
 		return 0;
