@@ -22,6 +22,12 @@ static void group_close(struct iommufd_device *dev)
 	(void)dev; /* the group goes with the last of its devices */
 }
 
+static void group_detach(struct iommufd_device *dev)
+{
+	ifd_sys_close(dev->fd);
+	dev->fd = -1;
+}
+
 /* The group stays with the iommufd until its node is closed. */
 static int get_device(struct iommufd_device *dev)
 {
@@ -44,43 +50,54 @@ static int get_device(struct iommufd_device *dev)
  * A device that is still open by a copy of an earlier descriptor would not be attached anew, and nobody would be told. It
  * is found out by asking for it while there is no IOAS to attach it to: that succeeds only if it is open.
  */
-static bool is_held(struct iommufd_device *dev)
+static int check_not_held(struct iommufd_device *dev)
 {
 	uint32_t none = 0;
-	int fd;
+	int fd, ret;
 
-	if (!dev->group->contained || compat_ioas(dev->ctx, IOMMU_VFIO_IOAS_CLEAR, &none))
-		return false;
+	if (!dev->group->contained)
+		return 0;
+	ret = compat_ioas(dev->ctx, IOMMU_VFIO_IOAS_CLEAR, &none);
+	if (ret)
+		return ret;
 	fd = ifd_group_get_device(dev);
 	ifd_sys_close(fd);
-	return fd >= 0;
+	return fd >= 0 ? -EBUSY : fd == -ENODEV ? 0 : fd;
+}
+
+static int get_device_by(struct iommufd_device *dev, uint32_t id)
+{
+	uint32_t none = 0;
+	int ret;
+
+	/* Who has a compat IOAS expects translation, so without an IOMMU there must be none. */
+	if (dev->unpinned)
+		ret = compat_ioas(dev->ctx, IOMMU_VFIO_IOAS_CLEAR, &none);
+	else
+		ret = check_not_held(dev);
+	if (!ret && !dev->unpinned)
+		ret = compat_ioas(dev->ctx, IOMMU_VFIO_IOAS_SET, &id);
+	return ret ? ret : get_device(dev);
 }
 
 /* The compat IOAS is one a context, and may be in somebody else's use: it is lent for the moment of the attach. */
 static int group_attach(struct iommufd_device *dev, uint32_t id)
 {
 	struct iommufd_ctx *ctx = dev->ctx;
-	uint32_t theirs = 0, none = 0;
-	int ret;
+	uint32_t theirs = 0;
+	int ret, back;
 
 	pthread_mutex_lock(&ctx->opening);
-	compat_ioas(ctx, IOMMU_VFIO_IOAS_GET, &theirs);
-	/* Who has a compat IOAS expects translation, so without an IOMMU there must be none. */
-	ret = !dev->unpinned && is_held(dev) ? -EBUSY : 0;
-	if (!ret)
-		ret = compat_ioas(ctx, dev->unpinned ? IOMMU_VFIO_IOAS_CLEAR : IOMMU_VFIO_IOAS_SET,
-				  dev->unpinned ? &none : &id);
-	if (!ret)
-		ret = get_device(dev);
-	compat_ioas(ctx, theirs ? IOMMU_VFIO_IOAS_SET : IOMMU_VFIO_IOAS_CLEAR, theirs ? &theirs : &none);
+	ret = compat_ioas(ctx, IOMMU_VFIO_IOAS_GET, &theirs);
+	if (!ret || ret == -ENODEV) {
+		ret = get_device_by(dev, id);
+		back = compat_ioas(ctx, theirs ? IOMMU_VFIO_IOAS_SET : IOMMU_VFIO_IOAS_CLEAR, &theirs);
+		if (!ret && back)
+			group_detach(dev);
+		ret = ret ? ret : back;
+	}
 	pthread_mutex_unlock(&ctx->opening);
 	return ret;
-}
-
-static void group_detach(struct iommufd_device *dev)
-{
-	ifd_sys_close(dev->fd);
-	dev->fd = -1;
 }
 
 const struct ifd_way ifd_by_group = {
