@@ -32,26 +32,42 @@ static const uint32_t types[] = { VFIO_TYPE1v2_IOMMU, VFIO_TYPE1_IOMMU };
 
 #define TYPES (sizeof(types) / sizeof(types[0]))
 
+/* 1 or 0, or -errno. */
 static int serves(const struct ifd_log *log, int container, uint32_t type)
 {
-	return ifd_sys_ioctl(log, container, VFIO_CHECK_EXTENSION, (void *)(uintptr_t)type) > 0;
+	int ret = ifd_sys_ioctl(log, container, VFIO_CHECK_EXTENSION, (void *)(uintptr_t)type);
+
+	return ret > 0 ? 1 : ret;
+}
+
+/* The best type, 0 when it serves none; or -errno. */
+static int best_type(const struct ifd_log *log, int container)
+{
+	for (size_t i = 0; i < TYPES; i++) {
+		int ret = serves(log, container, types[i]);
+
+		if (ret)
+			return ret < 0 ? ret : (int)types[i];
+	}
+	return 0;
 }
 
 static int check_container(const struct ifd_log *log, int fd, struct ifd_candidate *candidate)
 {
 	int version = ifd_sys_ioctl(log, fd, VFIO_GET_API_VERSION, NULL);
-	uint32_t best = 0;
+	int best;
 
 	if (version != VFIO_API_VERSION)
 		return ifd_fail(version < 0 ? version : -EOPNOTSUPP, "this library knows version 0",
 				"open " IFD_DEV_VFIO ": its version is %d", version);
-	for (size_t i = 0; i < TYPES && !best; i++)
-		best = serves(log, fd, types[i]) ? types[i] : 0;
+	best = best_type(log, fd);
+	if (best < 0)
+		return ifd_fail(best, NULL, "open " IFD_DEV_VFIO ": ask for what it serves");
 	if (candidate) {
 		candidate->type1_version = best == VFIO_TYPE1v2_IOMMU ? 2 : best == VFIO_TYPE1_IOMMU ? 1 : 0;
 		if (ifd_backend_iommufd.recognise(log, fd))
 			candidate->flags |= IOMMUFD_CANDIDATE_COMPAT;
-		if (serves(log, fd, VFIO_NOIOMMU_IOMMU))
+		if (serves(log, fd, VFIO_NOIOMMU_IOMMU) > 0)
 			candidate->flags |= IOMMUFD_CANDIDATE_NOIOMMU;
 		candidate->memlock_mode = IOMMUFD_MEMLOCK_PROCESS;
 		candidate->module = candidate->flags & IOMMUFD_CANDIDATE_COMPAT ? "iommufd" : "vfio_iommu_type1";
@@ -168,21 +184,31 @@ static int be_ioas_limits(struct iommufd_ioas *ioas, struct iommufd_range **rang
 }
 
 /* While the kernel has nothing, it will take what the index has once it is replayed. */
+static int left_of_limit(struct iommufd_ioas *ioas, uint64_t *left)
+{
+	uint64_t limit, count = ifd_index_count(&ioas->index);
+	int ret = ifd_type1_map_limit(&limit);
+
+	if (ret)
+		return ifd_fail(ret, NULL, "ask for the number of mappings left");
+	*left = limit > count ? limit - count : 0;
+	return 0;
+}
+
 static int be_maps_left(struct iommufd_ioas *ioas, uint64_t *left)
 {
-	uint64_t limit = ifd_type1_map_limit(), count = ifd_index_count(&ioas->index);
 	struct ifd_type1 limits;
 	int ret;
 
-	*left = limit > count ? limit - count : 0;
 	if (!ioas->serving)
-		return 0;
+		return left_of_limit(ioas, left);
 	ret = ask_limits(ioas, &limits);
 	if (ret)
 		return ret;
 	free(limits.ranges);
-	if (limits.tells_left)
-		*left = limits.left;
+	if (!limits.tells_left)
+		return left_of_limit(ioas, left);
+	*left = limits.left;
 	return 0;
 }
 
@@ -322,18 +348,14 @@ int ifd_container_set_noiommu(struct iommufd_ioas *ioas)
 int ifd_container_set_type(struct iommufd_ioas *ioas)
 {
 	const struct ifd_log *log = &ioas->ctx->log;
-	int ret;
+	int type = best_type(log, ioas->container), ret;
 
-	for (size_t i = 0; i < TYPES; i++) {
-		if (!serves(log, ioas->container, types[i]))
-			continue;
-		ret = ifd_sys_ioctl(log, ioas->container, VFIO_SET_IOMMU, (void *)(uintptr_t)types[i]);
-		if (!ret)
-			ifd_info(log, "the container is type1%s",
-				 types[i] == VFIO_TYPE1v2_IOMMU ? "v2" : ", version 1");
-		return ret;
-	}
-	return -EOPNOTSUPP;
+	if (type <= 0)
+		return type ? type : -EOPNOTSUPP;
+	ret = ifd_sys_ioctl(log, ioas->container, VFIO_SET_IOMMU, (void *)(uintptr_t)type);
+	if (!ret)
+		ifd_info(log, "the container is type1%s", type == VFIO_TYPE1v2_IOMMU ? "v2" : ", version 1");
+	return ret;
 }
 
 /* ---- Devices and groups ---- */

@@ -106,6 +106,8 @@ void ifd_hint_memlock(char *hint, uint64_t need, bool by_process)
 /* What the kernel says of a mapping as such, so that the same words serve when it is made and when it is replayed. */
 static void hint_map(char *hint, int err, const struct ifd_map *map, bool by_process)
 {
+	uint64_t limit;
+
 	if (err == -ENOMEM) {
 		ifd_hint_memlock(hint, ifd_map_len(map), by_process);
 	} else if (err == -EFAULT) {
@@ -114,10 +116,10 @@ static void hint_map(char *hint, int err, const struct ifd_map *map, bool by_pro
 	} else if (err == -EEXIST || err == -EINVAL) {
 		ifd_hint(hint, "the kernel knows of a mapping or a limit there that was not made through this IOAS");
 	} else if (err == -ENOSPC) {
+		if (!ifd_type1_map_limit(&limit))
+			ifd_hint(hint, "a container takes %" PRIu64 " mappings, ", limit);
 		ifd_hint(hint,
-			 "a container takes %" PRIu64 " mappings, see the parameter dma_entry_limit of "
-			 "vfio_iommu_type1: map larger pieces, or unmap some",
-			 ifd_type1_map_limit());
+			 "see the parameter dma_entry_limit of vfio_iommu_type1: map larger pieces, or unmap some");
 	} else if (err == -ENOENT) {
 		ifd_hint(hint, "somebody destroyed this IOAS behind the library's back");
 	}

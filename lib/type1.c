@@ -68,13 +68,15 @@ int ifd_type1_none(struct ifd_type1 *out)
 	return ranges_from(NULL, 0, 0, out);
 }
 
-uint64_t ifd_type1_map_limit(void)
+int ifd_type1_map_limit(uint64_t *out)
 {
 	char text[32];
-	uint64_t limit;
+	ssize_t n = ifd_sys_read_text("/sys/module/vfio_iommu_type1/parameters/dma_entry_limit", text, sizeof(text));
 
-	if (ifd_sys_read_text("/sys/module/vfio_iommu_type1/parameters/dma_entry_limit", text, sizeof(text)) < 0)
-		return USUAL_MAP_LIMIT;
-	limit = strtoull(text, NULL, 10);
-	return limit ? limit : USUAL_MAP_LIMIT;
+	if (n < 0 && n != -ENOENT)
+		return (int)n;
+	*out = n > 0 ? strtoull(text, NULL, 10) : 0;
+	if (!*out)
+		*out = USUAL_MAP_LIMIT;
+	return 0;
 }

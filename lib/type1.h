@@ -24,7 +24,7 @@ int ifd_type1_ask(const struct ifd_log *log, int container, struct ifd_type1 *ou
 /* What a container without an IOMMU would tell: no limits. -ENOMEM. */
 int ifd_type1_none(struct ifd_type1 *out);
 
-/* How many mappings a container takes in all. */
-uint64_t ifd_type1_map_limit(void);
+/* How many mappings a container takes in all. -errno without words. */
+int ifd_type1_map_limit(uint64_t *out);
 
 #endif
