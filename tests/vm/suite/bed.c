@@ -121,6 +121,16 @@ void vm_bind(const char *address, const char *driver)
 	ck_assert_msg(bound_to(address, driver), "%s cannot be bound to %s", address, driver ? driver : "nothing");
 }
 
+void vm_keep_enabled(const char *address, bool on)
+{
+	char path[128];
+
+	vm_bind(address, NULL); /* who has a driver is enabled by that alone */
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/enable", address);
+	ck_assert(write_text(path, on ? "1" : "0"));
+	vm_bind(address, "vfio-pci");
+}
+
 int vm_group(const char *address)
 {
 	char path[128], target[256];

@@ -2,15 +2,13 @@
 /*
  * The ways from a program to a device that this machine has. Two of them the library takes only where a better one is
  * missing; so that they can be tried on any kernel, this program takes the better one away before the library's eyes:
- * its own ioctl() and its own function of libudev come before those of the libraries.
+ * its own ioctl(), see door.c, and its own function of libudev come before those of the libraries.
  */
 #include <dlfcn.h>
 #include <libudev.h>
 #include <linux/vfio.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "vm.h"
@@ -120,20 +118,9 @@ bool vm_has_path(const struct path *path)
 
 /* ---- What the library is not to see ---- */
 
-int ioctl(int fd, unsigned long request, ...)
+bool vm_hides(unsigned long request, const void *arg)
 {
-	static int (*real)(int, unsigned long, ...);
-	va_list args;
-	void *arg;
-
-	va_start(args, request);
-	arg = va_arg(args, void *);
-	va_end(args);
-	if (vm_path && vm_path->hide_v2 && request == VFIO_CHECK_EXTENSION && (uintptr_t)arg == VFIO_TYPE1v2_IOMMU)
-		return 0;
-	if (!real)
-		*(void **)&real = dlsym(RTLD_NEXT, "ioctl");
-	return real(fd, request, arg);
+	return vm_path && vm_path->hide_v2 && request == VFIO_CHECK_EXTENSION && (uintptr_t)arg == VFIO_TYPE1v2_IOMMU;
 }
 
 const char *udev_device_get_devnode(struct udev_device *dev)

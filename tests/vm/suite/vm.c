@@ -69,11 +69,12 @@ static const struct {
 	const char *name;
 	void (*add)(TCase *tc);
 } files[] = {
-	{ "ctx", add_ctx_tests },     { "ioas", add_ioas_tests },       { "contract", add_contract_tests },
-	{ "dma", add_dma_tests },     { "device", add_device_tests },   { "region", add_region_tests },
-	{ "irq", add_irq_tests },     { "refusal", add_refusal_tests }, { "permission", add_permission_tests },
-	{ "fork", add_fork_tests },   { "replace", add_replace_tests }, { "batch", add_batch_tests },
-	{ "adopt", add_adopt_tests }, { "words", add_words_tests },     { "diagnose", add_diagnose_tests },
+	{ "ctx", add_ctx_tests },       { "ioas", add_ioas_tests },       { "contract", add_contract_tests },
+	{ "dma", add_dma_tests },       { "device", add_device_tests },   { "region", add_region_tests },
+	{ "irq", add_irq_tests },       { "refusal", add_refusal_tests }, { "permission", add_permission_tests },
+	{ "fork", add_fork_tests },     { "replace", add_replace_tests }, { "batch", add_batch_tests },
+	{ "adopt", add_adopt_tests },   { "words", add_words_tests },     { "diagnose", add_diagnose_tests },
+	{ "inject", add_inject_tests },
 };
 
 static TCase *add_case(Suite *suite, const char *name, const char *where, void (*use)(void))
@@ -96,8 +97,10 @@ static TCase *add_case(Suite *suite, const char *name, const char *where, void (
 static void add_path(Suite *suite, const struct path *path)
 {
 	path->use(); /* some tests are for some paths */
-	if (path->noiommu)
+	if (path->noiommu) {
 		add_noiommu_tests(add_case(suite, "noiommu", path->name, path->use));
+		add_inject_tests(add_case(suite, "inject", path->name, path->use));
+	}
 	for (size_t f = 0; !path->noiommu && f < sizeof(files) / sizeof(files[0]); f++)
 		files[f].add(add_case(suite, files[f].name, path->name, path->use));
 }

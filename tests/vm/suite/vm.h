@@ -46,6 +46,9 @@ bool vm_has_path(const struct path *path);
 extern const struct path *vm_path;
 extern uint32_t vm_backend;
 
+/* Whether the library is to see 0 as the answer to an ioctl, on this path. */
+bool vm_hides(unsigned long request, const void *arg);
+
 /* A context with an IOAS, and perhaps a device that is attached to it. */
 struct bed {
 	struct iommufd_ctx *ctx;
@@ -71,6 +74,12 @@ void *memory(size_t len);
 
 /* Binds a device to a driver, or with NULL to none, and waits until it is. */
 void vm_bind(const char *address, const char *driver);
+
+/*
+ * From now on a device that is bound to vfio-pci is enabled also while nobody has it open. Opening it then makes no use
+ * of ACPI, whose interpreter frees what it has not got when the kernel's memory is short.
+ */
+void vm_keep_enabled(const char *address, bool on);
 
 /* The number of a device's IOMMU group, and the path of its node under /dev/vfio/devices; "" for none. */
 int vm_group(const char *address);
@@ -160,6 +169,7 @@ void add_fork_tests(TCase *tc);
 void add_replace_tests(TCase *tc);
 void add_batch_tests(TCase *tc);
 void add_adopt_tests(TCase *tc);
+void add_inject_tests(TCase *tc);
 void add_permission_tests(TCase *tc);
 void add_words_tests(TCase *tc);
 void add_diagnose_tests(TCase *tc);

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+#include <fcntl.h>
+#include <linux/vfio.h>
+#include <unistd.h>
+
+#include "acts.h"
+#include "door.h"
+
+/* VFIO_DEVICE_DETACH_IOMMUFD_PT, which headers before Linux 6.6 lack. */
+#define DETACH_PT _IO(VFIO_TYPE, VFIO_BASE + 20)
+
+/* ---- Devices ---- */
+
+static uint64_t group_of(const struct iommufd_device *dev)
+{
+	struct iommufd_device_info info = { .struct_size = sizeof(info) };
+
+	ok(iommufd_device_get_info(dev, &info));
+	return (uint64_t)info.group;
+}
+
+static int device_new(struct stage *stage)
+{
+	int ret = iommufd_device_new(stage->bed.ctx, EDU, &stage->out.dev);
+
+	stage->facts = ret ? 0 : group_of(stage->out.dev);
+	return ret;
+}
+
+static void free_device(struct stage *stage)
+{
+	iommufd_device_free(stage->out.dev);
+}
+
+static void open_node(struct stage *stage)
+{
+	char path[128];
+
+	vm_cdev(EDU, path, sizeof(path));
+	stage->file = open(path, O_RDWR | O_CLOEXEC);
+	ck_assert_int_ge(stage->file, 0);
+}
+
+static int device_from_fd(struct stage *stage)
+{
+	int ret = iommufd_device_from_fd(stage->bed.ctx, stage->file, &stage->out.dev);
+
+	stage->facts = ret ? 0 : group_of(stage->out.dev);
+	return ret;
+}
+
+/* A node that was bound stays so until it is closed. */
+static void free_device_and_node(struct stage *stage)
+{
+	free_device(stage);
+	close(stage->file);
+	open_node(stage);
+}
+
+static int attach(struct stage *stage)
+{
+	return iommufd_device_attach(stage->bed.dev, stage->bed.ioas);
+}
+
+static void undo_attach(struct stage *stage)
+{
+	ok(iommufd_device_detach(stage->bed.dev));
+}
+
+/* So that the next attach is the first one of the device's group again. */
+static void undo_first_attach(struct stage *stage)
+{
+	iommufd_device_free(stage->bed.dev);
+	ok(iommufd_device_new(stage->bed.ctx, EDU, &stage->bed.dev));
+}
+
+static int detach(struct stage *stage)
+{
+	return iommufd_device_detach(stage->bed.dev);
+}
+
+static void undo_detach(struct stage *stage)
+{
+	ok(attach(stage));
+}
+
+/* What is known of regions is forgotten. */
+static void reattach(struct stage *stage)
+{
+	ok(detach(stage));
+	ok(attach(stage));
+}
+
+static int replace(struct stage *stage)
+{
+	return iommufd_device_replace(stage->bed.dev, stage->second);
+}
+
+static void undo_replace(struct stage *stage)
+{
+	ok(iommufd_device_replace(stage->bed.dev, stage->bed.ioas));
+}
+
+bool by_node(void)
+{
+	return vm_path->by_node;
+}
+
+static int get_info(struct stage *stage)
+{
+	return iommufd_device_get_info(stage->bed.dev, &stage->out.info);
+}
+
+static int reset(struct stage *stage)
+{
+	return iommufd_device_reset(stage->bed.dev);
+}
+
+/* ---- Regions ---- */
+
+static int region_info(struct stage *stage)
+{
+	return iommufd_device_region_info(stage->bed.dev, IOMMUFD_PCI_BAR0, &stage->out.region);
+}
+
+static int region_read(struct stage *stage)
+{
+	return iommufd_device_region_read(stage->bed.dev, IOMMUFD_PCI_BAR0, EDU_ID, stage->out.bytes, 4);
+}
+
+static int region_write(struct stage *stage)
+{
+	return iommufd_device_region_write(stage->bed.dev, IOMMUFD_PCI_BAR0, EDU_LIVENESS, "word", 4);
+}
+
+static int region_map(struct stage *stage)
+{
+	return iommufd_device_region_map(stage->bed.dev, IOMMUFD_PCI_BAR0, 0, PAGE, PROT_READ, &stage->out.addr);
+}
+
+static int config_read(struct stage *stage)
+{
+	return iommufd_pci_config_read(stage->bed.dev, 0, stage->out.bytes, 4);
+}
+
+static int config_write(struct stage *stage)
+{
+	return iommufd_pci_config_write(stage->bed.dev, 0x3c, "\x07", 1);
+}
+
+static int set_master(struct stage *stage)
+{
+	return iommufd_pci_set_master(stage->bed.dev, true);
+}
+
+/* ---- Interrupts ---- */
+
+static int irq_info(struct stage *stage)
+{
+	return iommufd_device_irq_info(stage->bed.dev, IOMMUFD_PCI_MSI, &stage->out.irq);
+}
+
+static int irq_enable(struct stage *stage)
+{
+	return iommufd_device_irq_enable(stage->bed.dev, IOMMUFD_PCI_MSI, 0, 1, &stage->event);
+}
+
+static int irq_disable(struct stage *stage)
+{
+	return iommufd_device_irq_disable(stage->bed.dev, IOMMUFD_PCI_MSI);
+}
+
+static void have_msi(struct stage *stage)
+{
+	ok(irq_enable(stage));
+}
+
+static void have_no_msi(struct stage *stage)
+{
+	ok(irq_disable(stage));
+}
+
+static int irq_enable_msix(struct stage *stage)
+{
+	int fds[3] = { stage->event, -1, stage->event };
+
+	return iommufd_device_irq_enable(stage->bed.dev, IOMMUFD_PCI_MSIX, 0, 3, fds);
+}
+
+static void have_no_msix(struct stage *stage)
+{
+	ok(iommufd_device_irq_disable(stage->bed.dev, IOMMUFD_PCI_MSIX));
+}
+
+static int irq_trigger(struct stage *stage)
+{
+	return iommufd_device_irq_trigger(stage->bed.dev, IOMMUFD_PCI_MSI, 0, 1);
+}
+
+static void have_intx(struct stage *stage)
+{
+	ok(iommufd_device_irq_enable(stage->bed.dev, IOMMUFD_PCI_INTX, 0, 1, &stage->event));
+}
+
+static int irq_mask(struct stage *stage)
+{
+	return iommufd_device_irq_mask(stage->bed.dev, IOMMUFD_PCI_INTX, 0, 1);
+}
+
+static int irq_unmask(struct stage *stage)
+{
+	return iommufd_device_irq_unmask(stage->bed.dev, IOMMUFD_PCI_INTX, 0, 1);
+}
+
+/* ---- The table ---- */
+
+/*
+ * Whether the container serves already: when not, that is seen as soon as it is told to. And by group on an iommufd,
+ * whether somebody else holds the device: the attempt to get it is to fail.
+ */
+#define ATTACHES SURVIVES({ VFIO_IOMMU_GET_INFO, 1 }, { VFIO_GROUP_GET_DEVICE_FD, 1 })
+/* It goes on whatever fails, and tells the log: there is nothing to go back to. */
+#define DETACHES                                                                                     \
+	SURVIVES({ VFIO_DEVICE_GET_REGION_INFO, EACH }, { DOOR_PREAD, EACH }, { DOOR_PWRITE, EACH }, \
+		 { DETACH_PT, EACH }, { VFIO_GROUP_UNSET_CONTAINER, EACH }, { VFIO_IOMMU_GET_INFO, EACH })
+
+const struct act device_acts[] = {
+	{ "iommufd_device_new", NEEDS_CONTEXT, device_new, .undo = free_device, .opens = by_node, .handle = true },
+	{ "iommufd_device_from_fd", NEEDS_CONTEXT, device_from_fd, .undo = free_device_and_node, .prepare = open_node,
+	  .on = by_node, .opens = by_node, .handle = true },
+	{ "iommufd_device_attach", NEEDS_DEVICE, attach, .undo = undo_attach, .opens = by_group, .survives = ATTACHES },
+	{ "iommufd_device_attach, the first", NEEDS_DEVICE, attach, .undo = undo_first_attach, .opens = by_group,
+	  .survives = ATTACHES },
+	{ "iommufd_device_detach", NEEDS_ATTACHED, detach, .undo = undo_detach, .survives = DETACHES, .halfway = true },
+	{ "iommufd_device_replace", NEEDS_ATTACHED, replace, .undo = undo_replace, .on = by_node },
+	{ "iommufd_device_get_info", NEEDS_ATTACHED, get_info, .size = sizeof(struct iommufd_device_info),
+	  .silent = true },
+	{ "iommufd_device_reset", NEEDS_ATTACHED, reset, .address = NVME },
+	{ "iommufd_device_region_info", NEEDS_ATTACHED, region_info, .undo = reattach,
+	  .size = sizeof(struct iommufd_region_info) },
+	{ "iommufd_device_region_read", NEEDS_ATTACHED, region_read, .undo = reattach },
+	{ "iommufd_device_region_write", NEEDS_ATTACHED, region_write, .undo = reattach },
+	{ "iommufd_device_region_map", NEEDS_ATTACHED, region_map, .undo = reattach, .handle = true },
+	{ "iommufd_pci_config_read", NEEDS_ATTACHED, config_read, .undo = reattach },
+	{ "iommufd_pci_config_write", NEEDS_ATTACHED, config_write, .undo = reattach },
+	{ "iommufd_pci_set_master", NEEDS_ATTACHED, set_master, .undo = reattach },
+	{ "iommufd_device_irq_info", NEEDS_ATTACHED, irq_info, .size = sizeof(struct iommufd_irq_info) },
+	{ "iommufd_device_irq_enable", NEEDS_ATTACHED, irq_enable, .undo = have_no_msi },
+	{ "iommufd_device_irq_enable, MSI-X", NEEDS_ATTACHED, irq_enable_msix, .undo = have_no_msix, .address = NVME },
+	{ "iommufd_device_irq_disable", NEEDS_ATTACHED, irq_disable, .undo = have_msi, .prepare = have_msi },
+	{ "iommufd_device_irq_mask", NEEDS_ATTACHED, irq_mask, .prepare = have_intx },
+	{ "iommufd_device_irq_unmask", NEEDS_ATTACHED, irq_unmask, .prepare = have_intx },
+	{ "iommufd_device_irq_trigger", NEEDS_ATTACHED, irq_trigger, .prepare = have_msi },
+	{ .name = NULL },
+};
