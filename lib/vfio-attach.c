@@ -125,7 +125,8 @@ static int join(struct iommufd_device *dev, struct iommufd_ioas *ioas)
 						       : fail_join(dev, "put its group into the container", ret);
 	set_joined(group, ioas, ioas);
 	if (dev->found->noiommu) {
-		ret = ifd_container_set_noiommu(ioas);
+		/* A container takes its type once, and here each device is a group of its own. */
+		ret = ioas->physical ? 0 : ifd_container_set_noiommu(ioas);
 		ret = ret ? fail_join(dev, "let it do without an IOMMU", ret) : 0;
 	} else {
 		ret = make_serve(dev, ioas);
