@@ -74,6 +74,13 @@ static void undo_first_attach(struct stage *stage)
 	ok(iommufd_device_new(stage->bed.ctx, EDU, &stage->bed.dev));
 }
 
+/* Another device of the group is there. */
+static void attach_other(struct stage *stage)
+{
+	ok(iommufd_device_new(stage->bed.ctx, TWIN_A, &stage->other));
+	ok(iommufd_device_attach(stage->other, stage->bed.ioas));
+}
+
 static int detach(struct stage *stage)
 {
 	return iommufd_device_detach(stage->bed.dev);
@@ -231,6 +238,8 @@ const struct act device_acts[] = {
 	{ "iommufd_device_attach", NEEDS_DEVICE, attach, .undo = undo_attach, .opens = by_group, .survives = ATTACHES },
 	{ "iommufd_device_attach, the first", NEEDS_DEVICE, attach, .undo = undo_first_attach, .opens = by_group,
 	  .survives = ATTACHES },
+	{ "iommufd_device_attach, beside another", NEEDS_DEVICE, attach, .undo = undo_attach, .prepare = attach_other,
+	  .address = TWIN_B, .opens = by_group, .survives = ATTACHES },
 	{ "iommufd_device_detach", NEEDS_ATTACHED, detach, .undo = undo_detach, .survives = DETACHES, .halfway = true },
 	{ "iommufd_device_replace", NEEDS_ATTACHED, replace, .undo = undo_replace, .on = by_node },
 	{ "iommufd_device_get_info", NEEDS_ATTACHED, get_info, .size = sizeof(struct iommufd_device_info),

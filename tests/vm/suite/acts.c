@@ -61,6 +61,7 @@ void stage_close(struct stage *stage)
 
 	ok(iommufd_ioas_unmap_all(stage->bed.ioas, &bytes));
 	ck_assert_uint_eq(bytes, 4 * PAGE);
+	iommufd_device_free(stage->other);
 	iommufd_ioas_free(stage->second);
 	iommufd_ctx_free(stage->fresh);
 	bed_close(&stage->bed);

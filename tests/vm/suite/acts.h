@@ -27,9 +27,10 @@ union out {
 struct stage {
 	struct bed bed;
 	struct iommufd_ioas *second;
-	struct iommufd_ctx *fresh; /* a context without anything */
-	uint32_t id;               /* the object of bed.ioas, where iommufd has it */
-	unsigned char *pages;      /* STAGE_PAGES, of which stage_map_all() has mapped the first four */
+	struct iommufd_device *other; /* attached to bed.ioas too, or NULL */
+	struct iommufd_ctx *fresh;    /* a context without anything */
+	uint32_t id;                  /* the object of bed.ioas, where iommufd has it */
+	unsigned char *pages;         /* STAGE_PAGES, of which stage_map_all() has mapped the first four */
 	int file, event;
 	union out out;
 	uint64_t facts; /* what out has behind a handle, where that is to be the same each time */
