@@ -5,6 +5,7 @@
  * Locks, in the order in which they are taken:
  *   ioas->gate   shared by map and unmap, exclusive for attach, detach and unmap_all: the set of attached devices, the
  *                permitted ranges and the alignment do not change under a mapping that is being made
+ *   ioas->pins   where the library locks memory: so that it does not unlock what another thread has just mapped
  *   ctx->opening opening and closing of devices
  *   dev->lock    a device's region mappings and interrupts
  *   ctx->lock    the list of groups and who has claimed them; a leaf, no ioctl under it
@@ -79,6 +80,8 @@ struct iommufd_ioas {
 	_Atomic uint64_t alignment;
 	unsigned int physical; /* attached devices without an IOMMU: they use physical addresses */
 	unsigned int unpinned; /* of these, those for which the library has to keep memory in its place */
+	pthread_mutex_t
+		pins; /* while there are any: held from a page's lock to the index, and from there to the unlock */
 
 	/* the backend's own */
 	uint32_t id;         /* iommufd: the object; 0 for none */
@@ -179,6 +182,8 @@ void ifd_irq_disable_all(struct iommufd_device *dev);
  */
 int ifd_phys_attach(const struct iommufd_device *dev, struct iommufd_ioas *ioas);
 void ifd_phys_detach(const struct iommufd_device *dev, struct iommufd_ioas *ioas);
+void ifd_phys_begin(struct iommufd_ioas *ioas);
+void ifd_phys_end(struct iommufd_ioas *ioas);
 int ifd_phys_pin(const struct iommufd_ioas *ioas, const struct ifd_map *map);
 void ifd_phys_unpin(struct iommufd_ioas *ioas, const struct ifd_map *map);
 

@@ -131,14 +131,16 @@ static int map_gated(struct iommufd_ioas *ioas, const struct iommufd_map *reques
 
 	if (ret)
 		return ret;
+	ifd_phys_begin(ioas);
 	ret = map_now(ioas, map);
 	if (ret) {
 		give_up(ioas, map);
-		return ret;
+	} else {
+		*iova = map->iova.start;
+		ifd_index_commit(&ioas->index, map);
 	}
-	*iova = map->iova.start;
-	ifd_index_commit(&ioas->index, map);
-	return 0;
+	ifd_phys_end(ioas);
+	return ret;
 }
 
 EXPORT int iommufd_ioas_map(struct iommufd_ioas *ioas, void *vaddr, size_t len, uint32_t flags, uint64_t *iova)
@@ -214,11 +216,13 @@ EXPORT int iommufd_ioas_map_batch(struct iommufd_ioas *ioas, struct iommufd_map 
 		return ifd_fail(-ENOMEM, NULL, "map a batch of %zu", count);
 
 	pthread_rwlock_rdlock(&ioas->gate);
+	ifd_phys_begin(ioas);
 	ret = batch_gated(ioas, requests, maps, count);
 	for (size_t i = 0; i < count && !ret; i++) {
 		requests[i].iova = maps[i]->iova.start;
 		ifd_index_commit(&ioas->index, maps[i]);
 	}
+	ifd_phys_end(ioas);
 	pthread_rwlock_unlock(&ioas->gate);
 	free(maps);
 	return ret;

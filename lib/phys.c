@@ -27,6 +27,22 @@ static int lock(const struct ifd_map *map)
 		   : 0;
 }
 
+/*
+ * mlock() does not count. Between finding that no other mapping is of this memory and unlocking it, no other thread may
+ * lock it for a mapping of its own.
+ */
+void ifd_phys_begin(struct iommufd_ioas *ioas)
+{
+	if (ioas->unpinned)
+		pthread_mutex_lock(&ioas->pins);
+}
+
+void ifd_phys_end(struct iommufd_ioas *ioas)
+{
+	if (ioas->unpinned)
+		pthread_mutex_unlock(&ioas->pins);
+}
+
 int ifd_phys_pin(const struct iommufd_ioas *ioas, const struct ifd_map *map)
 {
 	return ioas->unpinned ? lock(map) : 0;

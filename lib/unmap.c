@@ -7,7 +7,9 @@
 
 static void gone(struct iommufd_ioas *ioas, struct ifd_map *map)
 {
+	ifd_phys_begin(ioas);
 	ifd_phys_unpin(ioas, map);
+	ifd_phys_end(ioas);
 	ifd_index_left(&ioas->index, map);
 }
 

@@ -26,7 +26,9 @@ enum {
 	 * Let devices be opened that VFIO runs without an IOMMU. UNSAFE: such a device's DMA reaches all memory of the
 	 * machine, so a mistake in the program or in the device can destroy or disclose anything. Only root can, and
 	 * the administrator must have set vfio's parameter `enable_unsafe_noiommu_mode`. The addresses that such a
-	 * device needs are those of iommufd_ioas_to_iovas(), and no others.
+	 * device needs are those of iommufd_ioas_to_iovas(), and no others. Unless the device is opened by its own node
+	 * (Linux 7.3), memory is kept in its place with mlock(), which does not count: map it in one IOAS only, and do
+	 * not munlock() it.
 	 */
 	IOMMUFD_CTX_NOIOMMU = 1u << 0,
 };
