@@ -137,6 +137,16 @@ static void free_report(struct stage *stage)
 	iommufd_report_free(stage->out.report);
 }
 
+static int diagnose(struct stage *stage)
+{
+	return iommufd_diagnose(EDU, &stage->out.diagnosis);
+}
+
+static void free_diagnosis(struct stage *stage)
+{
+	iommufd_diagnosis_free(stage->out.diagnosis);
+}
+
 static int ioas_new(struct stage *stage)
 {
 	return iommufd_ioas_new(stage->fresh, &stage->out.ioas);
@@ -272,6 +282,10 @@ static void dma_free(struct stage *stage)
 #define REPORTS                                                                                                   \
 	SURVIVES({ DOOR_OPEN, 1 }, { DOOR_OPEN, 2 }, { DOOR_OPEN, 3 }, { DOOR_PREAD, 1 }, { DOOR_SYSCALL, EACH }, \
 		 { IOMMU_OPTION, EACH }, { VFIO_GET_API_VERSION, EACH }, { VFIO_CHECK_EXTENSION, EACH })
+/* What cannot be opened is a finding; what cannot be seen is no evidence. */
+#define FINDS                                                                                                \
+	SURVIVES({ DOOR_OPEN, EACH }, { DOOR_PREAD, EACH }, { DOOR_READLINK, EACH }, { DOOR_SYSCALL, EACH }, \
+		 { IOMMU_OPTION, EACH }, { VFIO_GET_API_VERSION, EACH }, { VFIO_CHECK_EXTENSION, EACH })
 /* What an iommufd answers and this is not. */
 #define RECOGNISES SURVIVES({ IOMMU_OPTION, EACH })
 /* A container that may be in use is left alone, and a new one opened. */
@@ -282,6 +296,8 @@ const struct act acts[] = {
 	{ "iommufd_ctx_from_fd", NEEDS_CONTEXT, ctx_from_fd, .undo = free_ctx, .survives = RECOGNISES, .handle = true },
 	{ "iommufd_ctx_add_group", NEEDS_CONTEXT, add_group, .undo = new_fresh, .prepare = open_group, .on = by_group },
 	{ "iommufd_probe", NEEDS_CONTEXT, probe, .undo = free_report, .survives = REPORTS, .costly = true,
+	  .handle = true },
+	{ "iommufd_diagnose", NEEDS_CONTEXT, diagnose, .undo = free_diagnosis, .survives = FINDS, .costly = true,
 	  .handle = true },
 	{ "iommufd_ioas_new", NEEDS_CONTEXT, ioas_new, .undo = free_ioas, .survives = AVOIDS, .spends = true,
 	  .handle = true },

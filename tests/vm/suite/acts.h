@@ -11,6 +11,7 @@ union out {
 	struct iommufd_ioas *ioas;
 	struct iommufd_device *dev;
 	struct iommufd_report *report;
+	struct iommufd_diagnosis *diagnosis;
 	void *addr;
 	uint64_t number;
 	unsigned char bytes[192];
