@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #include "caps.h"
@@ -130,24 +131,32 @@ EXPORT int iommufd_device_region_write(struct iommufd_device *dev, uint32_t inde
 	return ret ? ret : check_moved(dev, ifd_sys_pwrite(dev->fd, buf, len, at), len, "write to");
 }
 
+static bool in_area(const struct vfio_region_sparse_mmap_area *area, uint64_t offset, size_t len)
+{
+	return offset >= area->offset && offset - area->offset <= area->size &&
+	       len <= area->size - (offset - area->offset);
+}
+
 /* Without the capability the whole region may be mapped. */
 static bool in_sparse_area(const struct ifd_region *region, uint64_t offset, size_t len)
 {
-	const struct vfio_region_info_cap_sparse_mmap *cap;
-	size_t room, count;
+	struct vfio_region_info_cap_sparse_mmap cap;
+	struct vfio_region_sparse_mmap_area area;
+	const char *at;
+	size_t room;
 
 	if (!(region->info->flags & VFIO_REGION_INFO_FLAG_CAPS))
 		return true;
-	cap = ifd_caps_find(region->info, region->len, region->info->cap_offset, VFIO_REGION_INFO_CAP_SPARSE_MMAP,
-			    sizeof(*cap), &room);
-	if (!cap)
+	at = ifd_caps_find(region->info, region->len, region->info->cap_offset, VFIO_REGION_INFO_CAP_SPARSE_MMAP,
+			   sizeof(cap), &room);
+	if (!at)
 		return true;
-	count = (room - sizeof(*cap)) / sizeof(cap->areas[0]);
-	count = cap->nr_areas < count ? cap->nr_areas : count;
-	for (size_t i = 0; i < count; i++)
-		if (offset >= cap->areas[i].offset && offset - cap->areas[i].offset <= cap->areas[i].size &&
-		    len <= cap->areas[i].size - (offset - cap->areas[i].offset))
+	memcpy(&cap, at, sizeof(cap));
+	for (size_t i = 0; i < cap.nr_areas && i < (room - sizeof(cap)) / sizeof(area); i++) {
+		memcpy(&area, at + sizeof(cap) + i * sizeof(area), sizeof(area));
+		if (in_area(&area, offset, len))
 			return true;
+	}
 	return false;
 }
 

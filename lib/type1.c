@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "caps.h"
 #include "internal.h"
@@ -11,33 +12,41 @@
 
 static int ranges_from(const void *answer, size_t len, uint32_t first, struct ifd_type1 *out)
 {
-	const struct vfio_iommu_type1_info_cap_iova_range *cap;
-	size_t room, n = 1;
+	struct vfio_iommu_type1_info_cap_iova_range cap = { .nr_iovas = 0 };
+	size_t room = 0, n;
+	const void *at;
 
-	cap = ifd_caps_find(answer, len, first, VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE, sizeof(*cap), &room);
-	if (cap && cap->nr_iovas > (room - sizeof(*cap)) / sizeof(cap->iova_ranges[0]))
+	at = ifd_caps_find(answer, len, first, VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE, sizeof(cap), &room);
+	if (at)
+		memcpy(&cap, at, sizeof(cap));
+	if (at && cap.nr_iovas > (room - sizeof(cap)) / sizeof(cap.iova_ranges[0]))
 		return -EPROTO;
-	if (cap && cap->nr_iovas)
-		n = cap->nr_iovas;
+	n = cap.nr_iovas ? cap.nr_iovas : 1;
 	out->ranges = calloc(n, sizeof(*out->ranges));
 	if (!out->ranges)
 		return -ENOMEM;
 	out->count = n;
 
 	out->ranges[0] = (struct iommufd_range){ 0, UINT64_MAX }; /* before Linux 5.4 the kernel does not tell */
-	for (size_t i = 0; cap && i < cap->nr_iovas; i++)
-		out->ranges[i] = (struct iommufd_range){ cap->iova_ranges[i].start, cap->iova_ranges[i].end };
+	for (size_t i = 0; i < cap.nr_iovas; i++) {
+		struct vfio_iova_range range;
+
+		memcpy(&range, (const char *)at + sizeof(cap) + i * sizeof(range), sizeof(range));
+		out->ranges[i] = (struct iommufd_range){ range.start, range.end };
+	}
 	return 0;
 }
 
 static void left_from(const void *answer, size_t len, uint32_t first, struct ifd_type1 *out)
 {
-	const struct vfio_iommu_type1_info_dma_avail *cap;
+	struct vfio_iommu_type1_info_dma_avail cap = { .avail = 0 };
 	size_t room;
+	const void *at = ifd_caps_find(answer, len, first, VFIO_IOMMU_TYPE1_INFO_DMA_AVAIL, sizeof(cap), &room);
 
-	cap = ifd_caps_find(answer, len, first, VFIO_IOMMU_TYPE1_INFO_DMA_AVAIL, sizeof(*cap), &room);
-	out->tells_left = cap;
-	out->left = cap ? cap->avail : 0;
+	if (at)
+		memcpy(&cap, at, sizeof(cap));
+	out->tells_left = at;
+	out->left = cap.avail;
 }
 
 int ifd_type1_ask(const struct ifd_log *log, int container, struct ifd_type1 *out)

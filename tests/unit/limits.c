@@ -254,6 +254,51 @@ START_TEST(vfio_that_tells_no_ranges_permits_everything)
 }
 END_TEST
 
+/* As kernels before 6.6 did it: behind a capability of 12 bytes the next is at a multiple of 4, and not of 8. */
+static int not_aligned(int fd, void *arg)
+{
+	struct vfio_iommu_type1_info *info = arg;
+	const uint32_t at = sizeof(*info), next = at + sizeof(struct vfio_iommu_type1_info_dma_avail);
+	const struct vfio_iommu_type1_info_dma_avail left = { { VFIO_IOMMU_TYPE1_INFO_DMA_AVAIL, 1, next }, 5 };
+	const struct vfio_iommu_type1_info_cap_iova_range ranges = { { VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE, 1, 0 },
+								     2,
+								     0 };
+	uint32_t room = info->argsz;
+
+	(void)fd;
+	info->flags = VFIO_IOMMU_INFO_CAPS | VFIO_IOMMU_INFO_PGSIZES;
+	info->iova_pgsizes = SCENE_PAGE;
+	info->argsz = next + sizeof(ranges) + sizeof(scene_ranges);
+	if (room < info->argsz)
+		return 0;
+	info->cap_offset = at;
+	memcpy((char *)arg + at, &left, sizeof(left));
+	memcpy((char *)arg + next, &ranges, sizeof(ranges));
+	memcpy((char *)arg + next + sizeof(ranges), scene_ranges, sizeof(scene_ranges));
+	return 0;
+}
+
+/* On x86 only UndefinedBehaviorSanitizer sees the difference. */
+START_TEST(vfio_may_put_its_capabilities_where_they_are_not_aligned)
+{
+	struct scene scene;
+	struct iommufd_range *ranges;
+	uint64_t left;
+	size_t count;
+
+	scene_open(&scene, IOMMUFD_BACKEND_VFIO);
+	ck_assert_int_eq(iommufd_device_attach(scene.dev, scene.ioas), 0);
+	inject_ioctl(VFIO_IOMMU_GET_INFO, not_aligned);
+	ck_assert_int_eq(limits_of(&scene, &ranges, &count), 0);
+	ck_assert_uint_eq(count, 2);
+	ck_assert_int_eq(memcmp(ranges, scene_ranges, sizeof(scene_ranges)), 0);
+	ck_assert_int_eq(iommufd_ioas_maps_left(scene.ioas, &left), 0);
+	ck_assert_uint_eq(left, 5);
+	free(ranges);
+	scene_close(&scene);
+}
+END_TEST
+
 static inject_answer answer;
 
 static int answer_when_serving(int fd, void *arg)
@@ -361,6 +406,7 @@ void unit_tests(TCase *tcase)
 	tcase_add_test(tcase, a_failure_of_iommufd_is_passed_on_with_words);
 	tcase_add_test(tcase, vfio_tells_the_ranges_of_the_device);
 	tcase_add_test(tcase, vfio_that_tells_no_ranges_permits_everything);
+	tcase_add_test(tcase, vfio_may_put_its_capabilities_where_they_are_not_aligned);
 	tcase_add_test(tcase, an_answer_of_vfio_that_contradicts_itself_is_a_breach_of_protocol);
 	tcase_add_test(tcase, the_smallest_page_of_the_iommu_is_the_alignment);
 	tcase_add_test(tcase, a_mapping_that_is_not_aligned_for_a_device_keeps_it_from_attaching);
