@@ -35,7 +35,7 @@ static const uint32_t types[] = { VFIO_TYPE1v2_IOMMU, VFIO_TYPE1_IOMMU };
 /* 1 or 0, or -errno. */
 static int serves(const struct ifd_log *log, int container, uint32_t type)
 {
-	int ret = ifd_sys_ioctl(log, container, VFIO_CHECK_EXTENSION, (void *)(uintptr_t)type);
+	int ret = ifd_sys_ioctl_number(log, container, VFIO_CHECK_EXTENSION, (void *)(uintptr_t)type);
 
 	return ret > 0 ? 1 : ret;
 }
@@ -54,7 +54,7 @@ static int best_type(const struct ifd_log *log, int container)
 
 static int check_container(const struct ifd_log *log, int fd, struct ifd_candidate *candidate)
 {
-	int version = ifd_sys_ioctl(log, fd, VFIO_GET_API_VERSION, NULL);
+	int version = ifd_sys_ioctl_number(log, fd, VFIO_GET_API_VERSION, NULL);
 	int best;
 
 	if (version != VFIO_API_VERSION)
@@ -106,7 +106,7 @@ static int be_recognise(const struct ifd_log *log, int fd)
 {
 	struct stat st;
 
-	if (ifd_sys_ioctl(log, fd, VFIO_GET_API_VERSION, NULL) != VFIO_API_VERSION)
+	if (ifd_sys_ioctl_number(log, fd, VFIO_GET_API_VERSION, NULL) != VFIO_API_VERSION)
 		return 0;
 	return !ifd_backend_iommufd.recognise(log, fd) ||
 	       (!ifd_sys_fstat(fd, &st) && st.st_rdev == makedev(MISC_MAJOR, VFIO_MINOR));

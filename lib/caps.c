@@ -33,7 +33,7 @@ int ifd_caps_ioctl(const struct ifd_log *log, int fd, unsigned long request, con
 		}
 		free(buf);
 		if (ret)
-			return ret < 0 ? ret : -EPROTO;
+			return ret;
 		if (needed > ANSWER_MAX)
 			return -EPROTO;
 		room = needed;

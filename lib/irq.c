@@ -51,7 +51,7 @@ EXPORT int iommufd_device_irq_info(struct iommufd_device *dev, uint32_t index, s
 	return 0;
 }
 
-/* The one place that makes the ioctl; `fds` may be NULL. */
+/* The one place that makes the ioctl; `fds` may be NULL. Positive: so many could be enabled, instead of all. */
 static int set_irqs(struct iommufd_device *dev, uint32_t flags, uint32_t index, uint32_t start, uint32_t count,
 		    const int *fds)
 {
@@ -66,7 +66,7 @@ static int set_irqs(struct iommufd_device *dev, uint32_t flags, uint32_t index, 
 	};
 	if (fds)
 		memcpy(set->data, fds, data);
-	ret = ifd_sys_ioctl(&dev->ctx->log, dev->fd, VFIO_DEVICE_SET_IRQS, set);
+	ret = ifd_sys_ioctl_number(&dev->ctx->log, dev->fd, VFIO_DEVICE_SET_IRQS, set);
 	free(set);
 	return ret;
 }
@@ -124,7 +124,7 @@ static int enable_locked(struct iommufd_device *dev, const struct vfio_irq_info 
 	if (ret)
 		return ret;
 	ret = set_irqs(dev, VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER, index, start, count, eventfds);
-	if (ret > 0) /* how many there could be, instead of success */
+	if (ret > 0)
 		return ifd_fail(-ENOSPC, "enable fewer",
 				"enable %u vectors of interrupt type %u of %s: there are %d left", count, index,
 				dev->found->name, ret);
@@ -186,10 +186,13 @@ EXPORT int iommufd_device_irq_enable(struct iommufd_device *dev, uint32_t index,
 static int set_off(struct iommufd_device *dev, uint32_t index)
 {
 	static const int none = -1;
+	int ret;
 
 	if (dev->flags & VFIO_DEVICE_FLAGS_PCI && index > IOMMUFD_PCI_MSIX)
-		return set_irqs(dev, VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER, index, 0, 1, &none);
-	return set_irqs(dev, VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER, index, 0, 0, NULL);
+		ret = set_irqs(dev, VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER, index, 0, 1, &none);
+	else
+		ret = set_irqs(dev, VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER, index, 0, 0, NULL);
+	return ret > 0 ? -EPROTO : ret;
 }
 
 static int disable(struct iommufd_device *dev, uint32_t index)
@@ -248,6 +251,7 @@ static int act(struct iommufd_device *dev, const char *what, uint32_t action, ui
 	ret = start + count <= dev->enabled[index]
 		      ? set_irqs(dev, VFIO_IRQ_SET_DATA_NONE | action, index, start, count, NULL)
 		      : -EINVAL;
+	ret = ret > 0 ? -EPROTO : ret;
 	pthread_mutex_unlock(&dev->lock);
 	return ret ? ifd_fail(ret, ret == -EINVAL ? "enable it first" : NULL, "%s interrupt type %u of %s", what, index,
 			      dev->found->name)

@@ -36,15 +36,23 @@ void ifd_sys_close(int fd)
 		close(fd);
 }
 
-int ifd_sys_ioctl(const struct ifd_log *log, int fd, unsigned long request, void *arg)
+/* A driver can give a negative number that is no errno. libc hands it on and sets none: errno is of an earlier call. */
+int ifd_sys_ioctl_number(const struct ifd_log *log, int fd, unsigned long request, void *arg)
 {
 	int ret = ioctl(fd, request, arg);
 
 	if (ret < 0)
-		ret = -errno;
+		ret = ret == -1 ? -errno : -EPROTO;
 	if (ifd_log_on(log, IOMMUFD_LOG_DEBUG))
 		ifd_trace_ioctl(log, fd, request, arg, ret);
 	return ret;
+}
+
+int ifd_sys_ioctl(const struct ifd_log *log, int fd, unsigned long request, void *arg)
+{
+	int ret = ifd_sys_ioctl_number(log, fd, request, arg);
+
+	return ret > 0 ? -EPROTO : ret;
 }
 
 int ifd_sys_mmap(int fd, uint64_t offset, size_t len, int prot, int flags, void **out)

@@ -23,8 +23,12 @@ int ifd_sys_dup(int fd);
 /* Takes -1. Linux frees the descriptor whatever close() returns, so there is nothing to report. */
 void ifd_sys_close(int fd);
 
-/* Result of the ioctl (0 or more), or -errno. `arg` is a pointer or, where the request wants that, a number. */
+/*
+ * 0 or -errno; the other one for requests that answer with a number, of 0 or more. `arg` is a pointer or, where the
+ * request wants that, a number. -EPROTO: the kernel gave something else.
+ */
 int ifd_sys_ioctl(const struct ifd_log *log, int fd, unsigned long request, void *arg);
+int ifd_sys_ioctl_number(const struct ifd_log *log, int fd, unsigned long request, void *arg);
 
 int ifd_sys_mmap(int fd, uint64_t offset, size_t len, int prot, int flags, void **out);
 int ifd_sys_munmap(void *addr, size_t len);

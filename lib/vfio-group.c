@@ -53,5 +53,5 @@ int ifd_group_open_node(struct iommufd_device *dev)
 
 int ifd_group_get_device(struct iommufd_device *dev)
 {
-	return ifd_sys_ioctl(&dev->ctx->log, dev->group->fd, VFIO_GROUP_GET_DEVICE_FD, dev->found->name);
+	return ifd_sys_ioctl_number(&dev->ctx->log, dev->group->fd, VFIO_GROUP_GET_DEVICE_FD, dev->found->name);
 }

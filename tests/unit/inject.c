@@ -44,7 +44,7 @@ static void (*meanwhile)(void);
 int __real_ifd_sys_open(const char *path, int flags);
 int __real_ifd_sys_dup(int fd);
 void __real_ifd_sys_close(int fd);
-int __real_ifd_sys_ioctl(const struct ifd_log *log, int fd, unsigned long request, void *arg);
+int __real_ifd_sys_ioctl_number(const struct ifd_log *log, int fd, unsigned long request, void *arg);
 int __real_ifd_sys_mmap(int fd, uint64_t offset, size_t len, int prot, int flags, void **out);
 int __real_ifd_sys_munmap(void *addr, size_t len);
 int __real_ifd_sys_madvise(void *addr, size_t len, int advice);
@@ -63,6 +63,7 @@ int __wrap_ifd_sys_open(const char *path, int flags);
 int __wrap_ifd_sys_dup(int fd);
 void __wrap_ifd_sys_close(int fd);
 int __wrap_ifd_sys_ioctl(const struct ifd_log *log, int fd, unsigned long request, void *arg);
+int __wrap_ifd_sys_ioctl_number(const struct ifd_log *log, int fd, unsigned long request, void *arg);
 int __wrap_ifd_sys_mmap(int fd, uint64_t offset, size_t len, int prot, int flags, void **out);
 int __wrap_ifd_sys_munmap(void *addr, size_t len);
 int __wrap_ifd_sys_madvise(void *addr, size_t len, int advice);
@@ -242,7 +243,7 @@ void __wrap_ifd_sys_close(int fd)
 	__real_ifd_sys_close(fd);
 }
 
-int __wrap_ifd_sys_ioctl(const struct ifd_log *log, int fd, unsigned long number, void *arg)
+int __wrap_ifd_sys_ioctl_number(const struct ifd_log *log, int fd, unsigned long number, void *arg)
 {
 	struct request *request = find(number);
 	int err = enter(INJECT_IOCTL);
@@ -257,7 +258,14 @@ int __wrap_ifd_sys_ioctl(const struct ifd_log *log, int fd, unsigned long number
 	ck_assert_msg(fd >= 0 && fd < FDS && owned[fd], "ioctl 0x%lx on descriptor %d, which is closed", number, fd);
 	request->made++;
 	request->order = ++all_ioctls;
-	return request->answer ? request->answer(fd, arg) : __real_ifd_sys_ioctl(log, fd, number, arg);
+	return request->answer ? request->answer(fd, arg) : __real_ifd_sys_ioctl_number(log, fd, number, arg);
+}
+
+int __wrap_ifd_sys_ioctl(const struct ifd_log *log, int fd, unsigned long number, void *arg)
+{
+	int ret = __wrap_ifd_sys_ioctl_number(log, fd, number, arg);
+
+	return ret > 0 ? -EPROTO : ret;
 }
 
 int __wrap_ifd_sys_mmap(int fd, uint64_t offset, size_t len, int prot, int flags, void **out)
