@@ -162,7 +162,12 @@ static int ask_limits(struct iommufd_ioas *ioas, struct ifd_type1 *limits)
 {
 	int ret = ioas->physical ? ifd_type1_none(limits) : ifd_type1_ask(&ioas->ctx->log, ioas->container, limits);
 
-	return ret ? ifd_fail(ret, NULL, "ask for the permitted IOVAs") : 0;
+	if (ret)
+		return ifd_fail(ret, NULL, "ask for the permitted IOVAs");
+	ret = ifd_check_limits(limits->ranges, limits->count, limits->alignment);
+	if (ret)
+		free(limits->ranges);
+	return ret;
 }
 
 static int be_ioas_limits(struct iommufd_ioas *ioas, struct iommufd_range **ranges, size_t *count, uint64_t *alignment)

@@ -169,6 +169,9 @@ const struct ifd_map *ifd_ioas_misfit(struct iommufd_ioas *ioas, const struct io
 /* Whether a range is inside of one of the permitted ones. */
 bool ifd_permitted(const struct iommufd_range *ranges, size_t count, uint64_t start, uint64_t last);
 
+/* What a kernel says that it permits: ascending ranges, and a power of two. 0, or -EPROTO with words. */
+int ifd_check_limits(const struct iommufd_range *ranges, size_t count, uint64_t alignment);
+
 /* device.c: 0, or -ENOTCONN with words that name `what`. */
 int ifd_device_ready(const struct iommufd_device *dev, const char *what);
 

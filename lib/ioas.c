@@ -75,6 +75,19 @@ bool ifd_permitted(const struct iommufd_range *ranges, size_t count, uint64_t st
 	return false;
 }
 
+int ifd_check_limits(const struct iommufd_range *ranges, size_t count, uint64_t alignment)
+{
+	char hint[IFD_HINT_MAX] = "";
+
+	if (!alignment || alignment & (alignment - 1))
+		ifd_hint(hint, "the kernel gave the alignment 0x%" PRIx64, alignment);
+	for (size_t i = 0; i < count && !*hint; i++)
+		if (ranges[i].start > ranges[i].last || (i && ranges[i].start <= ranges[i - 1].last))
+			ifd_hint(hint, "the kernel gave 0x%" PRIx64 "-0x%" PRIx64 " in number %zu of %zu",
+				 ranges[i].start, ranges[i].last, i + 1, count);
+	return *hint ? ifd_fail(-EPROTO, hint, "ask for the permitted IOVAs") : 0;
+}
+
 EXPORT int iommufd_ioas_ranges(struct iommufd_ioas *ioas, struct iommufd_range *ranges, size_t max)
 {
 	const struct iommufd_range *from = &everything;

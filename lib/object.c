@@ -82,7 +82,7 @@ int ifd_object_map(const struct ifd_object *object, const struct ifd_map *map)
 }
 
 /* The number of ranges may change between two calls, so ask until they fit. */
-int ifd_object_limits(const struct ifd_object *object, struct iommufd_range **ranges, size_t *count,
+static int ask_limits(const struct ifd_object *object, struct iommufd_range **ranges, size_t *count,
 		      uint64_t *alignment)
 {
 	uint32_t room = 16;
@@ -108,4 +108,25 @@ int ifd_object_limits(const struct ifd_object *object, struct iommufd_range **ra
 		room = cmd.num_iovas;
 	}
 	return ifd_fail(-EPROTO, "their number keeps growing", "ask for the permitted IOVAs");
+}
+
+int ifd_object_limits(const struct ifd_object *object, struct iommufd_range **ranges, size_t *count,
+		      uint64_t *alignment)
+{
+	struct iommufd_range *mine = NULL;
+	uint64_t align = 0;
+	size_t n = 0;
+	int ret = ask_limits(object, &mine, &n, &align);
+
+	if (ret)
+		return ret;
+	ret = ifd_check_limits(mine, n, align);
+	if (ret) {
+		free(mine);
+		return ret;
+	}
+	*ranges = mine;
+	*count = n;
+	*alignment = align;
+	return 0;
 }

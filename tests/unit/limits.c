@@ -143,6 +143,70 @@ START_TEST(a_failure_of_iommufd_is_passed_on_with_words)
 }
 END_TEST
 
+/* ---- Both: what makes no sense ---- */
+
+static const struct iommufd_range *odd;
+static uint64_t odd_alignment;
+
+static int odd_ranges(int fd, void *arg)
+{
+	struct iommu_ioas_iova_ranges *cmd = arg;
+
+	(void)fd;
+	memcpy((void *)(uintptr_t)cmd->allowed_iovas, odd, 2 * sizeof(*odd));
+	cmd->num_iovas = 2;
+	cmd->out_iova_alignment = odd_alignment;
+	return 0;
+}
+
+static int odd_info(int fd, void *arg)
+{
+	(void)fd;
+	return scene_iommu_info(arg, odd_alignment, odd, 2);
+}
+
+static void check_refused(uint32_t backend, const char *words)
+{
+	struct scene scene;
+
+	scene_open(&scene, backend);
+	scene_map(&scene, 0x40000, 1);
+	inject_ioctl(IOMMU_IOAS_IOVA_RANGES, odd_ranges);
+	inject_ioctl(VFIO_IOMMU_GET_INFO, odd_info);
+	unit_fails(-EPROTO, iommufd_device_attach(scene.dev, scene.ioas));
+	unit_words_have(words);
+	scene_check_detached(&scene);
+	scene_close(&scene);
+}
+
+START_TEST(ranges_that_are_reversed_overlap_or_descend_are_a_breach_of_protocol)
+{
+	static const struct iommufd_range none[][2] = {
+		{ { 0, 0xfffff }, { 0x200000, 0x1fffff } },
+		{ { 0, 0xfffff }, { 0xfffff, 0x1fffff } },
+		{ { 0x200000, 0x2fffff }, { 0, 0xfffff } },
+		{ { UINT64_MAX, 0 }, { 0, UINT64_MAX } },
+	};
+
+	odd_alignment = SCENE_PAGE;
+	for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++) {
+		odd = none[i];
+		check_refused(IOMMUFD_BACKEND_IOMMUFD, i == 3 ? "in number 1 of 2" : "in number 2 of 2");
+		check_refused(IOMMUFD_BACKEND_VFIO, i == 3 ? "in number 1 of 2" : "in number 2 of 2");
+	}
+}
+END_TEST
+
+START_TEST(an_alignment_that_is_no_power_of_two_is_a_breach_of_protocol)
+{
+	odd = scene_ranges;
+	odd_alignment = 3 * SCENE_PAGE;
+	check_refused(IOMMUFD_BACKEND_IOMMUFD, "the alignment 0x3000");
+	odd_alignment = 0;
+	check_refused(IOMMUFD_BACKEND_IOMMUFD, "the alignment 0x0");
+}
+END_TEST
+
 /* ---- VFIO: a capability ---- */
 
 static int no_capabilities(int fd, void *arg)
@@ -404,6 +468,8 @@ void unit_tests(TCase *tcase)
 	tcase_add_test(tcase, iommufd_ranges_that_grow_for_ever_are_given_up);
 	tcase_add_test(tcase, an_answer_of_iommufd_that_contradicts_itself_is_a_breach_of_protocol);
 	tcase_add_test(tcase, a_failure_of_iommufd_is_passed_on_with_words);
+	tcase_add_test(tcase, ranges_that_are_reversed_overlap_or_descend_are_a_breach_of_protocol);
+	tcase_add_test(tcase, an_alignment_that_is_no_power_of_two_is_a_breach_of_protocol);
 	tcase_add_test(tcase, vfio_tells_the_ranges_of_the_device);
 	tcase_add_test(tcase, vfio_that_tells_no_ranges_permits_everything);
 	tcase_add_test(tcase, vfio_may_put_its_capabilities_where_they_are_not_aligned);
