@@ -19,6 +19,7 @@ static int irq_get(struct iommufd_device *dev, uint32_t index, struct vfio_irq_i
 				"interrupt type %u of %s, which has %u", index, dev->found->name, dev->num_irqs);
 	*info = (struct vfio_irq_info){ .argsz = sizeof(*info), .index = index };
 	ret = ifd_sys_ioctl(&dev->ctx->log, dev->fd, VFIO_DEVICE_GET_IRQ_INFO, info);
+	info->index = index; /* what the answer has there is not looked at */
 	return ret ? ifd_fail(ret, ret == -EINVAL ? "the device does not have it" : NULL, "interrupt type %u of %s",
 			      index, dev->found->name)
 		   : 0;
