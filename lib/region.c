@@ -14,6 +14,12 @@
 static const struct vfio_region_info no_bytes;
 static const struct ifd_region absent = { (struct vfio_region_info *)&no_bytes, sizeof(no_bytes) };
 
+/* Offsets in files have a sign. From here on what is inside of the region can be added up. */
+static bool in_a_file(const struct vfio_region_info *info)
+{
+	return info->offset <= INT64_MAX && info->size <= INT64_MAX - info->offset;
+}
+
 /* dev->lock is held. */
 static int ask(struct iommufd_device *dev, uint32_t index, const struct ifd_region **out)
 {
@@ -32,6 +38,10 @@ static int ask(struct iommufd_device *dev, uint32_t index, const struct ifd_regi
 		return 0;
 	ret = ifd_caps_ioctl(&dev->ctx->log, dev->fd, VFIO_DEVICE_GET_REGION_INFO, &request, sizeof(request), &answer,
 			     &region->len);
+	if (!ret && !in_a_file(answer)) {
+		free(answer);
+		ret = -EPROTO;
+	}
 	if (!ret)
 		region->info = answer;
 	if (ret == -EINVAL)
@@ -52,7 +62,11 @@ static int region_get(struct iommufd_device *dev, const char *what, uint32_t ind
 	pthread_mutex_lock(&dev->lock);
 	ret = ask(dev, index, out);
 	pthread_mutex_unlock(&dev->lock);
-	return ret ? ifd_fail(ret, NULL, "%s %u of %s", what, index, dev->found->name) : 0;
+	return ret ? ifd_fail(ret,
+			      ret == -EPROTO ? "the kernel's answer has no end, or tells of bytes that no file can have"
+					     : NULL,
+			      "%s %u of %s", what, index, dev->found->name)
+		   : 0;
 }
 
 EXPORT int iommufd_device_region_info(struct iommufd_device *dev, uint32_t index, struct iommufd_region_info *info)

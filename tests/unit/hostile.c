@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /* Answers about devices such as no kernel should give. What fuzz-sys found is kept here. */
+#include <errno.h>
+#include <sys/mman.h>
+
 #include "scene.h"
 #include "uapi/vfio.h"
 
@@ -39,7 +42,54 @@ START_TEST(an_answer_about_another_interrupt_type_is_taken_for_the_one_that_was_
 }
 END_TEST
 
+/* ---- Regions ---- */
+
+static uint64_t size, offset;
+
+static int beyond_any_file(int fd, void *arg)
+{
+	struct vfio_region_info *info = arg;
+
+	(void)fd;
+	info->flags = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_MMAP;
+	info->size = size;
+	info->offset = offset;
+	return 0;
+}
+
+START_TEST(a_region_that_goes_beyond_what_a_file_can_have_is_a_breach_of_protocol)
+{
+	static const uint64_t both[][2] = {
+		{ UINT64_MAX, SCENE_PAGE },
+		{ SCENE_PAGE, UINT64_MAX - SCENE_PAGE + 1 },
+		{ SCENE_PAGE, UINT64_C(1) << 63 },
+		{ UINT64_C(1) << 63, 0 },
+		{ INT64_MAX, 1 },
+	};
+	struct iommufd_region_info info = { .struct_size = sizeof(info) };
+	struct scene scene;
+	uint32_t word;
+	void *addr;
+
+	open_attached(&scene);
+	inject_ioctl(VFIO_DEVICE_GET_REGION_INFO, beyond_any_file);
+	for (size_t i = 0; i < sizeof(both) / sizeof(both[0]); i++) {
+		size = both[i][0];
+		offset = both[i][1];
+		unit_fails(-EPROTO, iommufd_device_region_info(scene.dev, 1, &info));
+		unit_fails(-EPROTO, iommufd_device_region_read(scene.dev, 1, 0, &word, sizeof(word)));
+		unit_fails(-EPROTO, iommufd_device_region_map(scene.dev, 1, 0, SCENE_PAGE, PROT_READ, &addr));
+		unit_words_have("no file can have");
+	}
+	size = INT64_MAX - SCENE_PAGE + 1;
+	offset = SCENE_PAGE - 1;
+	ck_assert_int_eq(iommufd_device_region_info(scene.dev, 1, &info), 0);
+	scene_close(&scene);
+}
+END_TEST
+
 void unit_tests(TCase *tcase)
 {
 	tcase_add_test(tcase, an_answer_about_another_interrupt_type_is_taken_for_the_one_that_was_asked_for);
+	tcase_add_test(tcase, a_region_that_goes_beyond_what_a_file_can_have_is_a_breach_of_protocol);
 }
