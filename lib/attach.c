@@ -130,6 +130,18 @@ static void unlock_both(struct iommufd_ioas *a, struct iommufd_ioas *b)
 	pthread_rwlock_unlock(&b->gate);
 }
 
+/* The device is in `to`, about which the kernel gave no good answer, and the words tell of that. */
+static int move_back(struct iommufd_device *dev, struct iommufd_ioas *from, int err)
+{
+	char hint[IFD_HINT_MAX] = "";
+
+	ifd_hint(hint, "%s", iommufd_errmsg());
+	ifd_group_move(dev, from);
+	if (dev->ctx->backend->replace(dev, from))
+		ifd_error(&dev->ctx->log, "%s stays in the other IOAS: %s", dev->found->name, iommufd_errmsg());
+	return ifd_fail(err, hint, "move %s to another IOAS", dev->found->name);
+}
+
 /* Both gates held exclusively. */
 static int replace_gated(struct iommufd_device *dev, struct iommufd_ioas *from, struct iommufd_ioas *to)
 {
@@ -149,10 +161,7 @@ static int replace_gated(struct iommufd_device *dev, struct iommufd_ioas *from, 
 	if (ret) {
 		to->attached--;
 		from->attached++;
-		ifd_group_move(dev, from);
-		if (backend->replace(dev, from))
-			ifd_error(&dev->ctx->log, "%s stays in the other IOAS: %s", dev->found->name, iommufd_errmsg());
-		return ret;
+		return move_back(dev, from, ret);
 	}
 	ifd_phys_detach(dev, from);
 	ifd_phys_attach(dev, to); /* only the kernel pins for devices that can be moved */

@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 
 #include "scene.h"
+#include "uapi/iommufd.h"
 #include "uapi/vfio.h"
 
 static void open_attached(struct scene *scene)
@@ -38,6 +39,25 @@ START_TEST(an_answer_about_another_interrupt_type_is_taken_for_the_one_that_was_
 	ck_assert_uint_eq(info.index, IOMMUFD_PCI_MSI);
 	ck_assert_uint_eq(info.enabled, 1);
 	ck_assert_int_eq(iommufd_device_irq_disable(scene.dev, IOMMUFD_PCI_MSI), 0);
+	scene_close(&scene);
+}
+END_TEST
+
+/* ---- Moves ---- */
+
+START_TEST(a_move_that_fails_and_cannot_be_undone_tells_why_it_failed)
+{
+	struct iommufd_ioas *to;
+	struct scene scene;
+
+	open_attached(&scene);
+	ck_assert_int_eq(iommufd_ioas_new(scene.ctx, &to), 0);
+	inject_ioctl_fail(IOMMU_IOAS_IOVA_RANGES, 1, 1, -ENXIO);
+	inject_ioctl_fail(VFIO_DEVICE_ATTACH_IOMMUFD_PT, 2, 1, -EAGAIN);
+	unit_fails(-ENXIO, iommufd_device_replace(scene.dev, to));
+	unit_words_have("ask for the permitted IOVAs");
+	ck_assert_ptr_eq(scene.dev->ioas, scene.ioas);
+	iommufd_ioas_free(to);
 	scene_close(&scene);
 }
 END_TEST
@@ -91,5 +111,6 @@ END_TEST
 void unit_tests(TCase *tcase)
 {
 	tcase_add_test(tcase, an_answer_about_another_interrupt_type_is_taken_for_the_one_that_was_asked_for);
+	tcase_add_test(tcase, a_move_that_fails_and_cannot_be_undone_tells_why_it_failed);
 	tcase_add_test(tcase, a_region_that_goes_beyond_what_a_file_can_have_is_a_breach_of_protocol);
 }
