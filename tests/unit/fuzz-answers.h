@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/* What a kernel in its right mind answers to each ioctl, and where in the answer a lie can be put. */
+#ifndef FUZZ_ANSWERS_H
+#define FUZZ_ANSWERS_H
+
+#include "fuzz-kernel.h"
+
+/* An open file. What is kept is what later answers depend on. */
+struct fuzz_file {
+	bool open, noiommu;
+	enum fuzz_kind kind;
+	unsigned int groups; /* container: how many it has, and the type that it was set to */
+	unsigned int type;
+	int container;   /* group: the descriptor of the one that it is in */
+	uint32_t compat; /* iommufd: the compat IOAS */
+};
+
+/* NULL where nothing is open. */
+struct fuzz_file *fuzz_file(int fd);
+
+/* 0 or more, or -errno. */
+int fuzz_answer(struct fuzz_file *file, unsigned long request, void *arg);
+
+/* The memory that the answer is in: one piece, or two where there is an array beside it. 0 where there is none. */
+struct fuzz_span {
+	void *at;
+	size_t size;
+};
+size_t fuzz_answer_spans(unsigned long request, void *arg, struct fuzz_span spans[2]);
+
+bool fuzz_is_unmap(unsigned long request);
+void fuzz_answers_start(void);
+
+/* Of the stream: a byte, and a number that is likely to hurt; `now` is what it would be otherwise. */
+uint8_t fuzz_byte(void);
+uint64_t fuzz_number(uint64_t now);
+
+#endif
