@@ -239,10 +239,20 @@ struct iommufd_ctx *ifd_ctx_get(struct iommufd_ctx *ctx)
 	return ctx;
 }
 
+void ifd_ctx_put(struct iommufd_ctx *ctx)
+{
+	if (atomic_fetch_sub(&ctx->refs, 1) == 1)
+		ctx_destroy(ctx);
+}
+
 EXPORT void iommufd_ctx_free(struct iommufd_ctx *ctx)
 {
-	if (ctx && atomic_fetch_sub(&ctx->refs, 1) == 1)
-		ctx_destroy(ctx);
+	if (!ctx)
+		return;
+	ifd_lock(ctx, &ctx->opening);
+	ifd_group_orphan_all(ctx);
+	ifd_unlock(ctx, &ctx->opening);
+	ifd_ctx_put(ctx);
 }
 
 EXPORT uint32_t iommufd_ctx_backend(const struct iommufd_ctx *ctx)

@@ -35,7 +35,7 @@ static void device_destroy(struct iommufd_device *dev)
 	ifd_found_free(dev->found);
 	pthread_mutex_destroy(&dev->lock);
 	free(dev);
-	iommufd_ctx_free(ctx);
+	ifd_ctx_put(ctx);
 }
 
 static int check_found(const struct iommufd_ctx *ctx, const struct ifd_found *found)

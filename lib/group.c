@@ -60,10 +60,12 @@ EXPORT int iommufd_ctx_add_group(struct iommufd_ctx *ctx, int fd)
 	else if (group->opened > 1)
 		ret = ifd_fail(-EBUSY, "adopt it before any of its devices is opened, and once",
 			       "adopt IOMMU group %d: this context has it open already", id);
-	if (!ret)
+	if (!ret) {
 		group->fd = copy;
-	else if (group)
+		group->adopted = true;
+	} else if (group) {
 		ifd_group_close(ctx, group);
+	}
 	pthread_mutex_unlock(&ctx->opening);
 	if (ret)
 		ifd_sys_close(copy);
@@ -77,6 +79,31 @@ void ifd_group_close_all(struct iommufd_ctx *ctx)
 {
 	while (ctx->groups)
 		ifd_group_close(ctx, ctx->groups);
+}
+
+/*
+ * A group that could not leave its container holds the IOAS, that holds the context, and that an adopted group: once no
+ * device can be opened that would attach it again, the circle ends here.
+ */
+static void let_go(struct iommufd_ctx *ctx, struct ifd_group *group)
+{
+	struct iommufd_ioas *ioas = NULL;
+
+	ifd_lock(ctx, &ctx->lock);
+	if (ctx->orphan && group->adopted && group->opened == 1 && !group->attached) {
+		ioas = group->joined;
+		group->joined = NULL;
+	}
+	ifd_unlock(ctx, &ctx->lock);
+	if (ioas)
+		ifd_ioas_put(ioas);
+}
+
+void ifd_group_orphan_all(struct iommufd_ctx *ctx)
+{
+	ctx->orphan = true;
+	for (struct ifd_group *group = ctx->groups; group; group = group->next)
+		let_go(ctx, group);
 }
 
 void ifd_group_close(struct iommufd_ctx *ctx, struct ifd_group *group)
@@ -97,6 +124,8 @@ void ifd_group_close(struct iommufd_ctx *ctx, struct ifd_group *group)
 		if (group->joined && !group->attached) /* a child may free it while its parent attaches */
 			ifd_ioas_put(group->joined);
 		free(group);
+	} else {
+		let_go(ctx, group);
 	}
 }
 

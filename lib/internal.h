@@ -45,6 +45,7 @@ struct ifd_group {
 	unsigned int attached;     /* of these, the ones that are attached, or about to be */
 	struct iommufd_ioas *ioas; /* where, while `attached` is not 0 */
 	int fd;         /* the group's node, where it is used: from the first opened device to the last; else -1 */
+	bool adopted;   /* the node is somebody else's too, and stays open as long as the context */
 	bool contained; /* iommufd: that is its container; guarded by ctx->opening */
 	/* VFIO: in whose container it is; with a reference of its own while no device is attached there any more */
 	struct iommufd_ioas *joined;
@@ -56,6 +57,7 @@ struct iommufd_ctx {
 	atomic_uint refs; /* the owner, each IOAS, each device */
 	bool noiommu;     /* devices without an IOMMU may be opened */
 	bool adopted;     /* `fd` is a copy of one that is somebody else's too */
+	bool orphan;      /* its owner has freed it, so no device will be opened any more; guarded by `opening` */
 	struct ifd_log log;
 	const struct ifd_backend *backend;
 	int fd;                  /* the iommufd; VFIO: a container, see container_free */
@@ -129,6 +131,7 @@ struct iommufd_device {
 int ifd_backend_from_env(uint32_t *wanted);
 
 struct iommufd_ctx *ifd_ctx_get(struct iommufd_ctx *ctx);
+void ifd_ctx_put(struct iommufd_ctx *ctx);
 
 /*
  * A child process has copies of the handles and of their file descriptors, but the kernel's objects are its parent's.
@@ -197,6 +200,9 @@ void ifd_pci_quiet(struct iommufd_device *dev);
 struct ifd_group *ifd_group_open(struct iommufd_ctx *ctx, int id);
 void ifd_group_close(struct iommufd_ctx *ctx, struct ifd_group *group);
 void ifd_group_close_all(struct iommufd_ctx *ctx);
+
+/* When the owner frees the context; the caller holds ctx->opening. */
+void ifd_group_orphan_all(struct iommufd_ctx *ctx);
 int ifd_group_claim(struct iommufd_device *dev, struct iommufd_ioas *ioas);
 void ifd_group_unclaim(struct iommufd_device *dev);
 

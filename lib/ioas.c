@@ -58,7 +58,7 @@ void ifd_ioas_put(struct iommufd_ioas *ioas)
 	pthread_rwlock_destroy(&ioas->gate);
 	free(ioas->ranges);
 	free(ioas);
-	iommufd_ctx_free(ctx);
+	ifd_ctx_put(ctx);
 }
 
 EXPORT void iommufd_ioas_free(struct iommufd_ioas *ioas)

@@ -43,6 +43,67 @@ START_TEST(an_answer_about_another_interrupt_type_is_taken_for_the_one_that_was_
 }
 END_TEST
 
+/* ---- Groups ---- */
+
+/* The handles are freed in this order: c for the context, d for the device, i for the IOAS. */
+static void free_all(struct scene *scene, const char *order)
+{
+	for (; *order; order++)
+		if (*order == 'c') {
+			iommufd_ctx_free(scene->ctx);
+			scene->ctx = NULL;
+		} else if (*order == 'd') {
+			iommufd_device_free(scene->dev);
+			scene->dev = NULL;
+		} else {
+			iommufd_ioas_free(scene->ioas);
+			scene->ioas = NULL;
+		}
+}
+
+START_TEST(an_adopted_group_that_cannot_leave_its_container_keeps_nothing_open)
+{
+	static const char *const orders[] = { "cdi", "cid", "dci", "dic", "icd", "idc" };
+	struct scene scene;
+	int fd;
+
+	for (size_t i = 0; i < sizeof(orders) / sizeof(orders[0]); i++) {
+		scene_open(&scene, IOMMUFD_BACKEND_VFIO);
+		iommufd_device_free(scene.dev);
+		fd = inject_fd();
+		ck_assert_int_eq(iommufd_ctx_add_group(scene.ctx, fd), 0);
+		ifd_sys_close(fd);
+		ck_assert_int_eq(iommufd_device_new(scene.ctx, SCENE_OTHER, &scene.dev), 0);
+		ck_assert_int_eq(iommufd_device_attach(scene.dev, scene.ioas), 0);
+		inject_ioctl_fail(VFIO_GROUP_UNSET_CONTAINER, 1, 1, -EBUSY);
+		free_all(&scene, orders[i]);
+		ck_assert_msg(!inject_fds() && !inject_mapped(), "%u descriptors are left after %s", inject_fds(),
+			      orders[i]);
+	}
+}
+END_TEST
+
+START_TEST(a_device_of_an_adopted_group_that_could_not_leave_attaches_again)
+{
+	struct scene scene;
+	int fd;
+
+	scene_open(&scene, IOMMUFD_BACKEND_VFIO);
+	iommufd_device_free(scene.dev);
+	fd = inject_fd();
+	ck_assert_int_eq(iommufd_ctx_add_group(scene.ctx, fd), 0);
+	ifd_sys_close(fd);
+	ck_assert_int_eq(iommufd_device_new(scene.ctx, SCENE_OTHER, &scene.dev), 0);
+	ck_assert_int_eq(iommufd_device_attach(scene.dev, scene.ioas), 0);
+	inject_ioctl_fail(VFIO_GROUP_UNSET_CONTAINER, 1, 1, -EBUSY);
+	iommufd_device_free(scene.dev);
+	ck_assert_int_eq(iommufd_device_new(scene.ctx, SCENE_OTHER, &scene.dev), 0);
+	ck_assert_int_eq(iommufd_device_attach(scene.dev, scene.ioas), 0);
+	ck_assert_uint_eq(inject_ioctls(VFIO_GROUP_SET_CONTAINER), 1); /* it is in there still */
+	scene_close(&scene);
+}
+END_TEST
+
 /* ---- Moves ---- */
 
 START_TEST(a_move_that_fails_and_cannot_be_undone_tells_why_it_failed)
@@ -111,6 +172,8 @@ END_TEST
 void unit_tests(TCase *tcase)
 {
 	tcase_add_test(tcase, an_answer_about_another_interrupt_type_is_taken_for_the_one_that_was_asked_for);
+	tcase_add_test(tcase, an_adopted_group_that_cannot_leave_its_container_keeps_nothing_open);
+	tcase_add_test(tcase, a_device_of_an_adopted_group_that_could_not_leave_attaches_again);
 	tcase_add_test(tcase, a_move_that_fails_and_cannot_be_undone_tells_why_it_failed);
 	tcase_add_test(tcase, a_region_that_goes_beyond_what_a_file_can_have_is_a_breach_of_protocol);
 }

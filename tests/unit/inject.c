@@ -56,6 +56,7 @@ ssize_t __real_ifd_sys_read_text(const char *path, char *buf, size_t size);
 int __real_ifd_udev_find(const char *address, struct ifd_found **out);
 int __real_ifd_udev_find_fd(int fd, struct ifd_found **out);
 int __real_ifd_udev_group(int group, struct ifd_found_list *list);
+int __real_ifd_udev_group_of_fd(int fd, int *id);
 int __real_pthread_rwlock_unlock(pthread_rwlock_t *lock);
 void *__real_calloc(size_t count, size_t size);
 
@@ -76,6 +77,7 @@ void __wrap_ifd_sys_sleep_ms(unsigned int ms);
 int __wrap_ifd_udev_find(const char *address, struct ifd_found **out);
 int __wrap_ifd_udev_find_fd(int fd, struct ifd_found **out);
 int __wrap_ifd_udev_group(int group, struct ifd_found_list *list);
+int __wrap_ifd_udev_group_of_fd(int fd, int *id);
 int __wrap_pthread_rwlock_unlock(pthread_rwlock_t *lock);
 void *__wrap_calloc(size_t count, size_t size);
 
@@ -371,6 +373,14 @@ int __wrap_ifd_udev_find_fd(int fd, struct ifd_found **out)
 	if (!num_devices)
 		return __real_ifd_udev_find_fd(fd, out);
 	*out = found_copy(devices[num_devices - 1]);
+	return 0;
+}
+
+int __wrap_ifd_udev_group_of_fd(int fd, int *id)
+{
+	if (!num_devices)
+		return __real_ifd_udev_group_of_fd(fd, id);
+	*id = devices[num_devices - 1]->group;
 	return 0;
 }
 
