@@ -53,6 +53,21 @@ void fuzz_fail(const char *file, int line, const char *fmt, ...)
 	abort();
 }
 
+void fuzz_tell(const char *fmt, ...)
+{
+	static int wanted = -1;
+	va_list args;
+
+	if (wanted < 0)
+		wanted = getenv("FUZZ_TRACE") != NULL;
+	if (!wanted)
+		return;
+	va_start(args, fmt);
+	vfprintf(stderr, fmt, args);
+	va_end(args);
+	fprintf(stderr, "\n");
+}
+
 uint8_t fuzz_byte(void)
 {
 	return stream ? fuzz_back(stream) : 0;
@@ -134,6 +149,7 @@ int fuzz_open(enum fuzz_kind kind)
 {
 	for (int i = 0; i < FDS; i++)
 		if (!files[i].open) {
+			fuzz_tell("  open %d, kind %d", FIRST_FD + i, kind);
 			files[i] = (struct fuzz_file){ .open = true, .kind = kind };
 			return FIRST_FD + i;
 		}
@@ -142,6 +158,7 @@ int fuzz_open(enum fuzz_kind kind)
 
 void fuzz_close(int fd)
 {
+	fuzz_tell("  close %d", fd);
 	file_of(fd)->open = false;
 }
 
@@ -234,6 +251,7 @@ int __wrap_ioctl(int fd, unsigned long request, void *arg)
 		corrupt(spans, count);
 	else if (how >= 0xf0 && !ret)
 		ret = (int)fuzz_number(1);
+	fuzz_tell("  ioctl %lu of %d: %d", request & 0xff, fd, ret);
 	if (ret && fuzz_is_unmap(request))
 		refused_unmaps++;
 	if (ret >= -4095 && ret < 0) {

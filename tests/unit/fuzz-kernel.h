@@ -26,6 +26,9 @@ bool fuzz_empty(const struct fuzz_stream *stream);
 #define fuzz_check(right, ...) ((right) ? (void)0 : fuzz_fail(__FILE__, __LINE__, __VA_ARGS__))
 void fuzz_fail(const char *file, int line, const char *fmt, ...) __attribute__((noreturn, format(printf, 3, 4)));
 
+/* With FUZZ_TRACE in the environment: what happens, for who looks into a run that failed. */
+void fuzz_tell(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
 /* From now on the kernel answers out of the stream. */
 void fuzz_kernel_start(struct fuzz_stream *stream);
 

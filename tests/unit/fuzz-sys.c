@@ -47,6 +47,7 @@ uint64_t fuzz_call_pages(void)
 void fuzz_before(const char *name)
 {
 	now = name;
+	fuzz_tell("%s", name);
 	ifd_fail(-ENOLCK, NULL, STALE);
 }
 
@@ -56,6 +57,7 @@ int fuzz_after(int ret, int most)
 	const char *words = iommufd_errmsg();
 
 	fuzz_check(ret >= -4095 && ret <= most, "%s gave %d", now, ret);
+	fuzz_tell("%s: %d %s", now, ret, ret ? words : "");
 	if (ret < 0) {
 		fuzz_check(strncmp(words, STALE, strlen(STALE)) != 0, "%s gave %d without words", now, ret);
 		fuzz_check(strstr(words, strerror(-ret)) && *words != ':', "%s gave %d with these words: %s", now, ret,
