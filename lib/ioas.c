@@ -153,17 +153,29 @@ const struct ifd_map *ifd_ioas_misfit(struct iommufd_ioas *ioas, const struct io
 int ifd_ioas_refresh(struct iommufd_ioas *ioas)
 {
 	struct iommufd_range *ranges = NULL, *old = ioas->ranges;
-	uint64_t least = ifd_sys_page_size(), wanted = 0;
+	uint64_t align, least = ifd_sys_page_size(), wanted = 0;
+	const struct ifd_map *map = NULL;
 	size_t count = 0;
 	int ret;
 
 	ret = ioas->ctx->backend->ioas_limits(ioas, &ranges, &count, &wanted);
 	if (ret)
 		return ret;
+	align = wanted > least ? wanted : least;
+	/* Or it could not be unmapped any more. */
+	if (align > ioas->alignment)
+		map = ifd_ioas_misfit(ioas, ranges, count, align);
+	if (map) {
+		ret = ifd_fail(-EPROTO, "the kernel should have refused the device for it",
+			       "the mapping 0x%" PRIx64 "-0x%" PRIx64 " does not fit the device", map->iova.start,
+			       map->iova.last);
+		free(ranges);
+		return ret;
+	}
 	/* In this order, for a child process that is forked in the midst of it. */
 	ioas->num_ranges = ranges ? count : 0;
 	ioas->ranges = ranges;
-	ioas->alignment = wanted > least ? wanted : least;
+	ioas->alignment = align;
 	free(old);
 	return 0;
 }
