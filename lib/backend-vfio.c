@@ -345,8 +345,13 @@ int ifd_container_replay(struct iommufd_device *dev, struct iommufd_ioas *ioas)
 
 /* ---- Types ---- */
 
+/* A second device finds the type chosen, which cannot be done twice: such a container then knows no IOMMU's calls. */
 int ifd_container_set_noiommu(struct iommufd_ioas *ioas)
 {
+	struct vfio_iommu_type1_info info = { .argsz = sizeof(info) };
+
+	if (ifd_sys_ioctl(&ioas->ctx->log, ioas->container, VFIO_IOMMU_GET_INFO, &info) == -ENOTTY)
+		return 0;
 	return ifd_sys_ioctl(&ioas->ctx->log, ioas->container, VFIO_SET_IOMMU, (void *)(uintptr_t)VFIO_NOIOMMU_IOMMU);
 }
 

@@ -161,10 +161,34 @@ START_TEST(memory_stays_in_its_place_as_long_as_a_device_needs_it)
 }
 END_TEST
 
+START_TEST(two_devices_without_an_iommu_share_an_ioas)
+{
+	unsigned char *buf = memory(PAGE);
+	struct iommufd_device *second;
+	uint64_t iova;
+	struct bed bed;
+
+	insist(&bed);
+	ok(iommufd_ioas_map(bed.ioas, buf, PAGE, RW, &iova));
+	ok(iommufd_device_new(bed.ctx, NVME, &second));
+	for (int i = 0; i < 2; i++) {
+		ok(iommufd_device_attach(second, bed.ioas));
+		ok(iommufd_device_attach(bed.dev, bed.ioas));
+		dma_by_segments(&bed, buf, PAGE);
+		ok(iommufd_device_detach(second));
+		dma_by_segments(&bed, buf, PAGE);
+		ok(iommufd_device_detach(bed.dev));
+	}
+	iommufd_device_free(second);
+	bed_close(&bed);
+}
+END_TEST
+
 void add_noiommu_tests(TCase *tc)
 {
 	tcase_add_test(tc, a_device_without_an_iommu_is_refused);
 	tcase_add_test(tc, who_insists_hears_and_reads_that_it_is_unsafe);
 	tcase_add_test(tc, a_device_without_an_iommu_moves_data_by_physical_addresses);
+	tcase_add_test(tc, two_devices_without_an_iommu_share_an_ioas);
 	tcase_add_test(tc, memory_stays_in_its_place_as_long_as_a_device_needs_it);
 }
