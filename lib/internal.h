@@ -80,10 +80,10 @@ struct iommufd_ioas {
 	struct iommufd_range *ranges; /* permitted, ascending; NULL while nothing is attached */
 	size_t num_ranges;
 	_Atomic uint64_t alignment;
-	unsigned int physical; /* attached devices without an IOMMU: they use physical addresses */
-	unsigned int unpinned; /* of these, those for which the library has to keep memory in its place */
-	pthread_mutex_t
-		pins; /* while there are any: held from a page's lock to the index, and from there to the unlock */
+	/* Translation reads the two without the gate, the first one first. */
+	atomic_uint physical; /* attached devices without an IOMMU: they use physical addresses */
+	atomic_uint unpinned; /* of these, those for which the library has to keep memory in its place */
+	pthread_mutex_t pins; /* where memory is locked: held from there to the index, and from there to the unlock */
 
 	/* the backend's own */
 	uint32_t id;         /* iommufd: the object; 0 for none */

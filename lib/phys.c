@@ -75,8 +75,8 @@ int ifd_phys_attach(const struct iommufd_device *dev, struct iommufd_ioas *ioas)
 				return ret;
 			}
 		}
-	ioas->physical += dev->found->noiommu;
 	ioas->unpinned += dev->unpinned;
+	ioas->physical += dev->found->noiommu;
 	return 0;
 }
 
