@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,8 +20,8 @@ static enum door_failure failure;
 static bool armed, happened;
 static unsigned int left;
 static struct door_point seen;
-static size_t mapped;
-static uint32_t last_ioas;
+static atomic_size_t mapped;
+static _Atomic uint32_t last_ioas;
 
 #define NAMES 64
 
@@ -182,10 +183,18 @@ static void leave(const struct passage *passage, bool failed)
 	errno = saved;
 }
 
-#define REAL(name, result, ...)             \
-	static result (*real)(__VA_ARGS__); \
-	if (!real)                          \
-	*(void **)&real = dlsym(RTLD_NEXT, name)
+/* Threads pass too, where nothing is made to fail. */
+static void *behind_us(_Atomic(void *) *known, const char *name)
+{
+	if (!*known)
+		*known = dlsym(RTLD_NEXT, name);
+	return *known;
+}
+
+#define REAL(name, result, ...)       \
+	static _Atomic(void *) known; \
+	result (*real)(__VA_ARGS__);  \
+	*(void **)&real = behind_us(&known, name)
 
 int door_open(const char *path, int flags, ...) __asm__("open64");
 int door_open(const char *path, int flags, ...)

@@ -123,13 +123,17 @@ bool vm_hides(unsigned long request, const void *arg)
 	return vm_path && vm_path->hide_v2 && request == VFIO_CHECK_EXTENSION && (uintptr_t)arg == VFIO_TYPE1v2_IOMMU;
 }
 
+static const char *(*real_devnode)(struct udev_device *);
+
+/* Before there are threads. */
+__attribute__((constructor)) static void find_real(void)
+{
+	*(void **)&real_devnode = dlsym(RTLD_NEXT, "udev_device_get_devnode");
+}
+
 const char *udev_device_get_devnode(struct udev_device *dev)
 {
-	static const char *(*real)(struct udev_device *);
-	const char *node;
+	const char *node = real_devnode(dev);
 
-	if (!real)
-		*(void **)&real = dlsym(RTLD_NEXT, "udev_device_get_devnode");
-	node = real(dev);
 	return vm_path && vm_path->hide_nodes && node && !strncmp(node, "/dev/vfio/devices/", 18) ? NULL : node;
 }

@@ -173,6 +173,7 @@ void add_inject_tests(TCase *tc);
 void add_permission_tests(TCase *tc);
 void add_words_tests(TCase *tc);
 void add_diagnose_tests(TCase *tc);
+void add_threads_tests(TCase *tc);
 
 /* The same for tests of machines rather than of backends. */
 void add_probe_tests(TCase *tc);
