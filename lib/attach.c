@@ -97,10 +97,13 @@ EXPORT int iommufd_device_attach(struct iommufd_device *dev, struct iommufd_ioas
 EXPORT int iommufd_device_detach(struct iommufd_device *dev)
 {
 	struct iommufd_ioas *ioas = dev->ioas;
-	int ret = ifd_device_ready(dev, "detach");
+	int ret = ifd_ctx_check(dev->ctx, "detach a device");
 
 	if (ret)
 		return ret;
+	if (!ioas)
+		return ifd_fail(-ENOTCONN, "there is nothing to undo", "detach %s: it is not attached",
+				dev->found->name);
 	ifd_irq_disable_all(dev);
 	ifd_pci_quiet(dev);
 	ifd_region_close_all(dev);

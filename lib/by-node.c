@@ -19,7 +19,9 @@ static int fail_bind(struct iommufd_device *dev, int fd, int err)
 		ifd_hint_owner(hint, dev->found, "iommufd", fd);
 	else if (err == -EBUSY)
 		ifd_hint_busy(hint, dev->found, fd);
-	else if (err == -EINVAL && !ifd_hint_holders(hint, dev->found, fd))
+	else if (err == -EINVAL && ifd_hint_holders(hint, dev->found, fd))
+		ifd_hint(hint, ": let only one program, by one way, use it");
+	else if (err == -EINVAL)
 		ifd_hint(hint, "it is bound already by a process that cannot be seen from here, or its IOMMU does not "
 			       "keep caches coherent");
 	else if (err == -ENODEV)

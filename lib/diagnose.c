@@ -110,8 +110,8 @@ static void look_at_limits(struct iommufd_diagnosis *out, const struct ifd_candi
 	ifd_hint(words,
 		 ifd_unsafe_interrupts(candidate->module) == 1
 			 ? "%s's parameter allow_unsafe_interrupts is on, so that any device is taken"
-			 : "%s's parameter allow_unsafe_interrupts is not on: where interrupts are not isolated the "
-			   "device is refused",
+			 : "%s's parameter allow_unsafe_interrupts is not on, so the device is refused if its "
+			   "interrupts are not isolated, which shows only then",
 		 candidate->module);
 	add(out, "interrupts", id, 0, words);
 	*words = '\0';

@@ -9,6 +9,7 @@
 #include "udev.h"
 
 #define SIBLINGS_SHOWN 6
+#define PCI_BRIDGE     0x0604 /* class and subclass */
 
 void ifd_hint_iommu(char *hint, const struct ifd_found *found)
 {
@@ -22,11 +23,13 @@ void ifd_hint_iommu(char *hint, const struct ifd_found *found)
 
 void ifd_hint_bind(char *hint, const struct ifd_found *found)
 {
-	if (!found->pci_id) {
-		ifd_hint(hint, "bind it to a VFIO driver");
+	if (!found->pci_id || found->pci_class >> 8 == PCI_BRIDGE) {
+		ifd_hint(hint, found->pci_id ? "a bridge cannot be bound to vfio-pci" : "bind it to a VFIO driver");
 		return;
 	}
-	ifd_hint(hint, "bind it to vfio-pci, as root: ");
+	ifd_hint(hint, "bind it to vfio-pci, as root, unless the system itself needs it: ");
+	if (ifd_sys_access("/sys/bus/pci/drivers/vfio-pci") == -ENOENT)
+		ifd_hint(hint, "modprobe vfio-pci; ");
 	if (found->driver)
 		ifd_hint(hint, "echo %s > %s/driver/unbind; ", found->name, found->path);
 	ifd_hint(hint, "echo vfio-pci > %s/driver_override; echo %s > /sys/bus/pci/drivers_probe", found->path,

@@ -86,7 +86,7 @@ bool ifd_hint_limit(char *hint, bool by_process)
 
 	if (ifd_has_ipc_lock() || limit == UINT64_MAX) {
 		ifd_hint(hint, limit == UINT64_MAX ? "there is no memlock limit"
-						   : "the memlock limit does not hold for who has CAP_IPC_LOCK");
+						   : "no memlock limit holds, since the process has CAP_IPC_LOCK");
 		return false;
 	}
 	ifd_sys_each_line("/proc/self/status", look_for_amount, &used);

@@ -95,7 +95,7 @@ static int check_range(const struct iommufd_device *dev, uint32_t index, uint64_
 {
 	if (offset <= size && len <= size - offset)
 		return 0;
-	return ifd_fail(-ERANGE, "stay inside of the region",
+	return ifd_fail(-ERANGE, size ? "stay inside of the region" : "the device has no such region",
 			"%zu bytes at offset 0x%" PRIx64 " of region %u of %s, which has %" PRIu64, len, offset, index,
 			dev->found->name, size);
 }
@@ -177,13 +177,14 @@ static bool in_sparse_area(const struct ifd_region *region, uint64_t offset, siz
 static int check_window(const struct iommufd_device *dev, uint32_t index, const struct ifd_region *region,
 			uint64_t offset, size_t len)
 {
-	int ret = check_range(dev, index, region->info->size, offset, len);
+	int ret;
 
-	if (ret)
-		return ret;
-	if (!(region->info->flags & VFIO_REGION_INFO_FLAG_MMAP))
+	if (region->info->size && !(region->info->flags & VFIO_REGION_INFO_FLAG_MMAP))
 		return ifd_fail(-EOPNOTSUPP, "use iommufd_device_region_read() and iommufd_device_region_write()",
 				"map region %u of %s", index, dev->found->name);
+	ret = check_range(dev, index, region->info->size, offset, len);
+	if (ret)
+		return ret;
 	if (!in_sparse_area(region, offset, len))
 		return ifd_fail(-EOPNOTSUPP, "map the parts beside it, and reach it by iommufd_device_region_read()",
 				"map 0x%" PRIx64 " of region %u of %s: the device hides some of it", offset, index,

@@ -7,7 +7,8 @@
  *
  * - **Results.** 0 or a count on success, a negative errno on failure. What a function produces goes through its last
  *   parameter, which is left untouched on failure.
- * - **Words.** After a failure iommufd_errmsg() has a sentence about it: what was tried, why it failed, what to do.
+ * - **Words.** After a failure iommufd_errmsg() has a sentence about it: what was tried, why it failed, what to do. A
+ *   translation that finds nothing is the exception.
  * - **Ownership.** A handle has one owner, who gives it to its free function. These take NULL, cannot fail, and may be
  *   called in any order: a handle that others still need stays alive inside until the last of them is freed.
  *   A file descriptor given to the library is duplicated; one handed out by a getter stays the library's.
@@ -46,6 +47,7 @@ struct iommufd_ioas;
 struct iommufd_device;
 /** What iommufd_probe() found. */
 struct iommufd_report;
+/** What iommufd_diagnose() found. */
 struct iommufd_diagnosis;
 
 /** A range of I/O virtual addresses, both ends included. */
@@ -58,7 +60,7 @@ struct iommufd_range {
  * @brief The words of this thread's most recent failure.
  *
  * The form is `what: strerror (hint)`, for example
- * `open 0000:00:04.0: No such device (it is bound to nvme: bind it to vfio-pci first ...)`.
+ * `open 0000:00:04.0: it is bound to nvme, not to a VFIO driver: No such device (bind it to vfio-pci, as root: ...)`.
  * Success does not clear it. A translation that finds nothing does not set it, since that is not worth the time on
  * a hot path.
  *

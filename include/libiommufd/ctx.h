@@ -14,7 +14,7 @@ IOMMUFD_BEGIN_DECLS
 enum {
 	/** The first that is usable, in the order iommufd, VFIO; `$LIBIOMMUFD_BACKEND` may name one. */
 	IOMMUFD_BACKEND_AUTO = 0,
-	/** `/dev/iommu`, with devices opened by their own node under `/dev/vfio/devices` (Linux 6.6). */
+	/** `/dev/iommu` (Linux 6.2), with devices opened by their own node (6.6), or by their group where they have none. */
 	IOMMUFD_BACKEND_IOMMUFD = 1,
 	/** `/dev/vfio/vfio` and VFIO groups, with a type1v2 or type1 IOMMU. */
 	IOMMUFD_BACKEND_VFIO = 2,

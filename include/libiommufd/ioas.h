@@ -55,7 +55,7 @@ void iommufd_ioas_free(struct iommufd_ioas *ioas);
  *
  * Without IOMMUFD_MAP_FIXED the library picks a free IOVA: low addresses first, inside the permitted ranges, aligned so
  * that large pages can be used; never 0. Before the first attach the permitted ranges are not known yet, so it picks
- * below 2^39 and outside of the x86 interrupt window, which nearly all hardware permits.
+ * below 2^39 as long as there is room, and outside of the x86 interrupt window, which nearly all hardware permits.
  *
  * @param ioas  the IOAS
  * @param vaddr start of the memory, aligned to iommufd_ioas_alignment()
@@ -147,7 +147,9 @@ int iommufd_ioas_unmap(struct iommufd_ioas *ioas, uint64_t iova, uint64_t len, u
  * @param ioas     the IOAS
  * @param unmapped the bytes that were mapped, or NULL
  *
- * @retval -EBUSY another thread is mapping or unmapping, or the kernel holds a mapping
+ * It waits for other threads that map or unmap.
+ *
+ * @retval -EBUSY the kernel holds a mapping: it stays, while others are gone
  *
  * Source: IOMMU_IOAS_UNMAP (Linux 6.2); VFIO_IOMMU_UNMAP_DMA.
  * @since 0.1
