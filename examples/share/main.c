@@ -92,6 +92,7 @@ static void drive(int from, const char *address)
 		fprintf(stderr, "share: %s\n", iommufd_errmsg());
 		if (len <= 2 * LENGTH)
 			die("not even the smallest buffer");
+		fprintf(stderr, "share: tries with a quarter of that\n");
 	}
 	memset(buf.vaddr, 0x5a, LENGTH);
 	move(bar, iommufd_dma_addr(&buf, buf.vaddr), DEVICE_BUFFER, 1);
