@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
-/* Opening and attaching through VFIO's containers and groups, when the kernel refuses. */
+/* Attaching through VFIO's containers and groups, when the kernel refuses. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -437,122 +437,6 @@ START_TEST(a_group_leaves_its_container_when_two_threads_detach_its_last_two_dev
 }
 END_TEST
 
-/* ---- Opening ---- */
-
-static void open_fails(struct scene *scene, const char *address, int err)
-{
-	struct iommufd_device *dev = (void *)1;
-	unsigned int before = inject_fds();
-
-	unit_fails(err, iommufd_device_new(scene->ctx, address, &dev));
-	ck_assert_ptr_eq(dev, (void *)1);
-	ck_assert_uint_eq(inject_fds(), before);
-}
-
-START_TEST(a_group_that_is_not_viable_names_the_others_in_it)
-{
-	struct scene scene;
-
-	open_scene(&scene);
-	iommufd_device_free(scene.dev);
-	inject_ioctl(VFIO_GROUP_GET_STATUS, inject_succeed); /* without the flag */
-	scene_kernel_has_sibling(true);
-	open_fails(&scene, SCENE_DEVICE, -EPERM);
-	scene_kernel_has_sibling(false);
-	unit_words_have("group 7");
-	unit_words_have(SCENE_SIBLING " is bound to e1000e");
-	open_fails(&scene, SCENE_OTHER, -EPERM);
-	unit_words_have("nobody that can be seen has it");
-	scene.dev = NULL;
-	scene_close(&scene);
-}
-END_TEST
-
-START_TEST(a_group_that_cannot_be_opened_is_named)
-{
-	static const int errs[] = { -EPERM, -EMFILE, -EBUSY, -EIO };
-	struct scene scene;
-
-	open_scene(&scene);
-	for (size_t i = 0; i < sizeof(errs) / sizeof(errs[0]); i++) {
-		inject_fail(INJECT_OPEN, 1, errs[i]);
-		open_fails(&scene, SCENE_OTHER, errs[i]);
-		unit_words_have("/dev/vfio/8");
-		if (errs[i] == -EBUSY)
-			unit_words_have("IOMMU group 8 is in use");
-	}
-	scene_close(&scene);
-}
-END_TEST
-
-START_TEST(a_groups_node_is_opened_once_and_closed_with_the_last_of_its_devices)
-{
-	struct iommufd_device *sibling;
-	unsigned int before;
-	struct scene scene;
-
-	open_scene(&scene);
-	before = inject_fds();
-	ck_assert_int_eq(iommufd_device_new(scene.ctx, SCENE_SIBLING, &sibling), 0);
-	ck_assert_uint_eq(inject_fds(), before);
-	iommufd_device_free(scene.dev);
-	ck_assert_uint_eq(inject_fds(), before);
-	iommufd_device_free(sibling);
-	ck_assert_uint_eq(inject_fds(), before - 1);
-	scene.dev = NULL;
-	scene_close(&scene);
-}
-END_TEST
-
-START_TEST(a_devices_node_cannot_be_adopted)
-{
-	int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-	struct iommufd_device *dev = (void *)1;
-	unsigned int before;
-	struct scene scene;
-
-	open_scene(&scene);
-	before = inject_fds();
-	unit_fails(-EOPNOTSUPP, iommufd_device_from_fd(scene.ctx, fd, &dev));
-	ck_assert_ptr_eq(dev, (void *)1);
-	ck_assert_uint_eq(inject_fds(), before);
-	ck_assert_int_eq(close(fd), 0);
-	scene_close(&scene);
-}
-END_TEST
-
-START_TEST(one_ioas_at_a_time_has_the_contexts_container_and_each_other_one_its_own)
-{
-	struct iommufd_ctx_opts opts = { sizeof(opts), .backend = IOMMUFD_BACKEND_VFIO };
-	struct iommufd_ioas *first, *second = (void *)1, *third;
-	struct iommufd_ctx *ctx;
-
-	scene_answers();
-	ck_assert_int_eq(iommufd_ctx_new(&opts, &ctx), 0);
-	ck_assert_int_eq(iommufd_ioas_new(ctx, &first), 0);
-	ck_assert_uint_eq(inject_count(INJECT_OPEN), 1);
-
-	inject_fail(INJECT_OPEN, 1, -EACCES);
-	unit_fails(-EACCES, iommufd_ioas_new(ctx, &second));
-	unit_words_have("/dev/vfio/vfio");
-	inject_ioctl(VFIO_CHECK_EXTENSION, inject_succeed); /* 0 is no */
-	unit_fails(-EOPNOTSUPP, iommufd_ioas_new(ctx, &second));
-	ck_assert_ptr_eq(second, (void *)1);
-
-	scene_answers();
-	ck_assert_int_eq(iommufd_ioas_new(ctx, &second), 0);
-	ck_assert_int_ne(second->container, first->container);
-	iommufd_ioas_free(first);
-	ck_assert_int_eq(iommufd_ioas_new(ctx, &third), 0);
-	ck_assert_int_ne(third->container, second->container);
-	ck_assert_uint_eq(inject_fds(), 2);
-	iommufd_ctx_free(ctx);
-	iommufd_ioas_free(second);
-	iommufd_ioas_free(third);
-	ck_assert_uint_eq(inject_fds(), 0);
-}
-END_TEST
-
 void unit_tests(TCase *tcase)
 {
 	tcase_add_test(tcase, mappings_are_replayed_when_the_first_group_joins_and_after_the_last_one_left);
@@ -570,9 +454,4 @@ void unit_tests(TCase *tcase)
 	tcase_add_test(tcase, a_group_stays_in_the_container_until_the_last_of_its_devices_is_detached);
 	tcase_add_test(tcase, devices_of_a_group_attach_to_one_ioas_only);
 	tcase_add_test(tcase, a_group_leaves_its_container_when_two_threads_detach_its_last_two_devices);
-	tcase_add_test(tcase, a_group_that_is_not_viable_names_the_others_in_it);
-	tcase_add_test(tcase, a_group_that_cannot_be_opened_is_named);
-	tcase_add_test(tcase, a_groups_node_is_opened_once_and_closed_with_the_last_of_its_devices);
-	tcase_add_test(tcase, a_devices_node_cannot_be_adopted);
-	tcase_add_test(tcase, one_ioas_at_a_time_has_the_contexts_container_and_each_other_one_its_own);
 }

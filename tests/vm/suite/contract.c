@@ -79,7 +79,7 @@ START_TEST(an_attach_finds_memory_that_has_gone)
 	snprintf(words, sizeof(words), "attach %s: the mapping of 0x%lx, %u bytes, at IOVA 0x%lx", EDU,
 		 (unsigned long)page, PAGE, (unsigned long)iova);
 	fails(iommufd_device_attach(bed.dev, bed.ioas), -EFAULT, words);
-	fails(iommufd_device_detach(bed.dev), -ENOTCONN, "attach it");
+	fails(iommufd_device_detach(bed.dev), -ENOTCONN, "nothing to undo");
 	ok(iommufd_ioas_unmap(bed.ioas, iova, PAGE, NULL));
 	ok(iommufd_device_attach(bed.dev, bed.ioas));
 	bed_close(&bed);
@@ -196,7 +196,7 @@ START_TEST(nothing_of_a_device_works_before_the_attach)
 		fails(iommufd_pci_config_read(bed.dev, 0, &word, 4), -ENOTCONN, "attach it");
 		fails(iommufd_pci_config_write(bed.dev, 0, &word, 4), -ENOTCONN, "attach it");
 		fails(iommufd_pci_set_master(bed.dev, true), -ENOTCONN, "attach it");
-		fails(iommufd_device_detach(bed.dev), -ENOTCONN, "attach it");
+		fails(iommufd_device_detach(bed.dev), -ENOTCONN, "nothing to undo");
 		/* and the same once it is detached */
 		ok(iommufd_device_attach(bed.dev, bed.ioas));
 		ok(iommufd_device_region_read(bed.dev, 0, 0, &word, 4));

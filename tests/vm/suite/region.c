@@ -82,7 +82,7 @@ START_TEST(access_beyond_a_region_is_refused)
 	fails(iommufd_device_region_read(bed.dev, 0, (1 << 20) - 3, &word, 4), -ERANGE, "which has 1048576");
 	fails(iommufd_device_region_write(bed.dev, 0, 1 << 20, &word, 4), -ERANGE, "inside of the region");
 	fails(iommufd_device_region_read(bed.dev, 0, UINT64_MAX, &word, 4), -ERANGE, "inside of the region");
-	fails(iommufd_device_region_read(bed.dev, IOMMUFD_PCI_BAR1, 0, &word, 4), -ERANGE, "which has 0");
+	fails(iommufd_device_region_read(bed.dev, IOMMUFD_PCI_BAR1, 0, &word, 4), -ERANGE, "has no such region");
 	fails(iommufd_device_region_map(bed.dev, 0, 1 << 20, PAGE, PROT_READ, &bar), -ERANGE, "inside of the region");
 	fails(iommufd_device_region_map(bed.dev, 0, 0, 2 << 20, PROT_READ, &bar), -ERANGE, "inside of the region");
 	ck_assert_uint_eq(word, 7);
@@ -103,7 +103,8 @@ START_TEST(a_region_map_is_checked)
 	fails(iommufd_device_region_map(bed.dev, 0, 100, PAGE, PROT_READ, &bar), -EINVAL, "page size");
 	fails(iommufd_device_region_map(bed.dev, 0, 0, PAGE, 0, &bar), -EINVAL, "PROT_READ");
 	fails(iommufd_device_region_map(bed.dev, 0, 0, PAGE, PROT_READ | PROT_EXEC, &bar), -EINVAL, "PROT_READ");
-	fails(iommufd_device_region_map(bed.dev, IOMMUFD_PCI_CONFIG, 0, PAGE, PROT_READ, &bar), -ERANGE, "inside");
+	fails(iommufd_device_region_map(bed.dev, IOMMUFD_PCI_CONFIG, 0, PAGE, PROT_READ, &bar), -EOPNOTSUPP,
+	      "iommufd_device_region_read()");
 	fails(iommufd_device_region_unmap(bed.dev, &bed), -ENOENT, "iommufd_device_region_map");
 	ck_assert_ptr_null(bar);
 	ok(iommufd_device_region_map(bed.dev, 0, 0, PAGE, PROT_READ, &bar));
