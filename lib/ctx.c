@@ -52,13 +52,6 @@ static int set_home(struct iommufd_ctx *ctx)
 	return 0;
 }
 
-int ifd_ctx_check(const struct iommufd_ctx *ctx, const char *what)
-{
-	return ifd_in_child(ctx) ? ifd_fail(-EPERM, "free what the parent made, and make a context here",
-					    "%s: the handle was made before fork()", what)
-				 : 0;
-}
-
 /* Checks options and makes a context that has no backend yet. */
 static int ctx_alloc(const struct iommufd_ctx_opts *theirs, uint32_t *wanted, struct iommufd_ctx **out)
 {

@@ -8,13 +8,6 @@
 #include "udev.h"
 #include "uapi/vfio.h"
 
-int ifd_device_ready(const struct iommufd_device *dev, const char *what)
-{
-	if (ifd_in_child(dev->ctx))
-		return ifd_ctx_check(dev->ctx, what);
-	return dev->ioas ? 0 : ifd_fail(-ENOTCONN, "attach it to an IOAS first", "%s of %s", what, dev->found->name);
-}
-
 static struct iommufd_device *device_alloc(struct iommufd_ctx *ctx, struct ifd_found *found)
 {
 	struct iommufd_device *dev = calloc(1, sizeof(*dev));

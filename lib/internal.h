@@ -142,9 +142,6 @@ static inline bool ifd_in_child(const struct iommufd_ctx *ctx)
 	return !*ctx->home;
 }
 
-/* 0, or in a child process -EPERM, with words that name `what`. */
-int ifd_ctx_check(const struct iommufd_ctx *ctx, const char *what);
-
 /* For what the frees do: in a child no lock is taken, since whoever held it at the fork is not there to release it. */
 static inline void ifd_lock(const struct iommufd_ctx *ctx, pthread_mutex_t *lock)
 {
@@ -175,7 +172,8 @@ bool ifd_permitted(const struct iommufd_range *ranges, size_t count, uint64_t st
 /* What a kernel says that it permits: ascending ranges, and a power of two. 0, or -EPROTO with words. */
 int ifd_check_limits(const struct iommufd_range *ranges, size_t count, uint64_t alignment);
 
-/* device.c: 0, or -ENOTCONN with words that name `what`. */
+/* check.c: 0, or in a child process -EPERM; the second also -ENOTCONN. With words that name `what`. */
+int ifd_ctx_check(const struct iommufd_ctx *ctx, const char *what);
 int ifd_device_ready(const struct iommufd_device *dev, const char *what);
 
 /* region.c, irq.c: before the device's file descriptor goes or the device is detached. */
