@@ -69,7 +69,7 @@ static void look_at_group(struct iommufd_diagnosis *out, const struct ifd_found 
 	if (ifd_hint_siblings(words, found)) {
 		add(out, "group", 0, -EPERM, words);
 	} else if (found->group >= 0) {
-		ifd_hint(words, "no driver of the kernel has a device of IOMMU group %d", found->group);
+		ifd_hint(words, "no driver that would be in the way has a device of IOMMU group %d", found->group);
 		add(out, "group", 0, 0, words);
 	}
 }
@@ -77,7 +77,7 @@ static void look_at_group(struct iommufd_diagnosis *out, const struct ifd_found 
 static void look_at_users(struct iommufd_diagnosis *out, const struct ifd_found *found)
 {
 	char words[IFD_HINT_MAX] = "";
-	bool used = found->group >= 0 && ifd_hint_holders(words, found, -1);
+	bool used = ifd_hint_holders(words, found, -1);
 
 	add(out, "users", 0, used ? -EBUSY : 0, used ? words : "no process that can be seen has it or its group open");
 }
@@ -94,9 +94,13 @@ static void look_at_node(struct iommufd_diagnosis *out, const struct ifd_backend
 		return;
 	backend->device_node(found, path, sizeof(path));
 	ret = ifd_sys_access(path);
+	if (!ret && found->noiommu && !ifd_may_do_without_iommu())
+		ret = -EPERM;
 	if (ret)
 		ifd_hint(words, "%s: %s (", path, IFD_STRERROR(ret));
-	if (ret)
+	if (ret == -EPERM)
+		ifd_hint_rawio(words);
+	else if (ret)
 		ifd_hint_open(words, ret, path, "the kernel does not make it, or nobody does in this /dev");
 	ifd_hint(words, ret ? ")" : "%s may be opened", path);
 	add(out, "node", backend->id, ret, words);

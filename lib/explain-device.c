@@ -8,8 +8,9 @@
 #include "internal.h"
 #include "udev.h"
 
-#define SIBLINGS_SHOWN 6
-#define PCI_BRIDGE     0x0604 /* class and subclass */
+#define SIBLINGS_SHOWN    6
+#define CAP_SYS_RAWIO_BIT 17     /* capability.h */
+#define PCI_BRIDGE        0x0604 /* class and subclass */
 
 void ifd_hint_iommu(char *hint, const struct ifd_found *found)
 {
@@ -90,10 +91,33 @@ static void hint_unsafe_interrupts(char *hint, const char *module)
 		 module);
 }
 
+bool ifd_may_do_without_iommu(void)
+{
+	return ifd_sys_capable(CAP_SYS_RAWIO_BIT);
+}
+
+void ifd_hint_rawio(char *hint)
+{
+	ifd_hint(hint, "a device without an IOMMU can be opened with CAP_SYS_RAWIO only: run as root");
+}
+
 void ifd_hint_owner(char *hint, const struct ifd_found *found, const char *module, int but)
 {
-	if (!ifd_hint_siblings(hint, found) && !ifd_hint_holders(hint, found, but))
+	if (found->noiommu && !ifd_may_do_without_iommu()) {
+		ifd_hint_rawio(hint);
+		return;
+	}
+	if (ifd_hint_siblings(hint, found))
+		return;
+	if (!ifd_hint_holders(hint, found, but)) {
 		hint_unsafe_interrupts(hint, module);
+		return;
+	}
+	/* Who has it open need not be who owns it: then it is the interrupts. */
+	if (!ifd_unsafe_interrupts(module))
+		ifd_hint(hint,
+			 "; or its interrupts are not isolated, and %s's parameter allow_unsafe_interrupts is off",
+			 module);
 }
 
 void ifd_hint_busy(char *hint, const struct ifd_found *found, int but)
@@ -104,8 +128,8 @@ void ifd_hint_busy(char *hint, const struct ifd_found *found, int but)
 		ifd_hint(
 			hint,
 			"it or IOMMU group %d is in use, by nobody that this process can see: look as root, with fuser "
-			"-v /dev/vfio/%d /dev/vfio/devices/*",
-			found->group, found->group);
+			"-v /dev/vfio/* /dev/vfio/devices/*",
+			found->group);
 }
 
 void ifd_hint_gone(char *hint, const struct ifd_found *found)

@@ -49,6 +49,10 @@ bool ifd_has_ipc_lock(void);
  */
 void ifd_hint_owner(char *hint, const struct ifd_found *found, const char *module, int but);
 
+/* Whether this process may open a device that has no IOMMU; and the words for who may not. */
+bool ifd_may_do_without_iommu(void);
+void ifd_hint_rawio(char *hint);
+
 /* The value of that parameter: 1 for on, 0 for off, or -ENOENT where it cannot be read. */
 int ifd_unsafe_interrupts(const char *module);
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +28,7 @@ static bool is_node(const struct search *search, const char *target)
 
 	snprintf(group, sizeof(group), "/dev/vfio/%d", search->found->group);
 	snprintf(noiommu, sizeof(noiommu), "/dev/vfio/noiommu-%d", search->found->group);
-	if (!strcmp(target, group) || !strcmp(target, noiommu))
+	if (search->found->group >= 0 && (!strcmp(target, group) || !strcmp(target, noiommu)))
 		return true;
 	for (size_t i = 0; i < search->group.count; i++)
 		if (search->group.devices[i]->cdev && !strcmp(target, search->group.devices[i]->cdev))
@@ -97,12 +98,16 @@ static bool look_at_process(void *data, const char *name)
 
 bool ifd_hint_holders(char *hint, const struct ifd_found *found, int but)
 {
+	struct ifd_found *alone = (struct ifd_found *)(uintptr_t)found; /* only read */
 	struct search search = { .hint = hint, .found = found, .but = but };
 
-	if (ifd_udev_group(found->group, &search.group))
+	if (found->group < 0)
+		search.group = (struct ifd_found_list){ &alone, 1 };
+	else if (ifd_udev_group(found->group, &search.group))
 		return false;
 	ifd_sys_each_name("/proc", look_at_process, &search);
-	ifd_found_list_free(&search.group);
+	if (found->group >= 0)
+		ifd_found_list_free(&search.group);
 	if (search.holders > HOLDERS_SHOWN)
 		ifd_hint(hint, " and %zu more", search.holders - HOLDERS_SHOWN);
 	return search.holders;

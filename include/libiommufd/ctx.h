@@ -28,7 +28,7 @@ enum {
 	 * the administrator must have set vfio's parameter `enable_unsafe_noiommu_mode`. The addresses that such a
 	 * device needs are those of iommufd_ioas_to_iovas(), and no others. Unless the device is opened by its own node
 	 * (Linux 7.3), memory is kept in its place with mlock(), which does not count: map it in one IOAS only, and do
-	 * not munlock() it.
+	 * not munlock() it. Locked memory can still be moved by compaction, huge pages (IOMMUFD_DMA_HUGE) cannot.
 	 */
 	IOMMUFD_CTX_NOIOMMU = 1u << 0,
 };

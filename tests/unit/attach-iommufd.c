@@ -251,7 +251,7 @@ START_TEST(each_refusal_to_bind_has_its_hint_and_closes_the_node)
 		const char *hint;
 	} refusals[] = {
 		{ -EPERM, SCENE_SIBLING " is bound to e1000e" },
-		{ -EBUSY, "/dev/vfio/8" },
+		{ -EBUSY, "IOMMU group 8 is in use" },
 		{ -EINVAL, "coherent" },
 		{ -EIO, "bind" },
 	};

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /* Devices that VFIO runs without an IOMMU: refused, unless the program insists; then by physical addresses. */
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "vm.h"
@@ -28,6 +29,11 @@ static void insist(struct bed *bed)
 	heard[0] = '\0';
 	ok(iommufd_ctx_new(&opts, &bed->ctx));
 	ok(iommufd_ioas_new(bed->ctx, &bed->ioas));
+}
+
+static void insist_on_edu(struct bed *bed)
+{
+	insist(bed);
 	ok(iommufd_device_new(bed->ctx, EDU, &bed->dev));
 }
 
@@ -54,7 +60,7 @@ START_TEST(who_insists_hears_and_reads_that_it_is_unsafe)
 	struct bed bed;
 	bool seen = false;
 
-	insist(&bed);
+	insist_on_edu(&bed);
 	ck_assert_ptr_nonnull(strstr(heard, EDU " runs without an IOMMU, which is UNSAFE"));
 	bed_close(&bed);
 
@@ -101,7 +107,7 @@ START_TEST(a_device_without_an_iommu_moves_data_by_physical_addresses)
 	uint64_t iova;
 	struct bed bed;
 
-	insist(&bed);
+	insist_on_edu(&bed);
 	ok(iommufd_ioas_map(bed.ioas, before, 16 * PAGE, RW, &iova));
 	ok(iommufd_device_attach(bed.dev, bed.ioas));
 	ok(iommufd_ioas_map(bed.ioas, after, 16 * PAGE, RW, &iova));
@@ -142,7 +148,7 @@ START_TEST(memory_stays_in_its_place_as_long_as_a_device_needs_it)
 	uint64_t first, second;
 	struct bed bed;
 
-	insist(&bed);
+	insist_on_edu(&bed);
 	ok(iommufd_ioas_map(bed.ioas, pages, 8 * PAGE, RW, &first));
 	ck_assert_uint_eq(locked(), 0);
 	ok(iommufd_device_attach(bed.dev, bed.ioas));
@@ -168,7 +174,7 @@ START_TEST(two_devices_without_an_iommu_share_an_ioas)
 	uint64_t iova;
 	struct bed bed;
 
-	insist(&bed);
+	insist_on_edu(&bed);
 	ok(iommufd_ioas_map(bed.ioas, buf, PAGE, RW, &iova));
 	ok(iommufd_device_new(bed.ctx, NVME, &second));
 	for (int i = 0; i < 2; i++) {
@@ -184,8 +190,29 @@ START_TEST(two_devices_without_an_iommu_share_an_ioas)
 }
 END_TEST
 
+START_TEST(without_the_capability_a_device_without_an_iommu_is_refused_with_words)
+{
+	char node[128];
+	struct bed bed;
+
+	if (vm_path->by_node)
+		vm_cdev(EDU, node, sizeof(node));
+	else
+		snprintf(node, sizeof(node), "/dev/vfio/noiommu-%d", vm_group(EDU));
+	ck_assert_int_eq(chmod(node, 0666), 0);
+	ck_assert_int_eq(chmod(vm_backend == IOMMUFD_BACKEND_IOMMUFD ? "/dev/iommu" : "/dev/vfio/vfio", 0666), 0);
+	vm_become_user(1 << 20);
+	insist(&bed);
+	fails(iommufd_device_new(bed.ctx, EDU, &bed.dev), -EPERM, "CAP_SYS_RAWIO");
+	vm_finds(EDU, "node", -EPERM, "CAP_SYS_RAWIO");
+	ck_assert_ptr_null(bed.dev);
+	bed_close(&bed);
+}
+END_TEST
+
 void add_noiommu_tests(TCase *tc)
 {
+	tcase_add_test(tc, without_the_capability_a_device_without_an_iommu_is_refused_with_words);
 	tcase_add_test(tc, a_device_without_an_iommu_is_refused);
 	tcase_add_test(tc, who_insists_hears_and_reads_that_it_is_unsafe);
 	tcase_add_test(tc, a_device_without_an_iommu_moves_data_by_physical_addresses);
