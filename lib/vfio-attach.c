@@ -84,12 +84,22 @@ static void try_to_leave(struct ifd_group *group, struct iommufd_ioas *ioas)
 	ifd_ioas_get(ioas);
 }
 
-/* A group that could not leave when it should: perhaps it can by now. */
+/*
+ * A group that could not leave when it should: perhaps it can by now. What the other IOAS permits changes with it, so
+ * that one's gate is taken too; to wait for it with a gate in hand could be for ever.
+ */
 static int leave_the_other(struct iommufd_device *dev)
 {
 	struct iommufd_ioas *other = dev->group->joined;
-	int ret = leave(dev->group, other);
+	int ret;
 
+	if (pthread_rwlock_trywrlock(&other->gate))
+		return ifd_fail(-EBUSY, "try again", "attach %s: another thread is at work on the IOAS that it leaves",
+				dev->found->name);
+	ret = leave(dev->group, other);
+	if (!ret && !other->attached && ifd_ioas_refresh(other))
+		ifd_warn(&dev->ctx->log, "the permitted IOVAs stay as they were: %s", iommufd_errmsg());
+	pthread_rwlock_unlock(&other->gate);
 	if (ret)
 		return ifd_fail(-EBUSY,
 				"somebody holds a copy of a descriptor of one of its devices, or a child process "
