@@ -13,7 +13,7 @@
 #include "udev.h"
 
 /* Longer than udev takes on a busy machine, and short for who waits for a node that never comes. */
-#define TRIES    50
+#define WAIT_MS  1000
 #define PAUSE_MS 20
 
 /* Events of the daemon when there is one, since it sets permissions; else of the kernel. NULL when there are none. */
@@ -49,6 +49,7 @@ static void wait_a_little(struct udev_monitor *monitor)
 static int wait_for(const char *path, int err)
 {
 	struct udev *udev = udev_new();
+	uint64_t end = ifd_sys_now_ms() + WAIT_MS;
 	struct udev_monitor *monitor;
 	bool daemon;
 
@@ -56,7 +57,7 @@ static int wait_for(const char *path, int err)
 		return err;
 	daemon = has_daemon(udev);
 	monitor = listen(udev, daemon);
-	for (int i = 0; i < TRIES && (err == -ENOENT || (daemon && err == -EACCES)); i++) {
+	while (ifd_sys_now_ms() < end && (err == -ENOENT || (daemon && err == -EACCES))) {
 		wait_a_little(monitor);
 		err = ifd_sys_open(path, O_RDWR);
 	}
@@ -78,6 +79,8 @@ int ifd_node_open(const struct iommufd_device *dev, const char *path)
 		ifd_hint_busy(hint, dev->found, -1);
 	else if (fd == -ENODEV || fd == -ENXIO)
 		ifd_hint_gone(hint, dev->found);
+	else if (fd == -EPERM && dev->found->noiommu && !ifd_may_do_without_iommu())
+		ifd_hint_rawio(hint);
 	else
 		ifd_hint_open(hint, fd, path,
 			      "nobody made it within a second: has /dev a udev daemon, or is it a container's?");

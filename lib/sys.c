@@ -217,3 +217,11 @@ void ifd_sys_sleep_ms(unsigned int ms)
 	while (nanosleep(&left, &left) && errno == EINTR)
 		;
 }
+
+uint64_t ifd_sys_now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}

@@ -69,4 +69,7 @@ int ifd_sys_wait_readable(int fd, unsigned int ms);
 
 void ifd_sys_sleep_ms(unsigned int ms);
 
+/* Milliseconds on a clock that never goes back. */
+uint64_t ifd_sys_now_ms(void);
+
 #endif
