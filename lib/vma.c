@@ -70,6 +70,28 @@ static bool look_at_rights(void *data, const char *line)
 	return !walk->done && advance(walk, &area);
 }
 
+static void is_device_memory(struct walk *walk, const struct area *area)
+{
+	ifd_hint(walk->hint,
+		 "0x%" PRIx64 "-0x%" PRIx64
+		 " is a device's memory, such as a region of one: the kernel cannot pin that",
+		 walk->next, last_of(walk, area));
+	walk->done = true;
+}
+
+/* VFIO's own regions have a name. To look at it spares smaps, which goes through all of the process's pages. */
+static bool look_at_name(void *data, const char *line)
+{
+	struct walk *walk = data;
+	struct area area;
+
+	if (!parse(line, &area) || area.end <= walk->next)
+		return true;
+	if (!strncmp(area.name, "/dev/vfio/", 10) || !strcmp(area.name, "anon_inode:[vfio-device]"))
+		is_device_memory(walk, &area);
+	return !walk->done && advance(walk, &area);
+}
+
 static bool has_flag(const char *flags, const char *flag)
 {
 	const char *at = strstr(flags, flag);
@@ -90,13 +112,8 @@ static bool look_at_kind(void *data, const char *line)
 	}
 	if (walk->area.end <= walk->next)
 		return true;
-	if (has_flag(line, "io") || has_flag(line, "pf")) {
-		ifd_hint(walk->hint,
-			 "0x%" PRIx64 "-0x%" PRIx64 " is a device's memory, such as a region of one: the kernel cannot "
-			 "pin that",
-			 walk->next, last_of(walk, &walk->area));
-		walk->done = true;
-	}
+	if (has_flag(line, "io") || has_flag(line, "pf"))
+		is_device_memory(walk, &walk->area);
 	return !walk->done && advance(walk, &walk->area);
 }
 
@@ -110,9 +127,9 @@ static bool look_at_file(void *data, const char *line)
 		return true;
 	if (*area.name == '/') {
 		ifd_hint(walk->hint,
-			 "0x%" PRIx64 "-0x%" PRIx64 " is of %s: a file must not end before its mapping, and must be in "
-			 "memory only, of shm, memfd or hugetlbfs",
-			 walk->next, last_of(walk, &area), area.name);
+			 "%s is mapped at 0x%" PRIx64 "-0x%" PRIx64 ", perhaps with others: a file must not end before "
+			 "its mapping, and must be in memory only, of shm, memfd or hugetlbfs",
+			 area.name, walk->next, last_of(walk, &area));
 		walk->done = true;
 	}
 	return !walk->done && advance(walk, &area);
@@ -125,6 +142,7 @@ bool ifd_hint_memory(char *hint, uint64_t start, uint64_t last, bool written)
 		ifd_sys_text_fn look;
 	} looks[] = {
 		{ "/proc/self/maps", look_at_rights },
+		{ "/proc/self/maps", look_at_name },
 		{ "/proc/self/smaps", look_at_kind },
 		{ "/proc/self/maps", look_at_file },
 	};
@@ -133,8 +151,7 @@ bool ifd_hint_memory(char *hint, uint64_t start, uint64_t last, bool written)
 	for (size_t i = 0; i < sizeof(looks) / sizeof(looks[0]) && !done; i++) {
 		struct walk walk = { .hint = hint, .next = start, .last = last, .written = written };
 
-		if (ifd_sys_each_line(looks[i].path, looks[i].look, &walk))
-			return false;
+		ifd_sys_each_line(looks[i].path, looks[i].look, &walk); /* what cannot be read tells nothing */
 		done = walk.done;
 	}
 	return done;
