@@ -29,6 +29,10 @@ static int attach_gated(struct iommufd_device *dev, struct iommufd_ioas *ioas)
 	const struct ifd_backend *backend = dev->ctx->backend;
 	int ret;
 
+	if (ioas->attached && !ioas->physical == dev->found->noiommu)
+		return ifd_fail(-EINVAL, "use another IOAS for it",
+				"attach %s: devices with and without an IOMMU need different addresses",
+				dev->found->name);
 	ret = ifd_group_claim(dev, ioas);
 	if (ret)
 		return ret;
