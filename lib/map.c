@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "explain.h"
@@ -161,7 +162,7 @@ EXPORT int iommufd_ioas_map(struct iommufd_ioas *ioas, void *vaddr, size_t len, 
 /* ---- Several at once ---- */
 
 /* What the kernel does not let go stays in the index, so that the two do not part. */
-static void take_back(struct iommufd_ioas *ioas, struct ifd_map *map)
+static bool take_back(struct iommufd_ioas *ioas, struct ifd_map *map)
 {
 	uint64_t bytes;
 	int ret = ioas->ctx->backend->unmap(ioas, map->iova.start, ifd_map_len(map), &bytes);
@@ -169,18 +170,19 @@ static void take_back(struct iommufd_ioas *ioas, struct ifd_map *map)
 	if (!ret || ret == -ENOENT) {
 		ifd_phys_unpin(ioas, map);
 		give_up(ioas, map);
-		return;
+		return true;
 	}
 	ifd_error(&ioas->ctx->log, "a mapping of a batch that failed stays: %s", iommufd_errmsg());
 	ifd_index_commit(&ioas->index, map);
+	return false;
 }
 
 /* All places first, so that most mistakes are found before the kernel has to pin anything. */
 static int batch_gated(struct iommufd_ioas *ioas, const struct iommufd_map *requests, struct ifd_map **maps,
 		       size_t count)
 {
-	size_t prepared = 0, mapped = 0, failed;
-	char hint[IFD_HINT_MAX] = "";
+	size_t prepared = 0, mapped = 0, stay = 0, failed;
+	char hint[IFD_HINT_MAX] = "", why[IFD_HINT_MAX];
 	int ret = 0;
 
 	for (; prepared < count && !ret; prepared += !ret)
@@ -193,12 +195,16 @@ static int batch_gated(struct iommufd_ioas *ioas, const struct iommufd_map *requ
 		return 0;
 
 	failed = prepared < count ? prepared : mapped;
-	ifd_hint(hint, "nothing was mapped; %s", iommufd_errmsg());
+	snprintf(why, sizeof(why), "%s", iommufd_errmsg());
 	for (size_t i = 0; i < prepared; i++)
 		if (i < mapped)
-			take_back(ioas, maps[i]);
+			stay += !take_back(ioas, maps[i]);
 		else
 			give_up(ioas, maps[i]);
+	if (stay)
+		ifd_hint(hint, "%zu mappings could not be taken back and stay; %s", stay, why);
+	else
+		ifd_hint(hint, "nothing was mapped; %s", why);
 	return ifd_fail(ret, hint, "map %zu of a batch of %zu", failed, count);
 }
 
