@@ -10,6 +10,9 @@
 #include "udev.h"
 #include "uapi/vfio.h"
 
+/* Longer than a thread takes to claim a BAR, and short for who uses one that a driver of the kernel has. */
+#define TRIES 20
+
 /* A region that the bus knows and a device lacks, which the kernel says of some by an error and of some by the size. */
 static const struct vfio_region_info no_bytes;
 static const struct ifd_region absent = { (struct vfio_region_info *)&no_bytes, sizeof(no_bytes) };
@@ -100,12 +103,24 @@ static int check_range(const struct iommufd_device *dev, uint32_t index, uint64_
 			dev->found->name, size);
 }
 
+/* A kernel that claims a BAR at its first use turns away a second thread that is the first as well. */
+static bool again(int64_t ret, int *tries)
+{
+	if (ret != -EBUSY || ++*tries == TRIES)
+		return false;
+	ifd_sys_sleep_ms(1);
+	return true;
+}
+
+static const char busy[] = "a driver of the kernel has claimed this region: /proc/iomem names it";
+
 /* What the kernel moved at once: all, or less where a part of the region cannot be reached. */
 static int check_moved(const struct iommufd_device *dev, ssize_t moved, size_t len, const char *what)
 {
 	if (moved >= 0 && (size_t)moved == len)
 		return 0;
-	return ifd_fail(moved < 0 ? (int)moved : -EIO, "the device's memory may be disabled, or the device be gone",
+	return ifd_fail(moved < 0 ? (int)moved : -EIO,
+			moved == -EBUSY ? busy : "the device's memory may be disabled, or the device be gone",
 			"%s %s: %zd of %zu bytes", what, dev->found->name, moved < 0 ? 0 : moved, len);
 }
 
@@ -131,18 +146,30 @@ EXPORT int iommufd_device_region_read(struct iommufd_device *dev, uint32_t index
 				      size_t len)
 {
 	uint64_t at;
-	int ret = access_at(dev, index, offset, len, VFIO_REGION_INFO_FLAG_READ, &at);
+	int ret = access_at(dev, index, offset, len, VFIO_REGION_INFO_FLAG_READ, &at), tries = 0;
+	ssize_t moved;
 
-	return ret ? ret : check_moved(dev, ifd_sys_pread(dev->fd, buf, len, at), len, "read from");
+	if (ret)
+		return ret;
+	do
+		moved = ifd_sys_pread(dev->fd, buf, len, at);
+	while (again(moved, &tries));
+	return check_moved(dev, moved, len, "read from");
 }
 
 EXPORT int iommufd_device_region_write(struct iommufd_device *dev, uint32_t index, uint64_t offset, const void *buf,
 				       size_t len)
 {
 	uint64_t at;
-	int ret = access_at(dev, index, offset, len, VFIO_REGION_INFO_FLAG_WRITE, &at);
+	int ret = access_at(dev, index, offset, len, VFIO_REGION_INFO_FLAG_WRITE, &at), tries = 0;
+	ssize_t moved;
 
-	return ret ? ret : check_moved(dev, ifd_sys_pwrite(dev->fd, buf, len, at), len, "write to");
+	if (ret)
+		return ret;
+	do
+		moved = ifd_sys_pwrite(dev->fd, buf, len, at);
+	while (again(moved, &tries));
+	return check_moved(dev, moved, len, "write to");
 }
 
 static bool in_area(const struct vfio_region_sparse_mmap_area *area, uint64_t offset, size_t len)
@@ -208,7 +235,7 @@ EXPORT int iommufd_device_region_map(struct iommufd_device *dev, uint32_t index,
 {
 	const struct ifd_region *region;
 	struct ifd_window *window;
-	int ret;
+	int ret, tries = 0;
 
 	ret = ifd_device_ready(dev, "map a region");
 	if (!ret)
@@ -221,11 +248,14 @@ EXPORT int iommufd_device_region_map(struct iommufd_device *dev, uint32_t index,
 		return ret;
 
 	window = calloc(1, sizeof(*window));
-	ret = window ? ifd_sys_mmap(dev->fd, region->info->offset + offset, len, prot, MAP_SHARED, &window->addr)
-		     : -ENOMEM;
+	do
+		ret = window ? ifd_sys_mmap(dev->fd, region->info->offset + offset, len, prot, MAP_SHARED,
+					    &window->addr)
+			     : -ENOMEM;
+	while (again(ret, &tries));
 	if (ret) {
 		free(window);
-		return ifd_fail(ret, NULL, "map region %u of %s", index, dev->found->name);
+		return ifd_fail(ret, ret == -EBUSY ? busy : NULL, "map region %u of %s", index, dev->found->name);
 	}
 	window->len = len;
 	pthread_mutex_lock(&dev->lock);

@@ -220,6 +220,7 @@ int iommufd_device_region_info(struct iommufd_device *dev, uint32_t index, struc
  * @retval -EINVAL   no such region, or it cannot be read
  * @retval -ERANGE   `offset + len` goes beyond the region
  * @retval -EIO      the device's memory is disabled or the device is gone
+ * @retval -EBUSY    a driver of the kernel has claimed the region
  *
  * Source: pread() on the device's file descriptor.
  * @since 0.1
@@ -239,6 +240,7 @@ int iommufd_device_region_read(struct iommufd_device *dev, uint32_t index, uint6
  * @retval -EINVAL   no such region, or it cannot be written
  * @retval -ERANGE   `offset + len` goes beyond the region
  * @retval -EIO      the device's memory is disabled or the device is gone
+ * @retval -EBUSY    a driver of the kernel has claimed the region
  *
  * Source: pwrite() on the device's file descriptor.
  * @since 0.1
@@ -264,6 +266,7 @@ int iommufd_device_region_write(struct iommufd_device *dev, uint32_t index, uint
  * @retval -ERANGE     `offset + len` goes beyond the region
  * @retval -EOPNOTSUPP the region, or (it has the MSI-X table) this part of it, cannot be mapped: use
  *                     iommufd_device_region_read() and iommufd_device_region_write()
+ * @retval -EBUSY      a driver of the kernel has claimed the region
  * @retval -ENOMEM     no memory
  *
  * Source: mmap() on the device's file descriptor.

@@ -297,6 +297,49 @@ START_TEST(an_access_that_moves_too_little_is_an_error)
 }
 END_TEST
 
+/* Which reads, writes and mmaps of a BAR can be, since kernels before 7.x claim it at its first use. */
+START_TEST(a_region_that_another_thread_claims_is_tried_again)
+{
+	struct scene scene;
+	uint32_t word = 0;
+	void *addr;
+
+	open_attached(&scene);
+	inject_fail(INJECT_PREAD, 1, -EBUSY);
+	ck_assert_int_eq(iommufd_device_region_read(scene.dev, 0, 0, &word, 4), 0);
+	inject_fail(INJECT_PWRITE, 1, -EBUSY);
+	ck_assert_int_eq(iommufd_device_region_write(scene.dev, 0, 0, &word, 4), 0);
+	inject_fail(INJECT_MMAP, 1, -EBUSY);
+	ck_assert_int_eq(iommufd_device_region_map(scene.dev, 0, 0, SCENE_PAGE, PROT_READ, &addr), 0);
+	scene_close(&scene);
+}
+END_TEST
+
+START_TEST(a_region_that_a_driver_has_claimed_is_told_of_after_some_tries)
+{
+	unsigned int slept = inject_slept_ms();
+	void *addr = (void *)1;
+	struct scene scene;
+	uint32_t word = 0;
+
+	open_attached(&scene);
+	inject_fail_all(INJECT_PREAD, -EBUSY);
+	unit_fails(-EBUSY, iommufd_device_region_read(scene.dev, 0, 0, &word, 4));
+	unit_words_have("/proc/iomem");
+	inject_fail_all(INJECT_PWRITE, -EBUSY);
+	unit_fails(-EBUSY, iommufd_device_region_write(scene.dev, 0, 0, &word, 4));
+	unit_words_have("/proc/iomem");
+	inject_fail_all(INJECT_MMAP, -EBUSY);
+	unit_fails(-EBUSY, iommufd_device_region_map(scene.dev, 0, 0, SCENE_PAGE, PROT_READ, &addr));
+	unit_words_have("/proc/iomem");
+	ck_assert_ptr_eq(addr, (void *)1);
+	ck_assert_uint_gt(inject_slept_ms() - slept, 0);
+	ck_assert_uint_le(inject_slept_ms() - slept, 100);
+	inject_fail(INJECT_MMAP, 0, 0);
+	scene_close(&scene);
+}
+END_TEST
+
 START_TEST(windows_are_unmapped_at_detach_and_at_free)
 {
 	void *addr[3];
@@ -432,6 +475,8 @@ void unit_tests(TCase *tcase)
 	tcase_add_test(tcase, a_device_with_absurdly_many_interrupt_types_is_used_up_to_what_there_is_room_for);
 	tcase_add_test(tcase, a_region_is_read_written_and_mapped_inside_of_its_bounds);
 	tcase_add_test(tcase, an_access_that_moves_too_little_is_an_error);
+	tcase_add_test(tcase, a_region_that_another_thread_claims_is_tried_again);
+	tcase_add_test(tcase, a_region_that_a_driver_has_claimed_is_told_of_after_some_tries);
 	tcase_add_test(tcase, windows_are_unmapped_at_detach_and_at_free);
 	tcase_add_test(tcase, what_a_region_is_is_asked_once_an_attach);
 	tcase_add_test(tcase, a_region_that_the_device_lacks_has_no_bytes);

@@ -31,6 +31,7 @@ static unsigned int counts[INJECT_CALLS], all_ioctls;
 static enum inject_call fail_call;
 static unsigned int fail_in;
 static int fail_err;
+static bool fail_on;
 static bool has_failed;
 
 static const char *nodes, *text_path, *text_said;
@@ -89,7 +90,14 @@ void inject_fail(enum inject_call call, unsigned int nth, int err)
 	fail_call = call;
 	fail_in = nth;
 	fail_err = err;
+	fail_on = false;
 	has_failed = false;
+}
+
+void inject_fail_all(enum inject_call call, int err)
+{
+	inject_fail(call, 1, err);
+	fail_on = true;
 }
 
 bool inject_failed(void)
@@ -195,6 +203,7 @@ static int enter(enum inject_call call)
 	if (!fail_in || --fail_in)
 		return 0;
 	has_failed = true;
+	fail_in += fail_on;
 	return fail_err;
 }
 

@@ -32,6 +32,9 @@ enum inject_call {
 /* The `nth` such call from now, counted from 1, fails with `err`, once. Replaces what was said before; 0 for none. */
 void inject_fail(enum inject_call call, unsigned int nth, int err);
 
+/* All such calls fail with `err` from now on, until the next inject_fail(). */
+void inject_fail_all(enum inject_call call, int err);
+
 /* Whether the failure has happened that the last inject_fail() asked for. */
 bool inject_failed(void);
 

@@ -3,6 +3,8 @@
 #ifndef ACTS_H
 #define ACTS_H
 
+#include <limits.h>
+
 #include "vm.h"
 
 /* What a call gives. */
@@ -55,6 +57,8 @@ struct survival {
 	unsigned long call;
 	unsigned int turn; /* which of that name, counted from 1 */
 #define EACH 0
+/* The first one, while the kernel lacks memory: it says EBUSY of a BAR that it cannot claim, and that is tried again. */
+#define FIRST_WITHOUT_MEMORY UINT_MAX
 };
 
 struct act {

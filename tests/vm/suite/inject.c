@@ -228,10 +228,15 @@ static bool untouched(const struct row *row)
 	return !memcmp(&fresh, &row->stage.out, sizeof(fresh));
 }
 
-static bool survives(const struct act *act, const struct door_point *point)
+static bool is_turn(unsigned int turn, const struct door_point *point, bool memory)
+{
+	return turn == EACH || turn == point->turn || (turn == FIRST_WITHOUT_MEMORY && memory && point->turn == 1);
+}
+
+static bool survives(const struct act *act, const struct door_point *point, bool memory)
 {
 	for (const struct survival *one = act->survives; one && one->call; one++)
-		if (one->call == point->call && (!one->turn || one->turn == point->turn))
+		if (one->call == point->call && is_turn(one->turn, point, memory))
 			return true;
 	return false;
 }
@@ -290,7 +295,7 @@ static bool attempt(struct row *row, enum door_failure how, unsigned int nth)
 	} else {
 		totals->tolerated += happened && point.refused;
 		totals->spared += happened && !point.refused;
-		if (happened && point.refused && !survives(act, &point))
+		if (happened && point.refused && !survives(act, &point, how == DOOR_MEMORY))
 			wrong(row, "it succeeds all the same");
 		row->spared = happened && !point.refused;
 		row->spends = happened && point.refused && act->spends;

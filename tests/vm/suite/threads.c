@@ -435,9 +435,46 @@ START_TEST(threads_use_regions_and_interrupts_of_one_device)
 }
 END_TEST
 
+static pthread_barrier_t gate;
+
+/* All at the same time, which is the first time. */
+static void *use_bar_first(void *arg)
+{
+	struct worker *worker = arg;
+
+	pthread_barrier_wait(&gate);
+	regions(worker, worker->bed->dev);
+	return NULL;
+}
+
+START_TEST(threads_may_be_the_first_to_use_a_region_at_the_same_time)
+{
+	struct worker workers[4];
+	struct bed bed;
+
+	open_all(&bed);
+	ok(iommufd_device_new(bed.ctx, EDU, &bed.dev));
+	pthread_barrier_init(&gate, NULL, 4);
+	for (int round = 0; round < 25; round++) {
+		ok(iommufd_device_attach(bed.dev, bed.ioas));
+		for (int i = 0; i < 4; i++)
+			start(&workers[i], &bed, NULL, i, use_bar_first);
+		for (int i = 0; i < 4; i++)
+			join(&workers[i]);
+		for (int i = 0; i < 4; i++)
+			check(&workers[i]);
+		ok(iommufd_device_detach(bed.dev));
+	}
+	pthread_barrier_destroy(&gate);
+	bed_close(&bed);
+	check_log();
+}
+END_TEST
+
 void add_threads_tests(TCase *tc)
 {
 	tcase_add_test(tc, threads_map_unmap_and_translate_while_devices_come_and_go);
 	tcase_add_test(tc, threads_make_use_and_free_handles_of_one_context);
 	tcase_add_test(tc, threads_use_regions_and_interrupts_of_one_device);
+	tcase_add_test(tc, threads_may_be_the_first_to_use_a_region_at_the_same_time);
 }
