@@ -53,7 +53,7 @@ static bool look_at_fd(void *data, const char *fd)
 	struct search *search = data;
 	char path[64], target[64];
 
-	if (*fd == '.' || (search->but >= 0 && atoi(search->pid) == getpid() && atoi(fd) == search->but))
+	if (*fd == '.')
 		return true;
 	snprintf(path, sizeof(path), "/proc/%.15s/fd/%.15s", search->pid, fd);
 	if (ifd_sys_readlink(path, target, sizeof(target)) < 0)
@@ -64,6 +64,9 @@ static bool look_at_fd(void *data, const char *fd)
 		snprintf(path, sizeof(path), "/proc/%.15s/fdinfo/%.15s", search->pid, fd);
 		ifd_sys_each_line(path, look_at_info, search);
 	}
+	/* Who handed `but` over, or was handed it, has the same file open: that is no use of its own. */
+	if (search->held && search->but >= 0 && ifd_sys_same_file(atoi(search->pid), atoi(fd), search->but))
+		search->held = false;
 	return !search->held;
 }
 

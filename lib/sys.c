@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <linux/capability.h>
+#include <linux/kcmp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
@@ -176,6 +177,13 @@ ssize_t ifd_sys_readlink(const char *path, char *buf, size_t size)
 		return -errno;
 	buf[n] = '\0';
 	return n;
+}
+
+bool ifd_sys_same_file(int pid, int fd, int mine)
+{
+	if (pid == getpid() && fd == mine)
+		return true;
+	return syscall(SYS_kcmp, getpid(), pid, KCMP_FILE, mine, fd) == 0;
 }
 
 bool ifd_sys_capable(int capability)

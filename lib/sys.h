@@ -47,6 +47,9 @@ int ifd_sys_fstat(int fd, struct stat *st);
 ssize_t ifd_sys_read_text(const char *path, char *buf, size_t size);
 ssize_t ifd_sys_readlink(const char *path, char *buf, size_t size);
 
+/* Whether a descriptor of a process is the same open file as one of ours; false when that cannot be known. */
+bool ifd_sys_same_file(int pid, int fd, int mine);
+
 /* Each line of a text file, without its end, or each name in a folder, until `fn` returns false. 0, or -errno. */
 typedef bool (*ifd_sys_text_fn)(void *data, const char *text);
 int ifd_sys_each_line(const char *path, ifd_sys_text_fn fn, void *data);

@@ -146,21 +146,66 @@ START_TEST(interrupts_that_are_not_isolated_name_the_right_modules_parameter)
 				    ? "iommufd's parameter allow_unsafe_interrupts is off"
 				    : "vfio_iommu_type1's parameter allow_unsafe_interrupts is off";
 	struct bed bed;
+	int ret;
 
-	allow_unsafe_interrupts(false);
 	bed_open(&bed);
-	if (vm_path->by_node) {
-		says(iommufd_device_new(bed.ctx, EDU, &bed.dev), -EPERM, words);
-	} else {
-		ok(iommufd_device_new(bed.ctx, EDU, &bed.dev));
-		says(iommufd_device_attach(bed.dev, bed.ioas), -EPERM, words);
-	}
-	allow_unsafe_interrupts(true);
+	allow_unsafe_interrupts(false);
+	ret = iommufd_device_new(bed.ctx, EDU, &bed.dev);
+	if (!ret)
+		ret = iommufd_device_attach(bed.dev, bed.ioas);
+	allow_unsafe_interrupts(true); /* before a failure ends this test, since others want it too */
+	says(ret, -EPERM, words);
+	ck_assert_int_eq(!bed.dev, vm_path->by_node);
 	iommufd_device_free(bed.dev);
 	bed.dev = NULL;
 	ok(iommufd_device_new(bed.ctx, EDU, &bed.dev));
 	ok(iommufd_device_attach(bed.dev, bed.ioas));
 	bed_close(&bed);
+}
+END_TEST
+
+/* What is open in a process that does nothing with it, until our end of a pipe is closed. */
+static int keep_open_elsewhere(void)
+{
+	int ends[2];
+
+	ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
+	if (!fork()) {
+		char byte;
+
+		close(ends[1]);
+		_exit(read(ends[0], &byte, 1) != 0);
+	}
+	close(ends[0]);
+	return ends[1];
+}
+
+START_TEST(who_handed_a_device_over_is_not_taken_for_its_owner)
+{
+	static const char words[] = "no driver or process that can be seen has the group";
+	char path[128];
+	struct bed bed;
+	int fd, leash, ret;
+
+	snprintf(path, sizeof(path), "/dev/vfio/%d", vm_group(EDU));
+	if (vm_path->by_node)
+		vm_cdev(EDU, path, sizeof(path));
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	ck_assert_int_ge(fd, 0);
+	leash = keep_open_elsewhere();
+	bed_open(&bed);
+	if (!vm_path->by_node) {
+		ok(iommufd_ctx_add_group(bed.ctx, fd));
+		ok(iommufd_device_new(bed.ctx, EDU, &bed.dev));
+	}
+	allow_unsafe_interrupts(false);
+	ret = vm_path->by_node ? iommufd_device_from_fd(bed.ctx, fd, &bed.dev)
+			       : iommufd_device_attach(bed.dev, bed.ioas);
+	allow_unsafe_interrupts(true);
+	fails(ret, -EPERM, words);
+	bed_close(&bed);
+	close(leash);
+	close(fd);
 }
 END_TEST
 
@@ -289,8 +334,10 @@ void add_words_tests(TCase *tc)
 	tcase_add_test(tc, a_siblings_driver_is_named);
 	if (!vm_path->by_node) /* a bound node keeps its driver */
 		tcase_add_test(tc, a_driver_that_was_bound_meanwhile_is_named);
-	if (!interrupts_are_isolated())
+	if (!interrupts_are_isolated()) {
 		tcase_add_test(tc, interrupts_that_are_not_isolated_name_the_right_modules_parameter);
+		tcase_add_test(tc, who_handed_a_device_over_is_not_taken_for_its_owner);
+	}
 	tcase_add_test(tc, memory_that_cannot_be_pinned_is_told_what_it_is);
 	if (vm_backend == IOMMUFD_BACKEND_IOMMUFD || vm_path->compat) /* type1 can map it */
 		tcase_add_test(tc, a_devices_memory_is_told_from_others);
