@@ -167,7 +167,10 @@ static int fail_attach(struct iommufd_device *dev, struct iommufd_ioas *ioas, in
 	else if (err == -EBUSY)
 		ifd_hint(hint,
 			 "somebody holds a copy of an earlier descriptor of it, or a child process has it: close it "
-			 "first");
+			 "first%s",
+			 dev->group->adopted ? "; or its group is in another container: take it out there, or make a "
+					       "context of that one with iommufd_ctx_from_fd()"
+					     : "");
 	else if (err == -ENODEV)
 		ifd_hint_gone(hint, dev->found);
 	else if (err == -EADDRINUSE)

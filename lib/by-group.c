@@ -48,7 +48,8 @@ static int get_device(struct iommufd_device *dev)
 
 /*
  * A device that is still open by a copy of an earlier descriptor would not be attached anew, and nobody would be told. It
- * is found out by asking for it while there is no IOAS to attach it to: that succeeds only if it is open.
+ * is found out by asking for it while there is no IOAS to attach it to: that succeeds only if it is open, or if its group
+ * is in another container.
  */
 static int check_not_held(struct iommufd_device *dev)
 {
@@ -65,11 +66,24 @@ static int check_not_held(struct iommufd_device *dev)
 	return fd >= 0 ? -EBUSY : fd == -ENODEV ? 0 : fd;
 }
 
+/* A group that was adopted may come and go without us. */
+static int see_container(struct iommufd_device *dev)
+{
+	int placed = dev->group->adopted ? ifd_group_placed(dev) : dev->group->contained;
+
+	if (placed < 0)
+		return placed;
+	dev->group->contained = placed;
+	return 0;
+}
+
 static int get_device_by(struct iommufd_device *dev, uint32_t id)
 {
 	uint32_t none = 0;
-	int ret;
+	int ret = see_container(dev);
 
+	if (ret)
+		return ret;
 	/* Who has a compat IOAS expects translation, so without an IOMMU there must be none. */
 	if (dev->unpinned)
 		ret = compat_ioas(dev->ctx, IOMMU_VFIO_IOAS_CLEAR, &none);

@@ -47,6 +47,7 @@ struct ifd_group {
 	int fd;         /* the group's node, where it is used: from the first opened device to the last; else -1 */
 	bool adopted;   /* the node is somebody else's too, and stays open as long as the context */
 	bool contained; /* iommufd: that is its container; guarded by ctx->opening */
+	bool theirs;    /* VFIO: somebody else has put it into its container, and takes it out; see `joined` */
 	/* VFIO: in whose container it is; with a reference of its own while no device is attached there any more */
 	struct iommufd_ioas *joined;
 };

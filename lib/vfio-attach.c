@@ -29,8 +29,7 @@ static int fail_join(struct iommufd_device *dev, const char *what, int err)
 		ifd_hint_owner(hint, dev->found, serves_type1(dev) ? "vfio_iommu_type1" : "iommufd", dev->group->fd);
 	} else if (err == -EINVAL || err == -EBUSY) {
 		if (!ifd_hint_holders(hint, dev->found, dev->group->fd))
-			ifd_hint(hint, "the group is in a container already, or its IOMMU cannot serve it beside the "
-				       "others there");
+			ifd_hint(hint, "its IOMMU cannot serve it beside the others in the container");
 	} else if (err == -ENODEV) {
 		ifd_hint_gone(hint, dev->found);
 	} else if (err == -EOPNOTSUPP) {
@@ -54,6 +53,15 @@ static int fail_reserved(struct iommufd_device *dev, struct iommufd_ioas *ioas, 
 			dev->found->name, map->iova.start, map->iova.last);
 }
 
+static int fail_elsewhere(struct iommufd_device *dev)
+{
+	return ifd_fail(
+		-EBUSY,
+		"take it out of that one, or make a context of that one with iommufd_ctx_from_fd() and attach to "
+		"the first IOAS of it",
+		"attach %s: IOMMU group %d is in another container", dev->found->name, dev->group->id);
+}
+
 static void set_joined(struct ifd_group *group, struct iommufd_ioas *to, struct iommufd_ioas *gated)
 {
 	pthread_mutex_lock(&gated->ctx->lock);
@@ -61,11 +69,16 @@ static void set_joined(struct ifd_group *group, struct iommufd_ioas *to, struct 
 	pthread_mutex_unlock(&gated->ctx->lock);
 }
 
-/* 0, or -errno without words: the group stays where it is, and keeps the IOAS. */
+/*
+ * 0, or -errno without words: the group stays where it is, and keeps the IOAS. One that somebody else put there stays
+ * too, but that does not concern the IOAS: its mappings go when it is freed.
+ */
 static int leave(struct ifd_group *group, struct iommufd_ioas *ioas)
 {
-	int ret = ifd_sys_ioctl(&ioas->ctx->log, group->fd, VFIO_GROUP_UNSET_CONTAINER, NULL);
+	int ret = 0;
 
+	if (!group->theirs)
+		ret = ifd_sys_ioctl(&ioas->ctx->log, group->fd, VFIO_GROUP_UNSET_CONTAINER, NULL);
 	if (ret)
 		return ret;
 	set_joined(group, NULL, ioas);
@@ -110,6 +123,12 @@ static int leave_the_other(struct iommufd_device *dev)
 	return 0;
 }
 
+/* Such a container has no group, so that it takes no type; ENODEV is how iommufd says it. */
+static bool is_elsewhere(const struct iommufd_device *dev, int err)
+{
+	return dev->group->theirs && (err == -EINVAL || err == -ENODEV);
+}
+
 /* A container that serves already has mappings that stay when this attach fails. */
 static int make_serve(struct iommufd_device *dev, struct iommufd_ioas *ioas)
 {
@@ -119,25 +138,47 @@ static int make_serve(struct iommufd_device *dev, struct iommufd_ioas *ioas)
 	if (serves && ioas->serving)
 		return 0;
 	ret = serves ? 0 : ifd_container_set_type(ioas);
+	if (is_elsewhere(dev, ret))
+		return fail_elsewhere(dev);
 	ret = ret ? fail_join(dev, "choose the container's IOMMU", ret) : ifd_container_replay(dev, ioas);
 	ioas->serving = !ret;
 	return ret;
 }
 
-/* Puts the group into the container, and makes that one serve when it is the first. */
-static int join(struct iommufd_device *dev, struct iommufd_ioas *ioas)
+/* Nobody else knows the container of a further IOAS. */
+static int enter(struct iommufd_device *dev, struct iommufd_ioas *ioas)
 {
 	struct ifd_group *group = dev->group;
-	int ret = ifd_sys_ioctl(&ioas->ctx->log, group->fd, VFIO_GROUP_SET_CONTAINER, &ioas->container);
+	int placed = ifd_group_placed(dev), ret = 0;
 
+	if (placed < 0)
+		return fail_join(dev, "ask whether its group is in a container", placed);
+	if (placed && ioas->container != ioas->ctx->fd)
+		return fail_elsewhere(dev);
+	if (!placed)
+		ret = ifd_sys_ioctl(&ioas->ctx->log, group->fd, VFIO_GROUP_SET_CONTAINER, &ioas->container);
 	if (ret)
 		return ret == -EINVAL && ioas->serving ? fail_reserved(dev, ioas, ret)
 						       : fail_join(dev, "put its group into the container", ret);
+	group->theirs = placed;
 	set_joined(group, ioas, ioas);
+	return 0;
+}
+
+/* Puts the group into the container unless it is there, and makes that one serve when it is the first. */
+static int join(struct iommufd_device *dev, struct iommufd_ioas *ioas)
+{
+	struct ifd_group *group = dev->group;
+	int ret = enter(dev, ioas);
+
+	if (ret)
+		return ret;
 	if (dev->found->noiommu) {
 		/* A container takes its type once, and here each device is a group of its own. */
 		ret = ioas->physical ? 0 : ifd_container_set_noiommu(ioas);
-		ret = ret ? fail_join(dev, "let it do without an IOMMU", ret) : 0;
+		if (ret)
+			ret = is_elsewhere(dev, ret) ? fail_elsewhere(dev)
+						     : fail_join(dev, "let it do without an IOMMU", ret);
 	} else {
 		ret = make_serve(dev, ioas);
 	}

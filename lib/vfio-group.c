@@ -51,6 +51,17 @@ int ifd_group_open_node(struct iommufd_device *dev)
 	return ret;
 }
 
+int ifd_group_placed(struct iommufd_device *dev)
+{
+	struct vfio_group_status status = { .argsz = sizeof(status) };
+	int ret;
+
+	if (!dev->group->adopted)
+		return 0;
+	ret = ifd_sys_ioctl(&dev->ctx->log, dev->group->fd, VFIO_GROUP_GET_STATUS, &status);
+	return ret ? ret : !!(status.flags & VFIO_GROUP_FLAGS_CONTAINER_SET);
+}
+
 int ifd_group_get_device(struct iommufd_device *dev)
 {
 	return ifd_sys_ioctl_number(&dev->ctx->log, dev->group->fd, VFIO_GROUP_GET_DEVICE_FD, dev->found->name);

@@ -13,6 +13,12 @@ void ifd_group_node(const struct ifd_found *found, char *path, size_t size);
 /* Opens the node with the first device of a group, and makes sure that the group is viable. With words. */
 int ifd_group_open_node(struct iommufd_device *dev);
 
+/*
+ * 1 when the group was adopted and is in a container: who handed it over put it there, and takes it out again. 0 when it
+ * is in none, or never was anybody else's; or -errno without words.
+ */
+int ifd_group_placed(struct iommufd_device *dev);
+
 /* The device's descriptor, once its group is where it shall be; or -errno without words. */
 int ifd_group_get_device(struct iommufd_device *dev);
 

@@ -117,8 +117,20 @@ int iommufd_ctx_from_fd(int fd, const struct iommufd_ctx_opts *opts, struct iomm
  * @brief Adopt an open node of an IOMMU group, `/dev/vfio/NUMBER`.
  *
  * Devices of that group are then opened through it, by either backend, also where the process may not open nodes
- * itself. The group must be in no container. The descriptor is duplicated and stays the caller's; the kernel lets a
- * group be opened once, so it must have been opened for this.
+ * itself. The descriptor is duplicated and stays the caller's; the kernel lets a group be opened once, so it must have
+ * been opened for this.
+ *
+ * A group that is in no container is put into one when a device of it is attached, and (VFIO) taken out with the
+ * last. One that is in a container then is left there, also at the end: who put it there takes it out. That
+ * container must be the one that the context has adopted, and no other; on VFIO, attach to the IOAS that was made
+ * first. The kernel does not tell where a group is. iommufd_device_attach() finds out another container and says
+ * -EBUSY, but on VFIO only while the context's container has no other group (where iommufd serves it, while it never
+ * had one): so to give what belongs together is up to the caller. While devices are used and mappings are kept,
+ * leave it there: with the last group a container loses all mappings, which is not seen when a group comes back in
+ * the meantime.
+ *
+ * Another device of the group may be in use by who handed it over, in the same container. Iommufd by group refuses
+ * that, since all of a group are in one address space: ours is not theirs.
  *
  * @param ctx the context; it holds the group until it is freed
  * @param fd  the descriptor
@@ -128,7 +140,7 @@ int iommufd_ctx_from_fd(int fd, const struct iommufd_ctx_opts *opts, struct iomm
  * @retval -EBUSY  the context has a device of the group open, or has adopted it already
  * @retval -ENOMEM, -EMFILE  no memory, no file descriptor left
  *
- * Source: the node's device number; VFIO_GROUP_GET_DEVICE_FD later.
+ * Source: the node's device number; VFIO_GROUP_GET_STATUS and VFIO_GROUP_GET_DEVICE_FD later.
  * @since 0.1
  */
 int iommufd_ctx_add_group(struct iommufd_ctx *ctx, int fd);

@@ -124,9 +124,10 @@ int iommufd_device_fd(const struct iommufd_device *dev);
  * @param ioas an IOAS of the same context; it may be freed before the device
  *
  * @retval -EINVAL the IOAS belongs to another context; or its IOMMU cannot serve the device beside the others that are
- *                 attached; or (VFIO) the group is in somebody else's container
+ *                 attached
  * @retval -EBUSY  the device, or another one of its group, is attached elsewhere; or (VFIO) the group cannot leave
- *                 where it was, see iommufd_device_fd()
+ *                 where it was, see iommufd_device_fd(); or the group was adopted and is in another container, see
+ *                 iommufd_ctx_add_group()
  * @retval -EADDRINUSE a mapping lies where this device permits none; the words name it where it can be found out
  * @retval -ENOMEM the limit of locked memory, or no memory; the words name the mapping, where it can be found out
  * @retval -EFAULT memory of a mapping is not there any more; so do the words here

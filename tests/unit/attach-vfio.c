@@ -178,7 +178,7 @@ START_TEST(a_group_that_cannot_join_is_explained)
 	inject_ioctl_fail(VFIO_GROUP_SET_CONTAINER, 1, 1, -EINVAL);
 	attach_fails(&scene, -EINVAL);
 	unit_words_have(SCENE_DEVICE);
-	unit_words_have("in a container already");
+	unit_words_have("beside the others in the container");
 	inject_ioctl_fail(VFIO_GROUP_SET_CONTAINER, 1, 1, -EPERM);
 	scene_kernel_has_sibling(true);
 	attach_fails(&scene, -EPERM);

@@ -141,8 +141,8 @@ static int set_iommu(struct fuzz_file *file, void *arg)
 
 static int group_status(struct fuzz_file *file, void *arg)
 {
-	(void)file;
-	((struct vfio_group_status *)arg)->flags = VFIO_GROUP_FLAGS_VIABLE;
+	((struct vfio_group_status *)arg)->flags =
+		VFIO_GROUP_FLAGS_VIABLE | (file->container ? VFIO_GROUP_FLAGS_CONTAINER_SET : 0);
 	return 0;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 #include <fcntl.h>
 #include <linux/vfio.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "acts.h"
@@ -79,6 +80,32 @@ static void attach_other(struct stage *stage)
 {
 	ok(iommufd_device_new(stage->bed.ctx, TWIN_A, &stage->other));
 	ok(iommufd_device_attach(stage->other, stage->bed.ioas));
+}
+
+/* The stage as it is when another program has put the device's group into the container, or onto the iommufd. */
+static void hand_over(struct stage *stage)
+{
+	int node = open(vm_backend == IOMMUFD_BACKEND_IOMMUFD ? "/dev/iommu" : "/dev/vfio/vfio", O_RDWR | O_CLOEXEC);
+	unsigned long type = vm_path->noiommu   ? VFIO_NOIOMMU_IOMMU
+			     : vm_path->hide_v2 ? VFIO_TYPE1_IOMMU
+						: VFIO_TYPE1v2_IOMMU;
+
+	ck_assert_int_ge(node, 0);
+	stage_open_group(stage);
+	ck_assert_int_eq(ioctl(stage->file, VFIO_GROUP_SET_CONTAINER, &node), 0);
+	if (vm_backend == IOMMUFD_BACKEND_VFIO)
+		ck_assert_int_eq(ioctl(node, VFIO_SET_IOMMU, type), 0);
+	stage_adopt(stage, node);
+	stage->handed = true;
+	close(node);
+	ok(iommufd_ctx_add_group(stage->bed.ctx, stage->file));
+	ok(iommufd_device_new(stage->bed.ctx, EDU, &stage->bed.dev));
+}
+
+static void hand_over_attached(struct stage *stage)
+{
+	hand_over(stage);
+	ok(attach(stage));
 }
 
 static int detach(struct stage *stage)
@@ -240,6 +267,10 @@ const struct act device_acts[] = {
 	  .survives = ATTACHES },
 	{ "iommufd_device_attach, beside another", NEEDS_DEVICE, attach, .undo = undo_attach, .prepare = attach_other,
 	  .address = TWIN_B, .opens = by_group, .survives = ATTACHES },
+	{ "iommufd_device_attach, handed over", NEEDS_CONTEXT, attach, .undo = undo_attach, .prepare = hand_over,
+	  .on = by_group, .opens = by_group, .survives = ATTACHES },
+	{ "iommufd_device_detach, handed over", NEEDS_CONTEXT, detach, .undo = undo_detach,
+	  .prepare = hand_over_attached, .on = by_group, .survives = DETACHES, .halfway = true },
 	{ "iommufd_device_detach", NEEDS_ATTACHED, detach, .undo = undo_detach, .survives = DETACHES, .halfway = true },
 	{ "iommufd_device_replace", NEEDS_ATTACHED, replace, .undo = undo_replace, .on = by_node },
 	{ "iommufd_device_get_info", NEEDS_ATTACHED, get_info, .size = sizeof(struct iommufd_device_info),

@@ -37,22 +37,38 @@ static void map_all(struct stage *stage)
 	map_at(stage, 2, 2, STAGE_FIRST + 4 * PAGE);
 }
 
+static void fill(struct stage *stage)
+{
+	ok(iommufd_ioas_new(stage->bed.ctx, &stage->bed.ioas));
+	stage->id = door_ioas();
+	ok(iommufd_ioas_new(stage->bed.ctx, &stage->second));
+	map_all(stage);
+}
+
 void stage_open(struct stage *stage, const struct act *act)
 {
 	*stage = (struct stage){ .file = -1, .event = eventfd(0, EFD_CLOEXEC), .pages = memory(STAGE_PAGES * PAGE) };
 	memset(stage->pages, 1, STAGE_PAGES * PAGE);
 	new_context(&stage->fresh);
 	new_context(&stage->bed.ctx);
-	ok(iommufd_ioas_new(stage->bed.ctx, &stage->bed.ioas));
-	stage->id = door_ioas();
-	ok(iommufd_ioas_new(stage->bed.ctx, &stage->second));
-	map_all(stage);
+	fill(stage);
 	if (act->needs >= NEEDS_DEVICE)
 		ok(iommufd_device_new(stage->bed.ctx, act->address ? act->address : EDU, &stage->bed.dev));
 	if (act->needs >= NEEDS_ATTACHED)
 		ok(iommufd_device_attach(stage->bed.dev, stage->bed.ioas));
 	if (act->prepare)
 		act->prepare(stage);
+}
+
+void stage_adopt(struct stage *stage, int fd)
+{
+	struct iommufd_ctx_opts opts = { .struct_size = sizeof(opts), .backend = vm_backend };
+
+	opts.flags = vm_path->noiommu ? IOMMUFD_CTX_NOIOMMU : 0;
+	iommufd_ioas_free(stage->second);
+	bed_close(&stage->bed);
+	ok(iommufd_ctx_from_fd(fd, &opts, &stage->bed.ctx));
+	fill(stage);
 }
 
 void stage_close(struct stage *stage)
@@ -100,7 +116,7 @@ bool by_group(void)
 	return !vm_path->by_node;
 }
 
-static void open_group(struct stage *stage)
+void stage_open_group(struct stage *stage)
 {
 	char path[64];
 
@@ -294,7 +310,8 @@ static void dma_free(struct stage *stage)
 const struct act acts[] = {
 	{ "iommufd_ctx_new", NEEDS_CONTEXT, ctx_new, .undo = free_ctx, .handle = true },
 	{ "iommufd_ctx_from_fd", NEEDS_CONTEXT, ctx_from_fd, .undo = free_ctx, .survives = RECOGNISES, .handle = true },
-	{ "iommufd_ctx_add_group", NEEDS_CONTEXT, add_group, .undo = new_fresh, .prepare = open_group, .on = by_group },
+	{ "iommufd_ctx_add_group", NEEDS_CONTEXT, add_group, .undo = new_fresh, .prepare = stage_open_group,
+	  .on = by_group },
 	{ "iommufd_probe", NEEDS_CONTEXT, probe, .undo = free_report, .survives = REPORTS, .costly = true,
 	  .handle = true },
 	{ "iommufd_diagnose", NEEDS_CONTEXT, diagnose, .undo = free_diagnosis, .survives = FINDS, .costly = true,

@@ -32,6 +32,7 @@ struct stage {
 	struct iommufd_ioas *second;
 	struct iommufd_device *other; /* attached to bed.ioas too, or NULL */
 	struct iommufd_ctx *fresh;    /* a context without anything */
+	bool handed;                  /* the container serves without any device of ours */
 	uint32_t id;                  /* the object of bed.ioas, where iommufd has it */
 	unsigned char *pages;         /* STAGE_PAGES, of which stage_map_all() has mapped the first four */
 	int file, event;
@@ -93,5 +94,11 @@ bool by_group(void);
 
 void stage_open(struct stage *stage, const struct act *act);
 void stage_close(struct stage *stage);
+
+/* The context, the IOASes and the mappings anew, of an iommufd or a container that is open. */
+void stage_adopt(struct stage *stage, int fd);
+
+/* The node of the group of EDU becomes the stage's file. */
+void stage_open_group(struct stage *stage);
 
 #endif

@@ -161,11 +161,11 @@ static void wrong(struct row *row, const char *fmt, ...)
 	totals->mistakes++;
 }
 
-/* Iommufd tells always, a container while a device with an IOMMU is attached. */
+/* Iommufd tells always, a container while it has a group with an IOMMU: of an attached device, or handed over in it. */
 static bool kernel_tells(const struct row *row)
 {
 	return vm_backend == IOMMUFD_BACKEND_IOMMUFD ||
-	       (!vm_path->noiommu && (row->before.attached || row->stage.other));
+	       (!vm_path->noiommu && (row->before.attached || row->stage.other || row->stage.handed));
 }
 
 static void agree(struct row *row, const struct view *now, const char *when)

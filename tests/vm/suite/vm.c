@@ -87,7 +87,7 @@ static const struct {
 	{ "irq", add_irq_tests },       { "refusal", add_refusal_tests }, { "permission", add_permission_tests },
 	{ "fork", add_fork_tests },     { "replace", add_replace_tests }, { "batch", add_batch_tests },
 	{ "adopt", add_adopt_tests },   { "words", add_words_tests },     { "diagnose", add_diagnose_tests },
-	{ "inject", add_inject_tests }, { "threads", add_threads_tests },
+	{ "handed", add_handed_tests }, { "inject", add_inject_tests },   { "threads", add_threads_tests },
 };
 
 static TCase *add_case(Suite *suite, const char *name, const char *where, void (*use)(void))
@@ -112,6 +112,7 @@ static void add_path(Suite *suite, const struct path *path)
 	path->use(); /* some tests are for some paths */
 	if (path->noiommu) {
 		add_noiommu_tests(add_case(suite, "noiommu", path->name, path->use));
+		add_handed_tests(add_case(suite, "handed", path->name, path->use));
 		add_inject_tests(add_case(suite, "inject", path->name, path->use));
 		add_threads_tests(add_case(suite, "threads", path->name, path->use));
 	}
