@@ -7,6 +7,7 @@
 #include "holders.h"
 #include "internal.h"
 #include "node.h"
+#include "object.h"
 #include "udev.h"
 #include "way.h"
 #include "uapi/vfio.h"
@@ -37,15 +38,83 @@ static bool is_bound(struct iommufd_device *dev, int fd)
 	return !ifd_sys_ioctl(&dev->ctx->log, fd, VFIO_DEVICE_GET_INFO, &info);
 }
 
+/* ---- Whose a node is that is bound already ---- */
+
+/* How an attach to what has this number answers; if it succeeds, that is undone. */
+static int try_number(struct iommufd_device *dev, int fd, uint32_t id)
+{
+	struct vfio_device_attach_iommufd_pt attach = { .argsz = sizeof(attach), .pt_id = id };
+	struct vfio_device_detach_iommufd_pt detach = { .argsz = sizeof(detach) };
+	int ret = ifd_sys_ioctl(&dev->ctx->log, fd, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &attach);
+
+	if (!ret)
+		ifd_sys_ioctl(&dev->ctx->log, fd, VFIO_DEVICE_DETACH_IOMMUFD_PT, &detach);
+	return ret;
+}
+
+#define OBJECTS 4
+
+/*
+ * The kernel looks a number up in the iommufd that the device is bound to: EINVAL when it is something that no device
+ * can be attached to, ENOENT when there is nothing. So the number of such an object of ours is tried while that is
+ * there, and when it is gone. A device of ours stays as it is; in another iommufd nothing changes between the two.
+ *
+ * Kernels give the lowest number that is free. The last of several is less likely to be something in another iommufd,
+ * and the others are given back before it, so that another thread gets those.
+ *
+ * 1 when it is ours, 0 when not, -errno without words; ENOTTY and EOPNOTSUPP from kernels that have no such object.
+ */
+static int ask_whose(struct iommufd_device *dev, int fd)
+{
+	struct ifd_object objects[OBJECTS];
+	int made = 0, there = 0, ret = 0;
+	uint32_t id = 0;
+
+	while (made < OBJECTS && !ret) {
+		objects[made] = (struct ifd_object){ .log = &dev->ctx->log, .fd = dev->ctx->fd };
+		ret = ifd_object_alloc_other(&objects[made]);
+		if (!ret)
+			id = objects[made++].id;
+	}
+	if (!ret)
+		there = try_number(dev, fd, id);
+	for (int i = 0; i < made; i++)
+		ifd_object_destroy(&objects[i]);
+	if (ret)
+		return ret;
+	return there == -EINVAL && try_number(dev, fd, id) == -ENOENT;
+}
+
+/* A mediated device is attached by another way, which says ENOENT for both. */
+static int check_ours(struct iommufd_device *dev, int fd)
+{
+	int ret = dev->found->pci_id ? ask_whose(dev, fd) : -EOPNOTSUPP;
+
+	if (ret == -ENOTTY || ret == -EOPNOTSUPP)
+		ifd_info(&dev->ctx->log, "%s is bound already; whether to this iommufd cannot be told",
+			 dev->found->name);
+	else if (ret < 0)
+		return ifd_fail(ret, ret == -EMFILE ? "raise the limit of open files, see ulimit -n" : NULL,
+				"adopt %s: ask which iommufd it is bound to", dev->found->name);
+	else if (!ret)
+		return ifd_fail(-EINVAL,
+				"make a context of that one with iommufd_ctx_from_fd(), or have its node opened anew",
+				"adopt %s: it is bound to another iommufd", dev->found->name);
+	else
+		ifd_info(&dev->ctx->log, "%s is bound already", dev->found->name);
+	return 0;
+}
+
 int ifd_bind_node(struct iommufd_device *dev, int fd)
 {
 	struct vfio_device_bind_iommufd cmd = { .argsz = sizeof(cmd), .iommufd = dev->ctx->fd };
 	int ret;
 
 	if (dev->ctx->adopted && is_bound(dev, fd)) {
-		ifd_info(&dev->ctx->log, "%s is bound already", dev->found->name);
-		dev->fd = fd;
-		return 0;
+		ret = check_ours(dev, fd);
+		if (!ret)
+			dev->fd = fd;
+		return ret;
 	}
 	ret = ifd_sys_ioctl(&dev->ctx->log, fd, VFIO_DEVICE_BIND_IOMMUFD, &cmd);
 	if (ret)
@@ -53,6 +122,8 @@ int ifd_bind_node(struct iommufd_device *dev, int fd)
 	dev->fd = fd;
 	return 0;
 }
+
+/* ---- The way ---- */
 
 static int node_open(struct iommufd_device *dev)
 {

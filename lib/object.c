@@ -47,6 +47,19 @@ int ifd_object_alloc(struct ifd_object *object)
 	return 0;
 }
 
+/* A queue of page faults, whose descriptor would keep it from being destroyed. */
+int ifd_object_alloc_other(struct ifd_object *object)
+{
+	struct iommu_fault_alloc cmd = { .size = sizeof(cmd) };
+	int ret = ifd_sys_ioctl(object->log, object->fd, IOMMU_FAULT_QUEUE_ALLOC, &cmd);
+
+	if (ret)
+		return ret;
+	ifd_sys_close((int)cmd.out_fault_fd);
+	object->id = cmd.out_fault_id;
+	return object->id ? 0 : -EPROTO;
+}
+
 void ifd_object_destroy(const struct ifd_object *object)
 {
 	struct iommu_destroy cmd = { .size = sizeof(cmd), .id = object->id };

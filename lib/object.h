@@ -26,6 +26,9 @@ struct ifd_object {
 /* Makes one in `object->fd` and sets `object->id`. With words. */
 int ifd_object_alloc(struct ifd_object *object);
 
+/* The same of an object that is no address space, to which no device can be attached. -errno without words. */
+int ifd_object_alloc_other(struct ifd_object *object);
+
 /* Cannot fail; what the kernel would not do goes to the log. */
 void ifd_object_destroy(const struct ifd_object *object);
 

@@ -63,6 +63,7 @@ static const struct request requests[] = {
 	STRUCT(IOMMU_IOAS_UNMAP, F(iommu_ioas_unmap, ioas_id), F(iommu_ioas_unmap, iova), F(iommu_ioas_unmap, length)),
 	STRUCT(IOMMU_OPTION, F(iommu_option, option_id), F(iommu_option, op), F(iommu_option, object_id),
 	       F(iommu_option, val64)),
+	STRUCT(IOMMU_FAULT_QUEUE_ALLOC, F(iommu_fault_alloc, out_fault_id), F(iommu_fault_alloc, out_fault_fd)),
 	PLAIN(VFIO_GET_API_VERSION, KIND_NONE),
 	PLAIN(VFIO_CHECK_EXTENSION, KIND_NUMBER),
 	PLAIN(VFIO_SET_IOMMU, KIND_NUMBER),

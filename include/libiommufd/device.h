@@ -63,20 +63,25 @@ int iommufd_device_new(struct iommufd_ctx *ctx, const char *address, struct iomm
 /**
  * @brief Adopt an open file descriptor of a device's node under `/dev/vfio/devices`.
  *
- * The descriptor is bound here, or it is bound already to the very iommufd that the context has adopted: the kernel does
- * not tell to which one, so to say it is up to the caller. It must not be attached. It is duplicated and stays the
- * caller's.
+ * The descriptor is bound here, or it is bound already to the very iommufd that the context has adopted. The kernel
+ * does not tell to which one, so this is tried: by an attach to an object of the context's iommufd that no device can
+ * be attached to, which leaves a device that is bound there as it is. One that is bound to another iommufd may happen
+ * to be attached to something of that one for a moment, and is then detached. It cannot be told of mediated devices,
+ * and before Linux 6.11: there it is up to the caller. The device must not be attached. The descriptor is duplicated
+ * and stays the caller's.
  *
  * @param ctx a context of the iommufd backend
  * @param fd  the descriptor
  * @param out the new device; give it to iommufd_device_free()
  *
  * @retval -EBADF      `fd` is not open
- * @retval -EINVAL     `fd` is no device's node, or is bound and the context's iommufd was not adopted
+ * @retval -EINVAL     `fd` is no device's node; or it is bound, and the context's iommufd was not adopted or is
+ *                     another one
  * @retval -EOPNOTSUPP the context's backend has no such nodes
  * @retval others      as iommufd_device_new()
  *
- * Source: VFIO_DEVICE_BIND_IOMMUFD (Linux 6.6).
+ * Source: VFIO_DEVICE_BIND_IOMMUFD (Linux 6.6); when it is bound already VFIO_DEVICE_ATTACH_IOMMUFD_PT and
+ * IOMMU_FAULT_QUEUE_ALLOC (Linux 6.11).
  * @since 0.1
  */
 int iommufd_device_from_fd(struct iommufd_ctx *ctx, int fd, struct iommufd_device **out);

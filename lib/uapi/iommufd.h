@@ -170,6 +170,17 @@ struct iommu_ioas_noiommu_get_pa {
 };
 #define IOMMU_IOAS_NOIOMMU_GET_PA _IO(IOMMUFD_TYPE, 0x95)
 
+/* ---- Faults ---- */
+
+/* Since Linux 6.11. The descriptor holds the object: it cannot be destroyed before the last copy is closed. */
+struct iommu_fault_alloc {
+	uint32_t size;
+	uint32_t flags;
+	uint32_t out_fault_id;
+	uint32_t out_fault_fd;
+};
+#define IOMMU_FAULT_QUEUE_ALLOC _IO(IOMMUFD_TYPE, 0x8e)
+
 /* ---- Devices ---- */
 
 enum {

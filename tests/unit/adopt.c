@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
-/* Groups and nodes that somebody else has set up, when the kernel refuses. */
+/* Groups and nodes that somebody else has set up: what a kernel does not show at will. */
 #include <errno.h>
 
 #include "scene.h"
+#include "uapi/iommufd.h"
 #include "uapi/vfio.h"
 
 /* ---- Groups that are in a container ---- */
@@ -94,8 +95,161 @@ START_TEST(a_group_of_our_own_is_not_taken_for_one_that_was_handed_over)
 }
 END_TEST
 
+/* ---- Nodes that are bound ---- */
+
+/* What the kernel says to an attach by the number that is tried: while the object is there, and when it is gone. */
+static int while_there, when_gone;
+static unsigned int queues;
+static uint32_t last_queue, tried;
+
+static int fault_alloc(int fd, void *arg)
+{
+	struct iommu_fault_alloc *cmd = arg;
+
+	(void)fd;
+	queues++;
+	cmd->out_fault_id = last_queue = 100 + queues;
+	cmd->out_fault_fd = (uint32_t)inject_fd();
+	return 0;
+}
+
+static int destroy(int fd, void *arg)
+{
+	(void)fd;
+	if (((struct iommu_destroy *)arg)->id > 100)
+		queues--;
+	return 0;
+}
+
+static int attach_pt(int fd, void *arg)
+{
+	(void)fd;
+	tried = ((struct vfio_device_attach_iommufd_pt *)arg)->pt_id;
+	return queues ? while_there : when_gone;
+}
+
+/* A context of an iommufd that was adopted, and a node to adopt. */
+static int open_bound(struct scene *scene)
+{
+	int iommufd;
+
+	scene_answers();
+	inject_ioctl(IOMMU_FAULT_QUEUE_ALLOC, fault_alloc);
+	inject_ioctl(IOMMU_DESTROY, destroy);
+	inject_ioctl(VFIO_DEVICE_ATTACH_IOMMUFD_PT, attach_pt);
+	while_there = -EINVAL;
+	when_gone = -ENOENT;
+	*scene = (struct scene){ .dev = NULL };
+	iommufd = inject_fd();
+	ck_assert_int_eq(iommufd_ctx_from_fd(iommufd, NULL, &scene->ctx), 0);
+	ifd_sys_close(iommufd);
+	return inject_fd();
+}
+
+static void close_bound(struct scene *scene, int fd)
+{
+	ifd_sys_close(fd);
+	iommufd_device_free(scene->dev);
+	iommufd_ctx_free(scene->ctx);
+	ck_assert_uint_eq(inject_fds(), 0);
+	ck_assert_uint_eq(queues, 0);
+	ck_assert_uint_eq(inject_ioctls(VFIO_DEVICE_BIND_IOMMUFD), 0);
+}
+
+static void is_refused(struct scene *scene, int fd, int err)
+{
+	unsigned int fds = inject_fds();
+
+	unit_fails(err, iommufd_device_from_fd(scene->ctx, fd, &scene->dev));
+	ck_assert_ptr_null(scene->dev);
+	ck_assert_uint_eq(inject_fds(), fds);
+	ck_assert_uint_eq(queues, 0);
+}
+
+START_TEST(a_node_is_ours_only_if_the_number_of_an_object_of_ours_is_known_there_while_the_object_is)
+{
+	static const int answers[][2] = { { -ENOENT, -ENOENT },     { -EINVAL, -EINVAL },     { 0, 0 },
+					  { -EADDRINUSE, -ENOENT }, { -EINVAL, -EADDRINUSE }, { -EINVAL, 0 } };
+	struct scene scene;
+	int fd = open_bound(&scene);
+
+	for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
+		while_there = answers[i][0];
+		when_gone = answers[i][1];
+		is_refused(&scene, fd, -EINVAL);
+		unit_words_have("bound to another iommufd");
+		unit_words_have("iommufd_ctx_from_fd()");
+	}
+	/* Both attaches that succeeded were undone. */
+	ck_assert_uint_eq(inject_ioctls(VFIO_DEVICE_DETACH_IOMMUFD_PT), 2);
+	while_there = -EINVAL;
+	when_gone = -ENOENT;
+	ck_assert_int_eq(iommufd_device_from_fd(scene.ctx, fd, &scene.dev), 0);
+	ck_assert_uint_eq(inject_ioctls(VFIO_DEVICE_DETACH_IOMMUFD_PT), 2);
+	ck_assert_uint_eq(tried, last_queue);
+	close_bound(&scene, fd);
+}
+END_TEST
+
+START_TEST(a_node_is_taken_where_the_kernel_has_no_object_by_which_to_tell)
+{
+	static const int errs[] = { -ENOTTY, -EOPNOTSUPP };
+	struct scene scene;
+	int fd = open_bound(&scene);
+
+	for (size_t i = 0; i < sizeof(errs) / sizeof(errs[0]); i++) {
+		inject_ioctl_fail(IOMMU_FAULT_QUEUE_ALLOC, 1, 1, errs[i]);
+		ck_assert_int_eq(iommufd_device_from_fd(scene.ctx, fd, &scene.dev), 0);
+		iommufd_device_free(scene.dev);
+	}
+	scene.dev = NULL;
+	ck_assert_uint_eq(inject_ioctls(VFIO_DEVICE_ATTACH_IOMMUFD_PT), 0);
+	close_bound(&scene, fd);
+}
+END_TEST
+
+START_TEST(a_mediated_device_is_not_asked_since_it_would_say_the_same_wherever_it_is_bound)
+{
+	static char name[] = "83b8f4f2-509f-382f-3c1e-e6bfe0fa1001", path[] = "/sys/devices/x", vfio[] = "vfio-mdev",
+		    cdev[] = "/dev/vfio/devices/vfio9";
+	static const struct ifd_found found = {
+		.name = name, .path = path, .driver = vfio, .cdev = cdev, .group = 9, .vfio = true
+	};
+	struct scene scene;
+	int fd = open_bound(&scene);
+
+	inject_device(&found);
+	while_there = -ENOENT;
+	ck_assert_int_eq(iommufd_device_from_fd(scene.ctx, fd, &scene.dev), 0);
+	ck_assert_uint_eq(inject_ioctls(VFIO_DEVICE_ATTACH_IOMMUFD_PT), 0);
+	close_bound(&scene, fd);
+}
+END_TEST
+
+START_TEST(what_fails_while_it_is_asked_whose_a_node_is_leaves_nothing_behind)
+{
+	struct scene scene;
+	int fd = open_bound(&scene);
+
+	for (unsigned int nth = 1; nth <= 4; nth++) {
+		inject_ioctl_fail(IOMMU_FAULT_QUEUE_ALLOC, nth, 1, -EMFILE);
+		is_refused(&scene, fd, -EMFILE);
+		unit_words_have("ulimit -n");
+	}
+	inject_ioctl_fail(IOMMU_FAULT_QUEUE_ALLOC, 2, 1, -ENOMEM);
+	is_refused(&scene, fd, -ENOMEM);
+	ck_assert_uint_eq(inject_ioctls(VFIO_DEVICE_ATTACH_IOMMUFD_PT), 0);
+	close_bound(&scene, fd);
+}
+END_TEST
+
 void unit_tests(TCase *tcase)
 {
+	tcase_add_test(tcase,
+		       a_node_is_ours_only_if_the_number_of_an_object_of_ours_is_known_there_while_the_object_is);
+	tcase_add_test(tcase, a_node_is_taken_where_the_kernel_has_no_object_by_which_to_tell);
+	tcase_add_test(tcase, a_mediated_device_is_not_asked_since_it_would_say_the_same_wherever_it_is_bound);
+	tcase_add_test(tcase, what_fails_while_it_is_asked_whose_a_node_is_leaves_nothing_behind);
 	tcase_add_test(tcase, whatever_fails_a_group_that_was_handed_over_stays_in_its_container);
 	tcase_add_test(tcase, a_group_that_does_not_tell_where_it_is_does_not_attach);
 	tcase_add_test(tcase, a_group_of_our_own_is_not_taken_for_one_that_was_handed_over);

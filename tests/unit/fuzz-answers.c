@@ -171,6 +171,16 @@ static int unset_container(struct fuzz_file *file, void *arg)
 	return 0;
 }
 
+static int fault_alloc(struct fuzz_file *file, void *arg)
+{
+	struct iommu_fault_alloc *cmd = arg;
+
+	(void)file;
+	cmd->out_fault_id = fuzz_byte();
+	cmd->out_fault_fd = (uint32_t)fuzz_open(FUZZ_DEVICE);
+	return 0;
+}
+
 static int get_device(struct fuzz_file *file, void *arg)
 {
 	struct fuzz_file *container = fuzz_file(file->container);
@@ -307,6 +317,7 @@ static const struct answer {
 	{ IOMMU_IOAS_UNMAP, ioas_unmap, sizeof(struct iommu_ioas_unmap) },
 	{ IOMMU_IOAS_NOIOMMU_GET_PA, get_pa, sizeof(struct iommu_ioas_noiommu_get_pa) },
 	{ IOMMU_VFIO_IOAS, vfio_ioas, sizeof(struct iommu_vfio_ioas) },
+	{ IOMMU_FAULT_QUEUE_ALLOC, fault_alloc, 0 }, /* whole: nobody can know a wrong descriptor */
 	{ VFIO_GET_API_VERSION, plain, 0 },
 	{ VFIO_CHECK_EXTENSION, check_extension, 0 },
 	{ VFIO_SET_IOMMU, set_iommu, 0 },
@@ -357,6 +368,11 @@ size_t fuzz_answer_spans(unsigned long request, void *arg, struct fuzz_span span
 	spans[1] = (struct fuzz_span){ (void *)(uintptr_t)ranges->allowed_iovas,
 				       ranges->num_iovas * sizeof(struct iommu_iova_range) };
 	return 2;
+}
+
+bool fuzz_gives_file(unsigned long request)
+{
+	return request == IOMMU_FAULT_QUEUE_ALLOC;
 }
 
 bool fuzz_is_unmap(unsigned long request)

@@ -29,6 +29,9 @@ struct fuzz_span {
 size_t fuzz_answer_spans(unsigned long request, void *arg, struct fuzz_span spans[2]);
 
 bool fuzz_is_unmap(unsigned long request);
+
+/* Whether the answer has a descriptor in it, of which a kernel that says something else than 0 could tell nobody. */
+bool fuzz_gives_file(unsigned long request);
 void fuzz_answers_start(void);
 
 /* Of the stream: a byte, and a number that is likely to hurt; `now` is what it would be otherwise. */

@@ -249,7 +249,7 @@ int __wrap_ioctl(int fd, unsigned long request, void *arg)
 	}
 	if (how >= 0xf6)
 		corrupt(spans, count);
-	else if (how >= 0xf0 && !ret)
+	else if (how >= 0xf0 && !ret && !fuzz_gives_file(request))
 		ret = (int)fuzz_number(1);
 	fuzz_tell("  ioctl %lu of %d: %d", request & 0xff, fd, ret);
 	if (ret && fuzz_is_unmap(request))

@@ -6,9 +6,11 @@
 
 #include "acts.h"
 #include "door.h"
+#include "uapi/iommufd.h"
 
-/* VFIO_DEVICE_DETACH_IOMMUFD_PT, which headers before Linux 6.6 lack. */
-#define DETACH_PT _IO(VFIO_TYPE, VFIO_BASE + 20)
+/* VFIO_DEVICE_BIND_IOMMUFD and _DETACH_IOMMUFD_PT, which headers before Linux 6.6 lack. */
+#define BIND_IOMMUFD _IO(VFIO_TYPE, VFIO_BASE + 18)
+#define DETACH_PT    _IO(VFIO_TYPE, VFIO_BASE + 20)
 
 /* ---- Devices ---- */
 
@@ -48,6 +50,23 @@ static int device_from_fd(struct stage *stage)
 
 	stage->facts = ret ? 0 : group_of(stage->out.dev);
 	return ret;
+}
+
+/* As somebody else leaves it who has bound it to the iommufd. */
+static void open_bound_node(struct stage *stage)
+{
+	struct {
+		uint32_t argsz, flags;
+		int32_t iommufd;
+		uint32_t out_devid;
+	} bind = { .argsz = sizeof(bind) };
+	int iommufd = open("/dev/iommu", O_RDWR | O_CLOEXEC);
+
+	open_node(stage);
+	bind.iommufd = iommufd;
+	ck_assert_int_eq(ioctl(stage->file, BIND_IOMMUFD, &bind), 0);
+	stage_adopt(stage, iommufd);
+	close(iommufd);
 }
 
 /* A node that was bound stays so until it is closed. */
@@ -253,6 +272,8 @@ static int irq_unmask(struct stage *stage)
  * whether somebody else holds the device: the attempt to get it is to fail.
  */
 #define ATTACHES SURVIVES({ VFIO_IOMMU_GET_INFO, 1 }, { VFIO_GROUP_GET_DEVICE_FD, 1 })
+/* What the kernel would not destroy stays in the iommufd, and the log tells. */
+#define LEAVES_QUEUES SURVIVES({ IOMMU_DESTROY, EACH })
 /* It goes on whatever fails, and tells the log: there is nothing to go back to. */
 #define DETACHES                                                                                     \
 	SURVIVES({ VFIO_DEVICE_GET_REGION_INFO, EACH }, { DOOR_PREAD, EACH }, { DOOR_PWRITE, EACH }, \
@@ -262,6 +283,8 @@ const struct act device_acts[] = {
 	{ "iommufd_device_new", NEEDS_CONTEXT, device_new, .undo = free_device, .opens = by_node, .handle = true },
 	{ "iommufd_device_from_fd", NEEDS_CONTEXT, device_from_fd, .undo = free_device_and_node, .prepare = open_node,
 	  .on = by_node, .opens = by_node, .handle = true },
+	{ "iommufd_device_from_fd, bound", NEEDS_CONTEXT, device_from_fd, .undo = free_device,
+	  .prepare = open_bound_node, .on = by_node, .survives = LEAVES_QUEUES, .handle = true },
 	{ "iommufd_device_attach", NEEDS_DEVICE, attach, .undo = undo_attach, .opens = by_group, .survives = ATTACHES },
 	{ "iommufd_device_attach, the first", NEEDS_DEVICE, attach, .undo = undo_first_attach, .opens = by_group,
 	  .survives = ATTACHES },

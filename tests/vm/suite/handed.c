@@ -150,6 +150,7 @@ END_TEST
 START_TEST(a_group_in_another_container_is_refused)
 {
 	struct handed handed;
+	struct iommufd_device *other;
 	struct iommufd_ioas *further;
 	int node = open_node();
 	struct bed bed;
@@ -166,6 +167,10 @@ START_TEST(a_group_in_another_container_is_refused)
 	if (vm_backend == IOMMUFD_BACKEND_VFIO) {
 		ok(iommufd_ioas_new(bed.ctx, &further));
 		fails(iommufd_device_attach(bed.dev, further), -EBUSY, "in another container");
+		ok(iommufd_device_new(bed.ctx, NVME, &other)); /* makes it serve, for others */
+		ok(iommufd_device_attach(other, further));
+		fails(iommufd_device_attach(bed.dev, further), -EBUSY, "in another container");
+		iommufd_device_free(other);
 		iommufd_ioas_free(further);
 	}
 	ok(iommufd_device_attach(bed.dev, bed.ioas));

@@ -82,12 +82,13 @@ static const struct {
 	const char *name;
 	void (*add)(TCase *tc);
 } files[] = {
-	{ "ctx", add_ctx_tests },       { "ioas", add_ioas_tests },       { "contract", add_contract_tests },
-	{ "dma", add_dma_tests },       { "device", add_device_tests },   { "region", add_region_tests },
-	{ "irq", add_irq_tests },       { "refusal", add_refusal_tests }, { "permission", add_permission_tests },
-	{ "fork", add_fork_tests },     { "replace", add_replace_tests }, { "batch", add_batch_tests },
-	{ "adopt", add_adopt_tests },   { "words", add_words_tests },     { "diagnose", add_diagnose_tests },
-	{ "handed", add_handed_tests }, { "inject", add_inject_tests },   { "threads", add_threads_tests },
+	{ "ctx", add_ctx_tests },         { "ioas", add_ioas_tests },       { "contract", add_contract_tests },
+	{ "dma", add_dma_tests },         { "device", add_device_tests },   { "region", add_region_tests },
+	{ "irq", add_irq_tests },         { "refusal", add_refusal_tests }, { "permission", add_permission_tests },
+	{ "fork", add_fork_tests },       { "replace", add_replace_tests }, { "batch", add_batch_tests },
+	{ "adopt", add_adopt_tests },     { "words", add_words_tests },     { "diagnose", add_diagnose_tests },
+	{ "handed", add_handed_tests },   { "bound", add_bound_tests },     { "inject", add_inject_tests },
+	{ "threads", add_threads_tests },
 };
 
 static TCase *add_case(Suite *suite, const char *name, const char *where, void (*use)(void))
@@ -113,6 +114,7 @@ static void add_path(Suite *suite, const struct path *path)
 	if (path->noiommu) {
 		add_noiommu_tests(add_case(suite, "noiommu", path->name, path->use));
 		add_handed_tests(add_case(suite, "handed", path->name, path->use));
+		add_bound_tests(add_case(suite, "bound", path->name, path->use));
 		add_inject_tests(add_case(suite, "inject", path->name, path->use));
 		add_threads_tests(add_case(suite, "threads", path->name, path->use));
 	}

@@ -170,6 +170,7 @@ void add_replace_tests(TCase *tc);
 void add_batch_tests(TCase *tc);
 void add_adopt_tests(TCase *tc);
 void add_handed_tests(TCase *tc);
+void add_bound_tests(TCase *tc);
 void add_inject_tests(TCase *tc);
 void add_permission_tests(TCase *tc);
 void add_words_tests(TCase *tc);
