@@ -8,6 +8,11 @@
 
 #include "vm.h"
 
+#define FIRST  UINT64_C(0x100000)
+#define SECOND UINT64_C(0x200000)
+#define THIRD  UINT64_C(0x300000)
+#define THEIRS UINT64_C(0x800000)
+
 /* What another program hands over: an iommufd or a container, and a group in it. */
 struct handed {
 	int node, group;
@@ -80,6 +85,21 @@ static void adopt(struct bed *bed, int node, int group)
 	ok(iommufd_ioas_new(bed->ctx, &bed->ioas));
 }
 
+static void map_at(struct bed *bed, void *addr, uint64_t iova)
+{
+	ok(iommufd_ioas_map(bed->ioas, addr, PAGE, RW | IOMMUFD_MAP_FIXED, &iova));
+}
+
+/* What is mapped at the first two places is where it should be, where addresses are translated. */
+static void copies(struct bed *bed, unsigned char *pages)
+{
+	struct edu edu;
+
+	edu_setup(&edu, bed->dev);
+	if (!vm_path->noiommu)
+		edu_copy_works(&edu, FIRST, pages, SECOND, pages + PAGE);
+}
+
 /* Both ends of a page and another one, where addresses are translated. */
 static void works(struct bed *bed)
 {
@@ -120,22 +140,26 @@ END_TEST
 
 START_TEST(a_group_that_was_handed_over_without_its_container_is_taken_out_again)
 {
+	unsigned char *pages = memory(2 * PAGE);
 	struct handed handed;
 	struct bed bed;
 
 	open_both(&handed, EDU);
 	adopt(&bed, handed.node, handed.group);
+	map_at(&bed, pages, FIRST);
+	map_at(&bed, pages + PAGE, SECOND);
 	ok(iommufd_device_new(bed.ctx, EDU, &bed.dev));
 	for (int i = 0; i < 2; i++) {
 		place(&handed);
 		choose_type(&handed);
 		ok(iommufd_device_attach(bed.dev, bed.ioas));
+		copies(&bed, pages);
 		ok(iommufd_device_detach(bed.dev));
 		ck_assert(placed(&handed));
 		/* From here on it is in none, so that it is for us to put it there. */
 		ck_assert_int_eq(ioctl(handed.group, VFIO_GROUP_UNSET_CONTAINER), 0);
 		ok(iommufd_device_attach(bed.dev, bed.ioas));
-		works(&bed);
+		copies(&bed, pages);
 		ok(iommufd_device_detach(bed.dev));
 		ck_assert_int_eq(placed(&handed), vm_backend == IOMMUFD_BACKEND_IOMMUFD);
 		if (placed(&handed)) /* on an iommufd it stays until its node is closed */
@@ -182,11 +206,6 @@ END_TEST
 
 /* ---- With a container's mappings ---- */
 
-#define FIRST  UINT64_C(0x100000)
-#define SECOND UINT64_C(0x200000)
-#define THIRD  UINT64_C(0x300000)
-#define THEIRS UINT64_C(0x800000)
-
 static int try_to_map(const struct handed *handed, void *addr, uint64_t iova)
 {
 	struct vfio_iommu_type1_dma_map map = {
@@ -212,11 +231,6 @@ static bool mapped(const struct handed *handed, void *page, uint64_t iova)
 	return false;
 }
 
-static void map_at(struct bed *bed, void *addr, uint64_t iova)
-{
-	ok(iommufd_ioas_map(bed->ioas, addr, PAGE, RW | IOMMUFD_MAP_FIXED, &iova));
-}
-
 START_TEST(what_is_mapped_into_a_container_that_was_handed_over_stays_until_it_is_unmapped_or_the_ioas_is_freed)
 {
 	unsigned char *pages = memory(4 * PAGE);
@@ -232,9 +246,7 @@ START_TEST(what_is_mapped_into_a_container_that_was_handed_over_stays_until_it_i
 	ok(iommufd_device_new(bed.ctx, EDU, &bed.dev));
 	ok(iommufd_device_attach(bed.dev, bed.ioas));
 	map_at(&bed, pages + PAGE, SECOND);
-	edu_setup(&edu, bed.dev);
-	edu_copy_works(&edu, FIRST, pages, SECOND, pages + PAGE);
-
+	copies(&bed, pages);
 	ok(iommufd_device_detach(bed.dev));
 	ck_assert(mapped(&handed, pages, FIRST));
 	ok(iommufd_ioas_unmap(bed.ioas, SECOND, PAGE, NULL));
@@ -260,7 +272,6 @@ START_TEST(a_container_that_was_handed_over_without_a_type_gets_one_and_what_was
 	unsigned char *pages = memory(2 * PAGE);
 	struct handed handed;
 	struct bed bed;
-	struct edu edu;
 
 	open_both(&handed, EDU);
 	place(&handed);
@@ -270,8 +281,7 @@ START_TEST(a_container_that_was_handed_over_without_a_type_gets_one_and_what_was
 	ok(iommufd_device_new(bed.ctx, EDU, &bed.dev));
 	for (int i = 0; i < 2; i++) {
 		ok(iommufd_device_attach(bed.dev, bed.ioas));
-		edu_setup(&edu, bed.dev);
-		edu_copy_works(&edu, FIRST, pages, SECOND, pages + PAGE);
+		copies(&bed, pages);
 		ok(iommufd_device_detach(bed.dev));
 		ck_assert(mapped(&handed, pages, FIRST));
 	}
