@@ -169,6 +169,33 @@ START_TEST(ranges_leave_out_the_interrupt_window)
 }
 END_TEST
 
+START_TEST(the_highest_permitted_page_is_in_reach_and_the_next_is_refused)
+{
+	unsigned char *two = memory(2 * PAGE);
+	struct iommufd_range ranges[16];
+	uint64_t iova = 0x100000, high;
+	struct bed bed;
+	struct edu edu;
+	int count;
+
+	bed_attach(&bed, EDU);
+	edu_setup(&edu, bed.dev);
+	count = ok(iommufd_ioas_ranges(bed.ioas, ranges, 16));
+	ck_assert_int_le(count, 16);
+	high = ranges[count - 1].last - (PAGE - 1);
+	ok(iommufd_ioas_map(bed.ioas, two, PAGE, RW | IOMMUFD_MAP_FIXED, &iova));
+	ok(iommufd_ioas_map(bed.ioas, two + PAGE, PAGE, RW | IOMMUFD_MAP_FIXED, &high));
+	edu_copy_works(&edu, iova, two, high, two + PAGE);
+	edu_copy_works(&edu, high, two + PAGE, iova, two);
+	if (ranges[count - 1].last < UINT64_MAX) {
+		high += PAGE;
+		fails(iommufd_ioas_map(bed.ioas, two + PAGE, PAGE, RW | IOMMUFD_MAP_FIXED, &high), -EINVAL,
+		      "not permitted");
+	}
+	bed_close(&bed);
+}
+END_TEST
+
 START_TEST(the_alignment_is_the_page_size_here)
 {
 	struct bed bed;
@@ -288,6 +315,7 @@ void add_ioas_tests(TCase *tc)
 	tcase_add_test(tc, memory_that_is_not_there_is_refused);
 	tcase_add_test(tc, picked_iovas_are_permitted_aligned_and_apart);
 	tcase_add_test(tc, ranges_leave_out_the_interrupt_window);
+	tcase_add_test(tc, the_highest_permitted_page_is_in_reach_and_the_next_is_refused);
 	tcase_add_test(tc, the_alignment_is_the_page_size_here);
 	tcase_add_test(tc, translation_goes_both_ways_and_stays_inside_one_mapping);
 	tcase_add_test(tc, the_same_memory_may_be_mapped_twice);

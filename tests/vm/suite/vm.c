@@ -88,7 +88,7 @@ static const struct {
 	{ "fork", add_fork_tests },       { "replace", add_replace_tests }, { "batch", add_batch_tests },
 	{ "adopt", add_adopt_tests },     { "words", add_words_tests },     { "diagnose", add_diagnose_tests },
 	{ "handed", add_handed_tests },   { "bound", add_bound_tests },     { "inject", add_inject_tests },
-	{ "threads", add_threads_tests },
+	{ "threads", add_threads_tests }, { "stage", add_stage_tests },
 };
 
 static TCase *add_case(Suite *suite, const char *name, const char *where, void (*use)(void))

@@ -159,6 +159,7 @@ void edu_copy_works(struct edu *edu, uint64_t from, void *from_vaddr, uint64_t t
 /* Adds the tests of a file to a case that runs on vm_backend; vm.c calls it once for each backend that is there. */
 void add_ctx_tests(TCase *tc);
 void add_ioas_tests(TCase *tc);
+void add_stage_tests(TCase *tc);
 void add_contract_tests(TCase *tc);
 void add_dma_tests(TCase *tc);
 void add_device_tests(TCase *tc);
