@@ -5,6 +5,7 @@
 
 #include "explain.h"
 #include "internal.h"
+#include "node.h"
 #include "udev.h"
 #include "uapi/vfio.h"
 
@@ -89,6 +90,16 @@ static void close_in_group(struct iommufd_device *dev)
 	ifd_group_close(dev->ctx, dev->group);
 }
 
+static int open_locked(struct iommufd_device *dev, int fd)
+{
+	int ret;
+
+	pthread_mutex_lock(&dev->ctx->opening);
+	ret = open_in_group(dev, fd);
+	pthread_mutex_unlock(&dev->ctx->opening);
+	return ret;
+}
+
 /* Takes over `found`, and on success `fd`. */
 static int device_open(struct iommufd_ctx *ctx, struct ifd_found *found, int fd, struct iommufd_device **out)
 {
@@ -106,9 +117,10 @@ static int device_open(struct iommufd_ctx *ctx, struct ifd_found *found, int fd,
 		ifd_found_free(found);
 		return ret;
 	}
-	pthread_mutex_lock(&ctx->opening);
-	ret = open_in_group(dev, fd);
-	pthread_mutex_unlock(&ctx->opening);
+	ret = open_locked(dev, fd);
+	/* A node that is late is waited for without the lock, so that other threads need not. */
+	if (fd < 0 && ifd_node_await(dev, ret))
+		ret = open_locked(dev, fd);
 	if (ret)
 		device_destroy(dev);
 	else

@@ -45,7 +45,7 @@ static void wait_a_little(struct udev_monitor *monitor)
 		udev_device_unref(udev_monitor_receive_device(monitor));
 }
 
-/* The first refusal may be too early. With a daemon that goes for permissions too, without one nobody changes them. */
+/* What is in the way of opening the node at last: 0 for nothing. It is asked without opening it. */
 static int wait_for(const char *path, int err)
 {
 	struct udev *udev = udev_new();
@@ -57,13 +57,24 @@ static int wait_for(const char *path, int err)
 		return err;
 	daemon = has_daemon(udev);
 	monitor = listen(udev, daemon);
+	/* With a daemon permissions may still change, without one nobody changes them. */
 	while (ifd_sys_now_ms() < end && (err == -ENOENT || (daemon && err == -EACCES))) {
 		wait_a_little(monitor);
-		err = ifd_sys_open(path, O_RDWR);
+		err = ifd_sys_access(path);
 	}
 	udev_monitor_unref(monitor);
 	udev_unref(udev);
 	return err;
+}
+
+bool ifd_node_await(const struct iommufd_device *dev, int err)
+{
+	char path[128];
+
+	if (err != -ENOENT && err != -EACCES)
+		return false;
+	dev->ctx->backend->device_node(dev->found, path, sizeof(path));
+	return wait_for(path, err) != err;
 }
 
 int ifd_node_open(const struct iommufd_device *dev, const char *path)
@@ -71,8 +82,6 @@ int ifd_node_open(const struct iommufd_device *dev, const char *path)
 	char hint[IFD_HINT_MAX] = "";
 	int fd = ifd_sys_open(path, O_RDWR);
 
-	if (fd == -ENOENT || fd == -EACCES)
-		fd = wait_for(path, fd);
 	if (fd >= 0)
 		return fd;
 	if (fd == -EBUSY)

@@ -40,11 +40,13 @@ static size_t mapped;
 static unsigned int num_fds, slept;
 static const struct ifd_found *devices[DEVICES];
 static size_t num_devices;
-static void (*meanwhile)(void);
+static void (*meanwhile)(void), (*waiting)(void);
+static unsigned int late;
 
 int __real_ifd_sys_open(const char *path, int flags);
 int __real_ifd_sys_dup(int fd);
 void __real_ifd_sys_close(int fd);
+int __real_ifd_sys_access(const char *path);
 int __real_ifd_sys_ioctl_number(const struct ifd_log *log, int fd, unsigned long request, void *arg);
 int __real_ifd_sys_mmap(int fd, uint64_t offset, size_t len, int prot, int flags, void **out);
 int __real_ifd_sys_munmap(void *addr, size_t len);
@@ -74,6 +76,8 @@ ssize_t __wrap_ifd_sys_pwrite(int fd, const void *buf, size_t len, uint64_t offs
 int __wrap_ifd_sys_stat(const char *path, struct stat *st);
 int __wrap_ifd_sys_fstat(int fd, struct stat *st);
 ssize_t __wrap_ifd_sys_read_text(const char *path, char *buf, size_t size);
+int __wrap_ifd_sys_access(const char *path);
+int __wrap_ifd_sys_wait_readable(int fd, unsigned int ms);
 void __wrap_ifd_sys_sleep_ms(unsigned int ms);
 uint64_t __wrap_ifd_sys_now_ms(void);
 int __wrap_ifd_udev_find(const char *address, struct ifd_found **out);
@@ -156,6 +160,12 @@ void inject_nodes(const char *path)
 	nodes = path;
 }
 
+void inject_late(unsigned int pauses, void (*hook)(void))
+{
+	late = pauses;
+	waiting = hook;
+}
+
 void inject_text(const char *path, const char *text)
 {
 	text_path = path;
@@ -225,6 +235,11 @@ int inject_fd(void)
 	return own(fd);
 }
 
+static bool is_node(const char *path)
+{
+	return nodes && !strncmp(path, nodes, strlen(nodes));
+}
+
 /* ---- lib/sys.h ---- */
 
 int __wrap_ifd_sys_open(const char *path, int flags)
@@ -233,8 +248,8 @@ int __wrap_ifd_sys_open(const char *path, int flags)
 
 	if (err)
 		return err;
-	if (nodes && !strncmp(path, nodes, strlen(nodes)))
-		return inject_fd();
+	if (is_node(path))
+		return late ? -ENOENT : inject_fd();
 	return own(__real_ifd_sys_open(path, flags));
 }
 
@@ -343,9 +358,31 @@ ssize_t __wrap_ifd_sys_read_text(const char *path, char *buf, size_t size)
 	return err ? err : __real_ifd_sys_read_text(path, buf, size);
 }
 
-void __wrap_ifd_sys_sleep_ms(unsigned int ms)
+int __wrap_ifd_sys_access(const char *path)
+{
+	if (!is_node(path))
+		return __real_ifd_sys_access(path);
+	return late ? -ENOENT : 0;
+}
+
+static void pause_for(unsigned int ms)
 {
 	slept += ms;
+	late -= late > 0;
+	if (waiting)
+		waiting();
+}
+
+int __wrap_ifd_sys_wait_readable(int fd, unsigned int ms)
+{
+	(void)fd;
+	pause_for(ms);
+	return 0;
+}
+
+void __wrap_ifd_sys_sleep_ms(unsigned int ms)
+{
+	pause_for(ms);
 }
 
 /* Nobody waits here, so each look at the clock is a while later. */

@@ -66,6 +66,9 @@ void inject_text(const char *path, const char *text);
 #define INJECT_FILE_SIZE (1u << 20)
 void inject_nodes(const char *path);
 
+/* These nodes are not there until the library has paused so many times; `hook` is called in each pause, or NULL. */
+void inject_late(unsigned int pauses, void (*hook)(void));
+
 /* Such a file, for the answer of an ioctl: the library owns it from then on. */
 int inject_fd(void);
 
@@ -84,7 +87,7 @@ void inject_device(const struct ifd_found *device);
  */
 void inject_meanwhile(void (*hook)(void));
 
-/* How long the library has slept, which it does in no time. */
+/* How long the library has slept or waited for something to read, which it does in no time. */
 unsigned int inject_slept_ms(void);
 
 #endif
