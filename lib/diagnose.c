@@ -10,7 +10,7 @@
 #include "probe.h"
 #include "udev.h"
 
-/* Four about the device, four about each backend. */
+/* Four about the device, up to five about each backend. */
 #define FINDINGS_MAX 16
 
 struct finding {
@@ -123,6 +123,20 @@ static void look_at_limits(struct iommufd_diagnosis *out, const struct ifd_candi
 	add(out, "memlock", id, 0, words);
 }
 
+/* The kernel pins memory for a device without an IOMMU only if that has a node of its own. */
+static void look_at_pages(struct iommufd_diagnosis *out, const struct ifd_backend *backend,
+			  const struct ifd_found *found)
+{
+	char path[128];
+
+	backend->device_node(found, path, sizeof(path));
+	if (!found->noiommu || (found->cdev && !strcmp(path, found->cdev)))
+		return;
+	add(out, "pages", backend->id, 0,
+	    ifd_phys_may_move() ? "its memory " IFD_MAY_MOVE
+				: "its memory is locked, and vm.compact_unevictable_allowed lets it stay in its place");
+}
+
 static void look_at_backend(struct iommufd_diagnosis *out, const struct ifd_backend *backend,
 			    const struct ifd_found *found)
 {
@@ -135,6 +149,7 @@ static void look_at_backend(struct iommufd_diagnosis *out, const struct ifd_back
 	ifd_sys_close(fd);
 	look_at_node(out, backend, found);
 	look_at_limits(out, &candidate);
+	look_at_pages(out, backend, found);
 }
 
 EXPORT int iommufd_diagnose(const char *address, struct iommufd_diagnosis **out)

@@ -234,12 +234,14 @@ int ifd_index_to_vaddr(struct ifd_index *index, uint64_t iova, size_t len, uint6
 	return map ? 0 : -ENOENT;
 }
 
-bool ifd_index_has_vaddr(struct ifd_index *index, const struct ifd_map *map)
+bool ifd_index_first_vaddr(struct ifd_index *index, uint64_t start, uint64_t last, struct iommufd_range *piece)
 {
 	const struct ifd_node *node;
 
 	pthread_mutex_lock(&index->lock);
-	node = ifd_tree_first(&index->by_vaddr, map->vaddr.start, map->vaddr.last);
+	node = ifd_tree_first(&index->by_vaddr, start, last);
+	if (node)
+		*piece = (struct iommufd_range){ node->start, node->last };
 	pthread_mutex_unlock(&index->lock);
 	return node;
 }

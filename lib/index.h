@@ -84,8 +84,8 @@ const struct ifd_map *ifd_index_after(struct ifd_index *index, const struct ifd_
 uint64_t ifd_index_bytes(struct ifd_index *index);
 size_t ifd_index_count(struct ifd_index *index);
 
-/* Whether memory of a mapping is in another live one too. */
-bool ifd_index_has_vaddr(struct ifd_index *index, const struct ifd_map *map);
+/* Of the memory of live mappings, the piece with the lowest start that shares an address with start..last. */
+bool ifd_index_first_vaddr(struct ifd_index *index, uint64_t start, uint64_t last, struct iommufd_range *piece);
 
 /* Where an address is mapped, and how many bytes there are from it to the end of the mapping; -ENOENT. */
 int ifd_index_find_vaddr(struct ifd_index *index, uint64_t vaddr, uint64_t *iova, uint64_t *len);

@@ -5,7 +5,7 @@
  * Locks, in the order in which they are taken:
  *   ioas->gate   shared by map and unmap, exclusive for attach, detach and unmap_all: the set of attached devices, the
  *                permitted ranges and the alignment do not change under a mapping that is being made
- *   ioas->pins   where the library locks memory: so that it does not unlock what another thread has just mapped
+ *   ctx->pins    where the library locks memory: so that it does not unlock what another thread has just mapped
  *   ctx->opening opening and closing of devices
  *   dev->lock    a device's region mappings and interrupts
  *   ctx->lock    the list of groups and who has claimed them; a leaf, no ioctl under it
@@ -66,6 +66,9 @@ struct iommufd_ctx {
 	struct iommufd_device *devices; /* that are open; guarded by `opening` */
 	pthread_mutex_t lock;
 	struct ifd_group *groups;
+	pthread_mutex_t pins; /* where memory is locked: held from there to the index, and from there to the unlock */
+	struct iommufd_ioas *unpinned;      /* whose memory is locked; guarded by `pins` */
+	atomic_bool warned;                 /* that what is locked may move all the same */
 	const volatile unsigned char *home; /* a page that the kernel wipes in child processes: 0 there, 1 here */
 	bool container_free;                /* VFIO: no IOAS has `fd` as its container; guarded by `lock` */
 };
@@ -82,9 +85,9 @@ struct iommufd_ioas {
 	size_t num_ranges;
 	_Atomic uint64_t alignment;
 	/* Translation reads the two without the gate, the first one first. */
-	atomic_uint physical; /* attached devices without an IOMMU: they use physical addresses */
-	atomic_uint unpinned; /* of these, those for which the library has to keep memory in its place */
-	pthread_mutex_t pins; /* where memory is locked: held from there to the index, and from there to the unlock */
+	atomic_uint physical;               /* attached devices without an IOMMU: they use physical addresses */
+	atomic_uint unpinned;               /* of these, those for which the library has to keep memory in its place */
+	struct iommufd_ioas *next_unpinned; /* in ctx->unpinned */
 
 	/* the backend's own */
 	uint32_t id;         /* iommufd: the object; 0 for none */
@@ -183,14 +186,22 @@ void ifd_irq_disable_all(struct iommufd_device *dev);
 
 /*
  * phys.c: devices without an IOMMU. The gate is held, exclusively for the first two. Those that can fail do so with
- * words; each does nothing where no such device is attached.
+ * words; each does nothing where no such device is attached. Between begin and end memory is locked for a mapping that
+ * is not in the index yet, unlocked for one that is not there any more, and locked anew for one that goes back there.
  */
 int ifd_phys_attach(const struct iommufd_device *dev, struct iommufd_ioas *ioas);
 void ifd_phys_detach(const struct iommufd_device *dev, struct iommufd_ioas *ioas);
 void ifd_phys_begin(struct iommufd_ioas *ioas);
 void ifd_phys_end(struct iommufd_ioas *ioas);
 int ifd_phys_pin(const struct iommufd_ioas *ioas, const struct ifd_map *map);
-void ifd_phys_unpin(struct iommufd_ioas *ioas, const struct ifd_map *map);
+void ifd_phys_unpin(const struct iommufd_ioas *ioas, const struct ifd_map *map);
+void ifd_phys_keep(const struct iommufd_ioas *ioas, const struct ifd_map *map);
+
+/* Whether the kernel may move pages that are locked, which have to stay in their place; and the words for it. */
+bool ifd_phys_may_move(void);
+#define IFD_MAY_MOVE                                                                                                \
+	"is only locked, and the kernel may still move its pages: sysctl vm.compact_unevictable_allowed=0, or use " \
+	"huge pages (IOMMUFD_DMA_HUGE)"
 
 /* pci.c: bus mastering off, so that a device does not go on in the next IOAS; on VFIO the kernel does it anyway. */
 void ifd_pci_quiet(struct iommufd_device *dev);

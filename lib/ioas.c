@@ -30,7 +30,6 @@ EXPORT int iommufd_ioas_new(struct iommufd_ctx *ctx, struct iommufd_ioas **out)
 		return ret;
 	}
 	pthread_rwlock_init(&ioas->gate, NULL);
-	pthread_mutex_init(&ioas->pins, NULL);
 	ifd_index_init(&ioas->index);
 	ifd_ctx_get(ctx);
 	ret = ifd_ioas_refresh(ioas);
@@ -54,7 +53,6 @@ void ifd_ioas_put(struct iommufd_ioas *ioas)
 		return;
 	ctx->backend->ioas_free(ioas);
 	ifd_index_fini(&ioas->index);
-	pthread_mutex_destroy(&ioas->pins);
 	pthread_rwlock_destroy(&ioas->gate);
 	free(ioas->ranges);
 	free(ioas);

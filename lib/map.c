@@ -173,6 +173,7 @@ static bool take_back(struct iommufd_ioas *ioas, struct ifd_map *map)
 		return true;
 	}
 	ifd_error(&ioas->ctx->log, "a mapping of a batch that failed stays: %s", iommufd_errmsg());
+	ifd_phys_keep(ioas, map);
 	ifd_index_commit(&ioas->index, map);
 	return false;
 }

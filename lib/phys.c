@@ -15,66 +15,155 @@
 #define PRESENT    (UINT64_C(1) << 63)
 #define FRAME_MASK ((UINT64_C(1) << 55) - 1)
 
-static int lock(const struct ifd_map *map)
+/* The first part of a range of memory that a mapping needs in its place, in whichever IOAS of the context. */
+static bool is_needed(const struct iommufd_ctx *ctx, uint64_t start, uint64_t last, struct iommufd_range *part)
+{
+	struct iommufd_range mine;
+	bool found = false;
+
+	for (struct iommufd_ioas *ioas = ctx->unpinned; ioas; ioas = ioas->next_unpinned)
+		if (ifd_index_first_vaddr(&ioas->index, start, last, &mine) && (!found || mine.start < part->start)) {
+			*part = mine;
+			found = true;
+		}
+	return found;
+}
+
+static void unlock_range(uint64_t start, uint64_t len)
+{
+	ifd_sys_munlock((void *)(uintptr_t)start, (size_t)len);
+}
+
+/* mlock() does not count: of this memory only what no mapping has may be unlocked. */
+static void unlock(const struct iommufd_ctx *ctx, const struct ifd_map *map)
+{
+	uint64_t at = map->vaddr.start, last = map->vaddr.last;
+	struct iommufd_range part = { 0, 0 };
+
+	while (is_needed(ctx, at, last, &part)) {
+		if (part.start > at)
+			unlock_range(at, part.start - at);
+		if (part.last >= last)
+			return;
+		at = part.last + 1;
+	}
+	unlock_range(at, last - at + 1);
+}
+
+/* A call that fails has locked what comes before the page that it fails for. */
+static int lock(const struct iommufd_ctx *ctx, const struct ifd_map *map)
 {
 	uint64_t len = ifd_map_len(map);
 	char hint[IFD_HINT_MAX] = "";
 	int ret = ifd_sys_mlock((void *)(uintptr_t)map->vaddr.start, (size_t)len);
 
-	if (ret)
-		ifd_hint_memlock(hint, len, true);
-	return ret ? ifd_fail(ret, hint, "keep 0x%" PRIx64 " of %" PRIu64 " bytes in its place", map->vaddr.start, len)
-		   : 0;
+	if (!ret)
+		return 0;
+	unlock(ctx, map);
+	ifd_hint_memlock(hint, len, true);
+	return ifd_fail(ret, hint, "keep 0x%" PRIx64 " of %" PRIu64 " bytes in its place", map->vaddr.start, len);
 }
 
 /*
- * mlock() does not count. Between finding that no other mapping is of this memory and unlocking it, no other thread may
- * lock it for a mapping of its own.
+ * Between finding that no other mapping is of this memory and unlocking it, no other thread may lock it for a mapping of
+ * its own, in this IOAS or another.
  */
 void ifd_phys_begin(struct iommufd_ioas *ioas)
 {
 	if (ioas->unpinned)
-		pthread_mutex_lock(&ioas->pins);
+		pthread_mutex_lock(&ioas->ctx->pins);
 }
 
 void ifd_phys_end(struct iommufd_ioas *ioas)
 {
 	if (ioas->unpinned)
-		pthread_mutex_unlock(&ioas->pins);
+		pthread_mutex_unlock(&ioas->ctx->pins);
 }
 
 int ifd_phys_pin(const struct iommufd_ioas *ioas, const struct ifd_map *map)
 {
-	return ioas->unpinned ? lock(map) : 0;
+	return ioas->unpinned ? lock(ioas->ctx, map) : 0;
 }
 
-/* Memory that is mapped at another IOVA too stays. */
-void ifd_phys_unpin(struct iommufd_ioas *ioas, const struct ifd_map *map)
+void ifd_phys_unpin(const struct iommufd_ioas *ioas, const struct ifd_map *map)
 {
-	if (ioas->unpinned && !ifd_index_has_vaddr(&ioas->index, map))
-		ifd_sys_munlock((void *)(uintptr_t)map->vaddr.start, (size_t)ifd_map_len(map));
+	if (ioas->unpinned)
+		unlock(ioas->ctx, map);
+}
+
+void ifd_phys_keep(const struct iommufd_ioas *ioas, const struct ifd_map *map)
+{
+	if (ioas->unpinned && lock(ioas->ctx, map))
+		ifd_error(&ioas->ctx->log, "a mapping that stays may move: %s", iommufd_errmsg());
 }
 
 static void unlock_all(struct iommufd_ioas *ioas, const struct ifd_map *end)
 {
 	for (const struct ifd_map *map = ifd_index_next(&ioas->index, 0, UINT64_MAX); map && map != end;
 	     map = ifd_index_after(&ioas->index, map))
-		ifd_sys_munlock((void *)(uintptr_t)map->vaddr.start, (size_t)ifd_map_len(map));
+		unlock(ioas->ctx, map);
+}
+
+/* From then on the IOAS is one of those whose mappings are asked for before anything is unlocked. */
+static int begin_locking(struct iommufd_ioas *ioas)
+{
+	struct iommufd_ctx *ctx = ioas->ctx;
+	const struct ifd_map *map = ifd_index_next(&ioas->index, 0, UINT64_MAX);
+	int ret = 0;
+
+	pthread_mutex_lock(&ctx->pins);
+	for (; map; map = ifd_index_after(&ioas->index, map)) {
+		ret = lock(ctx, map);
+		if (ret)
+			break;
+	}
+	if (ret) {
+		unlock_all(ioas, map);
+	} else {
+		ioas->next_unpinned = ctx->unpinned;
+		ctx->unpinned = ioas;
+	}
+	pthread_mutex_unlock(&ctx->pins);
+	return ret;
+}
+
+static void end_locking(struct iommufd_ioas *ioas)
+{
+	struct iommufd_ctx *ctx = ioas->ctx;
+	struct iommufd_ioas **at = &ctx->unpinned;
+
+	pthread_mutex_lock(&ctx->pins);
+	while (*at != ioas)
+		at = &(*at)->next_unpinned;
+	*at = ioas->next_unpinned;
+	unlock_all(ioas, NULL);
+	pthread_mutex_unlock(&ctx->pins);
+}
+
+/* Without compaction the kernel has no such file. */
+bool ifd_phys_may_move(void)
+{
+	char value[8];
+
+	return ifd_sys_read_text("/proc/sys/vm/compact_unevictable_allowed", value, sizeof(value)) > 0 && *value != '0';
+}
+
+static void warn_of_compaction(const struct iommufd_device *dev)
+{
+	struct iommufd_ctx *ctx = dev->ctx;
+
+	if (ifd_log_on(&ctx->log, IOMMUFD_LOG_WARN) && !atomic_exchange(&ctx->warned, true) && ifd_phys_may_move())
+		ifd_warn(&ctx->log, "memory for %s %s", dev->found->name, IFD_MAY_MOVE);
 }
 
 int ifd_phys_attach(const struct iommufd_device *dev, struct iommufd_ioas *ioas)
 {
-	const struct ifd_map *map = NULL;
+	int ret = dev->unpinned && !ioas->unpinned ? begin_locking(ioas) : 0;
 
-	if (dev->unpinned && !ioas->unpinned)
-		for (map = ifd_index_next(&ioas->index, 0, UINT64_MAX); map; map = ifd_index_after(&ioas->index, map)) {
-			int ret = lock(map);
-
-			if (ret) {
-				unlock_all(ioas, map);
-				return ret;
-			}
-		}
+	if (ret)
+		return ret;
+	if (dev->unpinned)
+		warn_of_compaction(dev);
 	ioas->unpinned += dev->unpinned;
 	ioas->physical += dev->found->noiommu;
 	return 0;
@@ -85,7 +174,7 @@ void ifd_phys_detach(const struct iommufd_device *dev, struct iommufd_ioas *ioas
 	ioas->physical -= dev->found->noiommu;
 	ioas->unpinned -= dev->unpinned;
 	if (dev->unpinned && !ioas->unpinned)
-		unlock_all(ioas, NULL);
+		end_locking(ioas);
 }
 
 /* How many of `len` bytes at `vaddr` are in a row from `addr` on: to the end of the page. */

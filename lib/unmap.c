@@ -13,6 +13,15 @@ static void gone(struct iommufd_ioas *ioas, struct ifd_map *map)
 	ifd_index_left(&ioas->index, map);
 }
 
+/* Who unmapped the same memory elsewhere meanwhile did not find this mapping in the index. */
+static void stays(struct iommufd_ioas *ioas, struct ifd_map *map)
+{
+	ifd_phys_begin(ioas);
+	ifd_phys_keep(ioas, map);
+	ifd_index_stay(&ioas->index, map);
+	ifd_phys_end(ioas);
+}
+
 /*
  * After the kernel refused to unmap a run: each mapping by itself, so that the index knows which ones are left. The
  * errno of the last that stays, 0 when all went after all.
@@ -28,7 +37,7 @@ static int sort_out(struct iommufd_ioas *ioas, struct ifd_map *map, const struct
 
 		if (ret && ret != -ENOENT) {
 			error = ret;
-			ifd_index_stay(&ioas->index, map);
+			stays(ioas, map);
 		} else {
 			*total += ifd_map_len(map);
 			gone(ioas, map);

@@ -27,8 +27,11 @@ enum {
 	 * machine, so a mistake in the program or in the device can destroy or disclose anything. Only root can, and
 	 * the administrator must have set vfio's parameter `enable_unsafe_noiommu_mode`. The addresses that such a
 	 * device needs are those of iommufd_ioas_to_iovas(), and no others. Unless the device is opened by its own node
-	 * (Linux 7.3), memory is kept in its place with mlock(), which does not count: map it in one IOAS only, and do
-	 * not munlock() it. Locked memory can still be moved by compaction, huge pages (IOMMUFD_DMA_HUGE) cannot.
+	 * (Linux 7.3), memory is kept in its place with mlock(), which does not count. The context unlocks a page with
+	 * the last of its mappings, in whichever IOAS, but knows nothing of others: map it in one context only, and
+	 * neither mlock() nor munlock() it yourself. Locked memory can still be moved by compaction as long as the
+	 * sysctl `vm.compact_unevictable_allowed` is not 0, of which the log warns once; huge pages (IOMMUFD_DMA_HUGE)
+	 * cannot.
 	 */
 	IOMMUFD_CTX_NOIOMMU = 1u << 0,
 };

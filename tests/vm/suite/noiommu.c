@@ -167,6 +167,169 @@ START_TEST(memory_stays_in_its_place_as_long_as_a_device_needs_it)
 }
 END_TEST
 
+static uint64_t map_pages(struct iommufd_ioas *ioas, unsigned char *pages, unsigned int first, unsigned int count)
+{
+	uint64_t iova;
+
+	ok(iommufd_ioas_map(ioas, pages + (size_t)first * PAGE, (size_t)count * PAGE, RW, &iova));
+	return iova;
+}
+
+static void check_locked(unsigned int pages)
+{
+	ck_assert_uint_eq(locked(), vm_path->by_node ? 0 : pages * (PAGE / 1024));
+}
+
+/* A context with two address spaces, each with a device. */
+struct two {
+	struct bed bed;
+	struct iommufd_ioas *ioas;
+	struct iommufd_device *dev;
+};
+
+static void open_two(struct two *two)
+{
+	insist_on_edu(&two->bed);
+	ok(iommufd_device_attach(two->bed.dev, two->bed.ioas));
+	ok(iommufd_ioas_new(two->bed.ctx, &two->ioas));
+	ok(iommufd_device_new(two->bed.ctx, NVME, &two->dev));
+}
+
+static void close_two(struct two *two)
+{
+	iommufd_device_free(two->dev);
+	iommufd_ioas_free(two->ioas);
+	bed_close(&two->bed);
+	ck_assert_uint_eq(locked(), 0);
+}
+
+START_TEST(memory_in_two_address_spaces_stays_until_both_have_unmapped_it)
+{
+	unsigned char *pages = memory(16 * PAGE);
+	uint64_t first, second;
+	struct two two;
+
+	open_two(&two);
+	first = map_pages(two.bed.ioas, pages, 0, 8);
+	second = map_pages(two.ioas, pages, 0, 8);
+	ok(iommufd_device_attach(two.dev, two.ioas));
+	check_locked(8);
+	ok(iommufd_ioas_unmap(two.bed.ioas, first, 8 * PAGE, NULL));
+	check_locked(8);
+	dma_by_segments(&(struct bed){ .dev = two.bed.dev, .ioas = two.ioas }, pages, 8 * PAGE);
+	first = map_pages(two.bed.ioas, pages, 0, 8);
+	ok(iommufd_ioas_unmap_all(two.ioas, NULL));
+	check_locked(8);
+	second = map_pages(two.ioas, pages, 0, 8);
+	ok(iommufd_device_detach(two.dev));
+	check_locked(8);
+	ok(iommufd_ioas_unmap(two.bed.ioas, first, 8 * PAGE, NULL));
+	check_locked(0);
+	/* Attached again, it is one of the two again. */
+	ok(iommufd_device_attach(two.dev, two.ioas));
+	check_locked(8);
+	ok(iommufd_ioas_unmap(two.ioas, second, 8 * PAGE, NULL));
+	check_locked(0);
+	close_two(&two);
+}
+END_TEST
+
+START_TEST(of_mappings_that_overlap_the_common_pages_stay)
+{
+	unsigned char *pages = memory(16 * PAGE);
+	uint64_t all, low, high, far;
+	struct two two;
+
+	open_two(&two);
+	ok(iommufd_device_attach(two.dev, two.ioas));
+	low = map_pages(two.bed.ioas, pages, 0, 8);
+	high = map_pages(two.ioas, pages, 4, 8);
+	check_locked(12);
+	ok(iommufd_ioas_unmap(two.bed.ioas, low, 8 * PAGE, NULL)); /* 4 to 11 stay */
+	check_locked(8);
+	all = map_pages(two.bed.ioas, pages, 0, 16);
+	low = map_pages(two.bed.ioas, pages, 1, 2);
+	far = map_pages(two.ioas, pages, 13, 3);
+	check_locked(16);
+	ok(iommufd_ioas_unmap(two.bed.ioas, all, 16 * PAGE, NULL)); /* 1, 2, 4 to 11, 13 to 15 */
+	check_locked(13);
+	ok(iommufd_device_detach(two.dev)); /* 1, 2 */
+	check_locked(2);
+	ok(iommufd_device_attach(two.dev, two.ioas));
+	check_locked(13);
+	ok(iommufd_ioas_unmap(two.ioas, high, 8 * PAGE, NULL));
+	check_locked(5);
+	ok(iommufd_ioas_unmap(two.bed.ioas, low, 2 * PAGE, NULL));
+	check_locked(3);
+	ok(iommufd_ioas_unmap(two.ioas, far, 3 * PAGE, NULL));
+	check_locked(0);
+	close_two(&two);
+}
+END_TEST
+
+static void set_compaction(const char *value)
+{
+	FILE *file = fopen("/proc/sys/vm/compact_unevictable_allowed", "we");
+
+	ck_assert(file && fputs(value, file) >= 0 && !fclose(file));
+}
+
+/* How often the log has had these words. */
+static unsigned int heard_of(const char *words)
+{
+	unsigned int times = 0;
+
+	for (const char *at = heard; (at = strstr(at, words)); at++)
+		times++;
+	return times;
+}
+
+START_TEST(that_locked_memory_may_move_is_told_once_a_context)
+{
+	static const char sysctl[] = "sysctl vm.compact_unevictable_allowed=0";
+	bool locks = !vm_path->by_node;
+	struct two two;
+
+	for (int allowed = 1; allowed >= 0; allowed--) {
+		set_compaction(allowed ? "1" : "0");
+		open_two(&two);
+		ok(iommufd_device_attach(two.dev, two.ioas));
+		ok(iommufd_device_detach(two.dev));
+		ok(iommufd_device_attach(two.dev, two.bed.ioas));
+		ck_assert_uint_eq(heard_of(sysctl), locks && allowed);
+		if (locks)
+			vm_finds(EDU, "pages", 0, allowed ? sysctl : "lets it stay in its place");
+		close_two(&two);
+	}
+	set_compaction("1");
+}
+END_TEST
+
+START_TEST(what_cannot_be_locked_leaves_nothing_locked_but_what_was)
+{
+	unsigned char *pages = memory(16 * PAGE);
+	uint64_t iova, there;
+	struct two two;
+
+	open_two(&two);
+	there = map_pages(two.bed.ioas, pages, 0, 2);
+	ck_assert_int_eq(munmap(pages + 8 * PAGE, PAGE), 0);
+	if (vm_path->by_node) {
+		fails(iommufd_ioas_map(two.bed.ioas, pages, 16 * PAGE, RW, &iova), -EFAULT, "nothing is mapped at");
+	} else {
+		ck_assert_int_eq(iommufd_ioas_map(two.bed.ioas, pages, 16 * PAGE, RW, &iova), -ENOMEM);
+		check_locked(2);
+		map_pages(two.ioas, pages, 1, 5);
+		map_pages(two.ioas, pages, 6, 10);
+		ck_assert_int_eq(iommufd_device_attach(two.dev, two.ioas), -ENOMEM);
+		check_locked(2);
+	}
+	ok(iommufd_ioas_unmap(two.bed.ioas, there, 2 * PAGE, NULL));
+	check_locked(0);
+	close_two(&two);
+}
+END_TEST
+
 START_TEST(two_devices_without_an_iommu_share_an_ioas)
 {
 	unsigned char *buf = memory(PAGE);
@@ -218,4 +381,8 @@ void add_noiommu_tests(TCase *tc)
 	tcase_add_test(tc, a_device_without_an_iommu_moves_data_by_physical_addresses);
 	tcase_add_test(tc, two_devices_without_an_iommu_share_an_ioas);
 	tcase_add_test(tc, memory_stays_in_its_place_as_long_as_a_device_needs_it);
+	tcase_add_test(tc, memory_in_two_address_spaces_stays_until_both_have_unmapped_it);
+	tcase_add_test(tc, of_mappings_that_overlap_the_common_pages_stay);
+	tcase_add_test(tc, that_locked_memory_may_move_is_told_once_a_context);
+	tcase_add_test(tc, what_cannot_be_locked_leaves_nothing_locked_but_what_was);
 }
