@@ -13,7 +13,7 @@
 #include "udev.h"
 
 #define REQUESTS 40
-#define DEVICES  4
+#define DEVICES  8
 #define FDS      256
 
 struct request {
