@@ -4,6 +4,7 @@
  */
 #include <libiommufd.h>
 #include <poll.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,6 +37,10 @@ enum { EDU_BUFFER = 0x40000 };
 
 /* Half of that memory: some versions of the device do not let a transfer go up to its very end. */
 enum { LENGTH = 2048, TIMEOUT_MS = 5000 };
+
+static const char usage[] = "usage: edu [ADDRESS]\n"
+			    "  ADDRESS  an educational device of QEMU, bound to a VFIO driver (0000:00:03.0)\n"
+			    "  --help   print this\n";
 
 static _Noreturn void die(const char *what)
 {
@@ -119,8 +124,12 @@ int main(int argc, char **argv)
 	struct iommufd_dma buf = { .len = 0 };
 	void *bar = NULL;
 
-	if (argc > 2 || address[0] == '-')
-		die("usage: edu [ADDRESS]");
+	if (argc > 2 || address[0] == '-') {
+		bool asked = argc == 2 && !strcmp(address, "--help");
+
+		fputs(usage, asked ? stdout : stderr);
+		return asked ? 0 : 2;
+	}
 	if (efd < 0)
 		die("no eventfd");
 	if (iommufd_ctx_new(NULL, &ctx) || iommufd_ioas_new(ctx, &ioas) || iommufd_device_new(ctx, address, &dev) ||

@@ -2,13 +2,20 @@
 /* A C program that finds the library by pkg-config: says its version, what was found, and which backend opens. */
 #include <libiommufd.h>
 #include <stdio.h>
+#include <string.h>
 
-int main(void)
+int main(int argc, char **argv)
 {
 	struct iommufd_report *report = NULL;
 	struct iommufd_report_info info = { .struct_size = sizeof(info) };
 	struct iommufd_ctx *ctx = NULL;
 
+	if (argc > 1) {
+		int asked = argc == 2 && !strcmp(argv[1], "--help");
+
+		fputs("usage: hello-c\n", asked ? stdout : stderr);
+		return asked ? 0 : 2;
+	}
 	printf("libiommufd %s, from C\n", iommufd_version());
 	if (iommufd_probe(&report) || iommufd_report_get_info(report, &info) || iommufd_ctx_new(NULL, &ctx)) {
 		fprintf(stderr, "hello: %s\n", iommufd_errmsg());

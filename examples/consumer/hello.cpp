@@ -4,6 +4,7 @@
 #include <iostream>
 #include <libiommufd.h>
 #include <memory>
+#include <string>
 
 struct Free {
 	void operator()(iommufd_ctx *ctx) const
@@ -24,8 +25,14 @@ static void check(int result)
 	std::exit(EXIT_FAILURE);
 }
 
-int main()
+int main(int argc, char **argv)
 {
+	if (argc > 1) {
+		const bool asked = argc == 2 && std::string(argv[1]) == "--help";
+
+		(asked ? std::cout : std::cerr) << "usage: hello-cpp\n";
+		return asked ? 0 : 2;
+	}
 	iommufd_report *found = nullptr;
 	iommufd_report_info info{};
 	iommufd_ctx *opened = nullptr;

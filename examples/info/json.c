@@ -15,6 +15,22 @@ void add_hex(json *to, const char *key, uint64_t value)
 	add_string(to, key, text);
 }
 
+void add_amount(json *to, const char *key, uint64_t bytes)
+{
+	static const char *const units[] = { "bytes", "KiB", "MiB", "GiB", "TiB" };
+	size_t unit = 0;
+	char text[32];
+
+	if (bytes == UINT64_MAX) {
+		add_string(to, key, "unlimited");
+		return;
+	}
+	for (; bytes && bytes % 1024 == 0 && unit < 4; bytes /= 1024)
+		unit++;
+	snprintf(text, sizeof(text), "%llu %s", (unsigned long long)bytes, units[unit]);
+	add_string(to, key, text);
+}
+
 json *list_in(json *parent, const char *key)
 {
 	json *list;

@@ -14,6 +14,9 @@ void add_string(json *to, const char *key, const char *value);
 /* Addresses go out as text: many readers of JSON are exact only up to 2^53. */
 void add_hex(json *to, const char *key, uint64_t value);
 
+/* Bytes, in the largest unit that fits evenly; UINT64_MAX for no limit. */
+void add_amount(json *to, const char *key, uint64_t bytes);
+
 /* The list under a key. One that is not there yet is made. */
 json *list_in(json *parent, const char *key);
 

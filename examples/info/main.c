@@ -85,7 +85,7 @@ static int report(bool as_json)
 	add_string(doc, "version", iommufd_version());
 	add_string(doc, "chosen", info.chosen ? iommufd_backend_name(info.chosen) : NULL);
 	add_string(doc, "memlock_mode", info.memlock_mode < 4 ? modes[info.memlock_mode] : modes[0]);
-	add_hex(doc, "memlock_limit", info.memlock_limit);
+	add_amount(doc, "memlock_limit", info.memlock_limit);
 	for (uint32_t i = 0; iommufd_report_candidate(report, i, &candidate) == 0; i++)
 		add_candidate(doc, &candidate);
 	for (uint32_t i = 0; iommufd_report_device(report, i, &found) == 0; i++)
@@ -96,14 +96,22 @@ static int report(bool as_json)
 	return 0;
 }
 
+static const char usage[] = "usage: info [--json] [DEVICE]\n"
+			    "  DEVICE  say what would keep this device from being used, and nothing else\n"
+			    "  --json  print JSON\n"
+			    "  --help  print this\n"
+			    "Without DEVICE, devices that are bound to VFIO are opened for a moment, and so reset.\n";
+
 int main(int argc, char **argv)
 {
 	bool as_json = argc > 1 && !strcmp(argv[1], "--json");
 	int left = argc - 1 - as_json;
 
 	if (left > 1 || (left && *argv[argc - 1] == '-')) {
-		fprintf(stderr, "usage: info [--json] [DEVICE]\n");
-		return 1;
+		bool asked = argc == 2 && !strcmp(argv[1], "--help");
+
+		fputs(usage, asked ? stdout : stderr);
+		return asked ? 0 : 2;
 	}
 	return left ? !diagnose(argv[argc - 1], as_json) : report(as_json);
 }

@@ -2,6 +2,7 @@
 /* Drives an NVMe drive: writes, reads back and compares, then measures random reads of one block. */
 #include "nvme.h"
 
+#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +25,7 @@ static const char usage[] = "usage: nvme [OPTIONS]\n"
 			    "  -s MIB      write, read back and compare so many MiB (4)\n"
 			    "  -i          wait for MSI-X interrupts instead of polling\n"
 			    "  -H          put the data in huge pages\n"
+			    "  --help      print this\n"
 			    "The first MIB of namespace 1 are overwritten and put back at the end.\n";
 
 /* Marsaglia's xorshift: good enough to fill and to wander, and free of system calls. */
@@ -165,18 +167,20 @@ static unsigned int number(const char *text, unsigned long max)
 
 	if (*end || end == text || value < 1 || value > max) {
 		nvme_fail("%s is not a number from 1 to %lu", text, max);
-		exit(1);
+		exit(2);
 	}
 	return (unsigned int)value;
 }
 
 int main(int argc, char **argv)
 {
+	static const struct option words[] = { { "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 } };
 	struct options opts = { .address = "0000:00:04.0", .seconds = 2, .mib = 4 };
 	struct nvme c;
 	int opt, result;
 
-	while ((opt = getopt(argc, argv, "d:q:t:s:iH")) != -1) {
+	opterr = 0; /* the usage says it all */
+	while ((opt = getopt_long(argc, argv, "d:q:t:s:iH", words, NULL)) != -1) {
 		switch (opt) {
 		case 'd':
 			opts.address = optarg;
@@ -196,10 +200,17 @@ int main(int argc, char **argv)
 		case 'H':
 			opts.huge = true;
 			break;
+		case 'h':
+			fputs(usage, stdout);
+			return 0;
 		default:
 			fputs(usage, stderr);
-			return 1;
+			return 2;
 		}
+	}
+	if (optind < argc) {
+		fputs(usage, stderr);
+		return 2;
 	}
 	result = nvme_open(&c, opts.address, opts.interrupts) || run(&c, &opts);
 	if (nvme_close(&c))

@@ -4,6 +4,7 @@
  * Unix socket to a process that may open nothing, which then lets QEMU's educational device move data.
  */
 #include <fcntl.h>
+#include <getopt.h>
 #include <grp.h>
 #include <libiommufd.h>
 #include <stdio.h>
@@ -19,6 +20,12 @@
 #include "fds.h"
 
 enum { DMA_SRC = 0x80, DMA_DST = 0x88, DMA_COUNT = 0x90, DMA_CMD = 0x98, DEVICE_BUFFER = 0x40000, LENGTH = 2048 };
+
+static const char usage[] = "usage: share [OPTIONS] [ADDRESS]\n"
+			    "  ADDRESS  an educational device of QEMU, bound to a VFIO driver (0000:00:03.0)\n"
+			    "  -u UID   the user that drives it (1000)\n"
+			    "  -m KIB   that user's limit of locked memory (64)\n"
+			    "  --help   print this\n";
 
 _Noreturn void die(const char *what)
 {
@@ -107,19 +114,40 @@ static void drive(int from, const char *address)
 	iommufd_ctx_free(ctx);
 }
 
+static unsigned int number(const char *text)
+{
+	char *end;
+	unsigned long value = strtoul(text, &end, 10);
+
+	if (*end || end == text || value > UINT32_MAX) {
+		fputs(usage, stderr);
+		exit(2);
+	}
+	return (unsigned int)value;
+}
+
 int main(int argc, char **argv)
 {
+	static const struct option words[] = { { "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 } };
 	const char *address = "0000:00:03.0";
 	unsigned int uid = 1000, kib = 64;
 	int option, ends[2], status;
 
-	while ((option = getopt(argc, argv, "u:m:")) != -1)
-		if (option == 'u')
-			uid = (unsigned int)strtoul(optarg, NULL, 10);
-		else if (option == 'm')
-			kib = (unsigned int)strtoul(optarg, NULL, 10);
-		else
-			die("usage: share [-u UID] [-m KIB] [ADDRESS]");
+	opterr = 0; /* the usage says it all */
+	while ((option = getopt_long(argc, argv, "u:m:", words, NULL)) != -1) {
+		if (option == 'u') {
+			uid = number(optarg);
+		} else if (option == 'm') {
+			kib = number(optarg);
+		} else {
+			fputs(usage, option == 'h' ? stdout : stderr);
+			return option == 'h' ? 0 : 2;
+		}
+	}
+	if (optind + 1 < argc) {
+		fputs(usage, stderr);
+		return 2;
+	}
 	if (optind < argc)
 		address = argv[optind];
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends))
