@@ -15,7 +15,11 @@ static int fail_memory(int err, size_t len, bool huge)
 	char total[64] = "?", hint[IFD_HINT_MAX] = "";
 
 	if (!huge)
-		return ifd_fail(err, NULL, "allocate %zu bytes for DMA", len);
+		return ifd_fail(err,
+				err == -ENOMEM ? "ask for less: memory is short, or the limit of the process's address "
+						 "space, see ulimit -v, or vm.overcommit_memory is in the way"
+					       : NULL,
+				"allocate %zu bytes for DMA", len);
 	ifd_sys_read_text("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", total, sizeof(total));
 	total[strcspn(total, "\n")] = '\0';
 	ifd_hint(hint,

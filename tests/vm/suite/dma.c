@@ -61,6 +61,20 @@ START_TEST(huge_pages_that_are_not_there_are_counted_in_the_words)
 }
 END_TEST
 
+START_TEST(more_than_any_memory_is_refused_with_words)
+{
+	struct iommufd_dma dma = { .len = 0 };
+	struct bed bed;
+
+	bed_attach(&bed, EDU);
+	fails(iommufd_dma_alloc(bed.ioas, (size_t)1 << 50, RW, &dma), -ENOMEM, "ask for less");
+	fails(iommufd_dma_alloc(bed.ioas, SIZE_MAX / 2, RW, &dma), -ENOMEM, "ask for less");
+	fails(iommufd_dma_alloc(bed.ioas, (size_t)1 << 50, RW | IOMMUFD_DMA_HUGE, &dma), -ENOMEM, "nr_hugepages");
+	ck_assert_uint_eq(dma.len, 0);
+	bed_close(&bed);
+}
+END_TEST
+
 START_TEST(a_buffer_needs_a_length_and_known_flags)
 {
 	struct iommufd_dma dma = { .len = 0 };
@@ -129,6 +143,7 @@ void add_dma_tests(TCase *tc)
 {
 	tcase_add_test(tc, a_buffer_is_zeroed_rounded_up_and_found);
 	tcase_add_test(tc, a_huge_buffer_is_aligned_to_two_mebibytes_for_the_device_too);
+	tcase_add_test(tc, more_than_any_memory_is_refused_with_words);
 	tcase_add_test(tc, huge_pages_that_are_not_there_are_counted_in_the_words);
 	tcase_add_test(tc, a_buffer_needs_a_length_and_known_flags);
 	tcase_add_test(tc, a_child_process_does_not_have_the_buffer);
