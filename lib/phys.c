@@ -208,7 +208,10 @@ static int address_of(struct iommufd_ioas *ioas, uint64_t vaddr, uint64_t iova, 
 	if (!ioas->physical)
 		return 0;
 	ret = ioas->unpinned ? look_up(vaddr, len, addr) : ioas->ctx->backend->physical(ioas, iova, len, addr);
-	return ret ? ifd_fail(ret, ret == -EPERM ? "it takes CAP_SYS_ADMIN, and CAP_SYS_RAWIO on iommufd" : NULL,
+	return ret ? ifd_fail(ret,
+			      ret == -EPERM    ? "it takes CAP_SYS_ADMIN, and CAP_SYS_RAWIO on iommufd"
+			      : ret == -EFAULT ? "it is not there: unmap memory from the IOAS before freeing it"
+					       : NULL,
 			      "find the physical address of 0x%" PRIx64, vaddr)
 		   : 0;
 }

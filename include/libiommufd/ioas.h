@@ -111,7 +111,9 @@ int iommufd_ioas_map_batch(struct iommufd_ioas *ioas, struct iommufd_map *maps, 
  *
  * @param ioas the IOAS
  * @param left the number; UINT64_MAX on iommufd, where only memory limits it. On VFIO before the first attach it is
- *             what will be left when the present mappings have been replayed
+ *             what will be left when the present mappings have been replayed. Of a container that iommufd serves
+ *             (IOMMUFD_CANDIDATE_COMPAT) the kernel says UINT32_MAX at any time, and means that it sets no limit;
+ *             before the first attach, when it cannot be asked, 65535 less the present mappings is assumed
  *
  * @retval -EIO or another errno when the kernel does not answer
  *
@@ -234,6 +236,8 @@ struct iommufd_segment {
  * @retval -EINVAL a piece has no bytes
  * @retval -EOVERFLOW there are more runs than an int counts
  * @retval -EPERM  physical addresses are not told to this process: it needs CAP_SYS_ADMIN, or CAP_SYS_RAWIO on iommufd
+ * @retval -EFAULT without an IOMMU: some of the memory is mapped in the IOAS, but not present in the process any more
+ * @retval others  without an IOMMU: the source below cannot be read
  *
  * Source: IOMMU_IOAS_NOIOMMU_GET_PA (Linux 7.3), elsewhere `/proc/self/pagemap`, for devices without an IOMMU only.
  * @since 0.1

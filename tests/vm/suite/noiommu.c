@@ -127,6 +127,28 @@ START_TEST(a_device_without_an_iommu_moves_data_by_physical_addresses)
 }
 END_TEST
 
+START_TEST(memory_that_is_gone_has_no_physical_address)
+{
+	unsigned char *pages = memory(2 * PAGE);
+	struct iommufd_segment run;
+	uint64_t iova;
+	struct bed bed;
+	int ret;
+
+	insist_on_edu(&bed);
+	ok(iommufd_device_attach(bed.dev, bed.ioas));
+	ok(iommufd_ioas_map(bed.ioas, pages, 2 * PAGE, RW, &iova));
+	ck_assert_int_eq(munmap(pages + PAGE, PAGE), 0);
+	ret = iommufd_ioas_to_iovas(bed.ioas, &(struct iovec){ pages + PAGE, 1 }, 1, &run, 1);
+	if (vm_path->by_node) /* the kernel has pinned it */
+		ck_assert_int_eq(ret, 1);
+	else
+		fails(ret, -EFAULT, "unmap memory from the IOAS before freeing it");
+	ck_assert_int_eq(iommufd_ioas_to_iovas(bed.ioas, &(struct iovec){ pages, PAGE }, 1, &run, 1), 1);
+	bed_close(&bed);
+}
+END_TEST
+
 /* How many KiB of this process are locked. */
 static unsigned long locked(void)
 {
@@ -379,6 +401,7 @@ void add_noiommu_tests(TCase *tc)
 	tcase_add_test(tc, a_device_without_an_iommu_is_refused);
 	tcase_add_test(tc, who_insists_hears_and_reads_that_it_is_unsafe);
 	tcase_add_test(tc, a_device_without_an_iommu_moves_data_by_physical_addresses);
+	tcase_add_test(tc, memory_that_is_gone_has_no_physical_address);
 	tcase_add_test(tc, two_devices_without_an_iommu_share_an_ioas);
 	tcase_add_test(tc, memory_stays_in_its_place_as_long_as_a_device_needs_it);
 	tcase_add_test(tc, memory_in_two_address_spaces_stays_until_both_have_unmapped_it);
