@@ -372,8 +372,11 @@ int ifd_container_set_type(struct iommufd_ioas *ioas)
 
 static int be_device_adopt(struct iommufd_device *dev, int fd)
 {
-	return ifd_fail(-EOPNOTSUPP, "use a context of the backend iommufd, or iommufd_device_new()",
-			"adopt file descriptor %d as %s: the backend vfio has no device nodes", fd, dev->found->name);
+	char hint[IFD_HINT_MAX] = "use a context of the backend iommufd, or iommufd_device_new()";
+
+	ifd_hint_passed_over(hint, dev->ctx);
+	return ifd_fail(-EOPNOTSUPP, hint, "adopt file descriptor %d as %s: the backend vfio has no device nodes", fd,
+			dev->found->name);
 }
 
 static void be_device_close(struct iommufd_device *dev)
@@ -384,9 +387,12 @@ static void be_device_close(struct iommufd_device *dev)
 
 static int be_replace(struct iommufd_device *dev, struct iommufd_ioas *to)
 {
+	char hint[IFD_HINT_MAX] = "detach it and attach it anew, or use the backend iommufd";
+
 	(void)to;
-	return ifd_fail(-EOPNOTSUPP, "detach it and attach it anew, or use the backend iommufd",
-			"move %s to another IOAS: a group's container cannot be exchanged", dev->found->name);
+	ifd_hint_passed_over(hint, dev->ctx);
+	return ifd_fail(-EOPNOTSUPP, hint, "move %s to another IOAS: a group's container cannot be exchanged",
+			dev->found->name);
 }
 
 static int be_physical(struct iommufd_ioas *ioas, uint64_t iova, uint64_t *len, uint64_t *addr)

@@ -98,6 +98,7 @@ static void ctx_destroy(struct iommufd_ctx *ctx)
 {
 	ifd_group_close_all(ctx);
 	ifd_sys_close(ctx->fd);
+	free(ctx->passed_over);
 	ifd_sys_munmap((void *)ctx->home, (size_t)ifd_sys_page_size());
 	pthread_mutex_destroy(&ctx->pins);
 	pthread_mutex_destroy(&ctx->lock);
@@ -133,6 +134,7 @@ static int open_first(struct iommufd_ctx *ctx)
 
 		if (fd >= 0) {
 			use_backend(ctx, ifd_backends[i], fd);
+			ctx->passed_over = *reasons ? strdup(reasons) : NULL;
 			ifd_info(&ctx->log, "backend %s: the first that is usable", ctx->backend->name);
 			return 0;
 		}

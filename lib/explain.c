@@ -23,6 +23,12 @@ void ifd_hint_ranges(char *hint, const struct iommufd_range *ranges, size_t coun
 		ifd_hint(hint, " and %zu more", count - RANGES_SHOWN);
 }
 
+void ifd_hint_passed_over(char *hint, const struct iommufd_ctx *ctx)
+{
+	if (ctx->passed_over)
+		ifd_hint(hint, "; %s was passed over: %s", ifd_backends[0]->name, ctx->passed_over);
+}
+
 void ifd_hint_open(char *hint, int err, const char *path, const char *absent)
 {
 	struct stat st;

@@ -15,9 +15,13 @@
 struct ifd_found;
 struct ifd_index;
 struct ifd_map;
+struct iommufd_ctx;
 
 /* Ranges of IOVAs, the first few. */
 void ifd_hint_ranges(char *hint, const struct iommufd_range *ranges, size_t count);
+
+/* For what only the first backend could do: why that one was passed over when the context was opened, if it was. */
+void ifd_hint_passed_over(char *hint, const struct iommufd_ctx *ctx);
 
 /* Why a node could not be opened: its mode and owner, or what makes it appear. `absent` says the latter. */
 void ifd_hint_open(char *hint, int err, const char *path, const char *absent);

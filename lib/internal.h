@@ -61,6 +61,7 @@ struct iommufd_ctx {
 	bool orphan;      /* its owner has freed it, so no device will be opened any more; guarded by `opening` */
 	struct ifd_log log;
 	const struct ifd_backend *backend;
+	char *passed_over;       /* AUTO: why it is not the first one, or NULL */
 	int fd;                  /* the iommufd; VFIO: a container, see container_free */
 	pthread_mutex_t opening; /* held while devices are opened and closed, since two may share a group's node */
 	struct iommufd_device *devices; /* that are open; guarded by `opening` */

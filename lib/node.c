@@ -93,5 +93,7 @@ int ifd_node_open(const struct iommufd_device *dev, const char *path)
 	else
 		ifd_hint_open(hint, fd, path,
 			      "nobody made it within a second: has /dev a udev daemon, or is it a container's?");
+	if (fd == -ENOENT && dev->found->cdev)
+		ifd_hint_passed_over(hint, dev->ctx);
 	return ifd_fail(fd, hint, "open %s for %s", path, dev->found->name);
 }

@@ -2,6 +2,7 @@
 /* Opening VFIO's containers and groups, when the kernel refuses. */
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "scene.h"
@@ -126,8 +127,59 @@ START_TEST(one_ioas_at_a_time_has_the_contexts_container_and_each_other_one_its_
 }
 END_TEST
 
+static void check_reason(const struct scene *scene)
+{
+	if (scene->ctx->passed_over)
+		unit_words_have("iommufd was passed over: open /dev/iommu: Permission denied");
+	else
+		ck_assert_ptr_null(strstr(iommufd_errmsg(), "passed over"));
+}
+
+static void try_what_iommufd_can(struct scene *scene)
+{
+	struct iommufd_device *dev = NULL;
+	struct iommufd_ioas *to;
+	int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	ck_assert_int_eq(iommufd_ioas_new(scene->ctx, &to), 0);
+	ck_assert_int_eq(iommufd_device_attach(scene->dev, scene->ioas), 0);
+	unit_fails(-EOPNOTSUPP, iommufd_device_from_fd(scene->ctx, fd, &dev));
+	unit_words_have("use a context of the backend iommufd");
+	check_reason(scene);
+	unit_fails(-EOPNOTSUPP, iommufd_device_replace(scene->dev, to));
+	unit_words_have("detach it and attach it anew");
+	check_reason(scene);
+	inject_late(1000, NULL);
+	unit_fails(-ENOENT, iommufd_device_new(scene->ctx, SCENE_OTHER, &dev));
+	unit_words_have("nobody made it within a second");
+	check_reason(scene);
+	inject_late(0, NULL);
+	iommufd_ioas_free(to);
+	ck_assert_int_eq(close(fd), 0);
+}
+
+START_TEST(what_only_iommufd_can_do_tells_why_it_was_passed_over)
+{
+	struct scene scene;
+
+	inject_fail(INJECT_OPEN, 1, -EACCES);
+	scene_open(&scene, IOMMUFD_BACKEND_AUTO);
+	ck_assert_uint_eq(iommufd_ctx_backend(scene.ctx), IOMMUFD_BACKEND_VFIO);
+	ck_assert_ptr_nonnull(scene.ctx->passed_over);
+	try_what_iommufd_can(&scene);
+	scene_close(&scene);
+
+	/* Not when VFIO was asked for. */
+	scene_open(&scene, IOMMUFD_BACKEND_VFIO);
+	ck_assert_ptr_null(scene.ctx->passed_over);
+	try_what_iommufd_can(&scene);
+	scene_close(&scene);
+}
+END_TEST
+
 void unit_tests(TCase *tcase)
 {
+	tcase_add_test(tcase, what_only_iommufd_can_do_tells_why_it_was_passed_over);
 	tcase_add_test(tcase, a_group_that_is_not_viable_names_the_others_in_it);
 	tcase_add_test(tcase, a_group_that_cannot_be_opened_is_named);
 	tcase_add_test(tcase, a_groups_node_is_opened_once_and_closed_with_the_last_of_its_devices);
