@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "err.h"
+#include "fuzz-answers.h"
 #include "fuzz-kernel.h"
 #include "udev.h"
 
@@ -65,6 +66,14 @@ int __wrap_ifd_udev_find_fd(int fd, struct ifd_found **out)
 {
 	*out = found_new((size_t)fd % DEVICES);
 	return 0;
+}
+
+/* Whether a node that was late is there by now. */
+int __wrap_ifd_sys_access(const char *path);
+int __wrap_ifd_sys_access(const char *path)
+{
+	(void)path;
+	return fuzz_byte() & 1 ? -ENOENT : 0;
 }
 
 int __wrap_ifd_udev_group_of_fd(int fd, int *id);
