@@ -6,10 +6,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <sys/mman.h>
 
 #include "explain.h"
 #include "internal.h"
 #include "udev.h"
+#include "vma.h"
 
 /* An entry of /proc/self/pagemap, as Documentation/admin-guide/mm/pagemap.rst has it. */
 #define PRESENT    (UINT64_C(1) << 63)
@@ -50,18 +52,33 @@ static void unlock(const struct iommufd_ctx *ctx, const struct ifd_map *map)
 	unlock_range(at, last - at + 1);
 }
 
-/* A call that fails has locked what comes before the page that it fails for. */
-static int lock(const struct iommufd_ctx *ctx, const struct ifd_map *map)
+/* Whether /proc shows why the memory could not be pinned either. */
+static bool is_unfit(const struct ifd_map *map)
 {
-	uint64_t len = ifd_map_len(map);
 	char hint[IFD_HINT_MAX] = "";
-	int ret = ifd_sys_mlock((void *)(uintptr_t)map->vaddr.start, (size_t)len);
 
-	if (!ret)
-		return 0;
-	unlock(ctx, map);
-	ifd_hint_memlock(hint, len, true);
-	return ifd_fail(ret, hint, "keep 0x%" PRIx64 " of %" PRIu64 " bytes in its place", map->vaddr.start, len);
+	return ifd_hint_memory(hint, map->vaddr.start, map->vaddr.last, map->flags & IOMMUFD_MAP_WRITE);
+}
+
+/*
+ * Refuses what the kernel would not pin, as it does: mlock() takes what may only be read, and says ENOMEM of what is not
+ * there. When that fails, it has locked what comes before. `dev` is the one that is being attached, if any.
+ */
+static int lock(const struct iommufd_ctx *ctx, const struct ifd_map *map, const struct iommufd_device *dev)
+{
+	void *vaddr = (void *)(uintptr_t)map->vaddr.start;
+	size_t len = (size_t)ifd_map_len(map);
+	int ret = map->flags & IOMMUFD_MAP_WRITE ? ifd_sys_madvise(vaddr, len, MADV_POPULATE_WRITE) : 0;
+
+	if (ret == -EINVAL && !is_unfit(map))
+		ret = 0; /* before Linux 5.14 */
+	if (!ret) {
+		ret = ifd_sys_mlock(vaddr, len);
+		if (!ret)
+			return 0;
+		unlock(ctx, map);
+	}
+	return ifd_fail_map(is_unfit(map) ? -EFAULT : ret, map, true, dev);
 }
 
 /*
@@ -82,7 +99,7 @@ void ifd_phys_end(struct iommufd_ioas *ioas)
 
 int ifd_phys_pin(const struct iommufd_ioas *ioas, const struct ifd_map *map)
 {
-	return ioas->unpinned ? lock(ioas->ctx, map) : 0;
+	return ioas->unpinned ? lock(ioas->ctx, map, NULL) : 0;
 }
 
 void ifd_phys_unpin(const struct iommufd_ioas *ioas, const struct ifd_map *map)
@@ -93,7 +110,7 @@ void ifd_phys_unpin(const struct iommufd_ioas *ioas, const struct ifd_map *map)
 
 void ifd_phys_keep(const struct iommufd_ioas *ioas, const struct ifd_map *map)
 {
-	if (ioas->unpinned && lock(ioas->ctx, map))
+	if (ioas->unpinned && lock(ioas->ctx, map, NULL))
 		ifd_error(&ioas->ctx->log, "a mapping that stays may move: %s", iommufd_errmsg());
 }
 
@@ -105,7 +122,7 @@ static void unlock_all(struct iommufd_ioas *ioas, const struct ifd_map *end)
 }
 
 /* From then on the IOAS is one of those whose mappings are asked for before anything is unlocked. */
-static int begin_locking(struct iommufd_ioas *ioas)
+static int begin_locking(struct iommufd_ioas *ioas, const struct iommufd_device *dev)
 {
 	struct iommufd_ctx *ctx = ioas->ctx;
 	const struct ifd_map *map = ifd_index_next(&ioas->index, 0, UINT64_MAX);
@@ -113,7 +130,7 @@ static int begin_locking(struct iommufd_ioas *ioas)
 
 	pthread_mutex_lock(&ctx->pins);
 	for (; map; map = ifd_index_after(&ioas->index, map)) {
-		ret = lock(ctx, map);
+		ret = lock(ctx, map, dev);
 		if (ret)
 			break;
 	}
@@ -158,7 +175,7 @@ static void warn_of_compaction(const struct iommufd_device *dev)
 
 int ifd_phys_attach(const struct iommufd_device *dev, struct iommufd_ioas *ioas)
 {
-	int ret = dev->unpinned && !ioas->unpinned ? begin_locking(ioas) : 0;
+	int ret = dev->unpinned && !ioas->unpinned ? begin_locking(ioas, dev) : 0;
 
 	if (ret)
 		return ret;
