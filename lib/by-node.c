@@ -52,7 +52,7 @@ static int try_number(struct iommufd_device *dev, int fd, uint32_t id)
 	return ret;
 }
 
-#define OBJECTS 4
+#define OBJECTS 16
 
 /*
  * The kernel looks a number up in the iommufd that the device is bound to: EINVAL when it is something that no device

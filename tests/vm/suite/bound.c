@@ -22,7 +22,7 @@ static int open_iommufd(void)
 #define DETACH_PT    _IO(VFIO_TYPE, VFIO_BASE + 20)
 
 /* More numbers than the library tries. */
-#define OBJECTS 16
+#define OBJECTS 32
 
 static int bound_node(int iommufd)
 {
