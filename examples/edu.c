@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
-/*
- * edu [ADDRESS]: drives QEMU's educational PCI device: registers, DMA both ways, and an interrupt.
- */
+/* edu [ADDRESS]: drives QEMU's educational PCI device: registers, DMA both ways, and an interrupt. */
 #include <libiommufd.h>
 #include <poll.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,11 +29,8 @@ enum {
 /* Bits of EDU_DMA_CMD, and what the device raises at the end of a transfer. */
 enum { DMA_START = 1, DMA_FROM_DEVICE = 2, DMA_IRQ = 4, IRQ_DMA_DONE = 0x100 };
 
-/* The device has memory of its own, at an address that only it knows. */
-enum { EDU_BUFFER = 0x40000 };
-
-/* Half of that memory: some versions of the device do not let a transfer go up to its very end. */
-enum { LENGTH = 2048, TIMEOUT_MS = 5000 };
+/* The device's own memory, at an address that only it knows. Not all versions let a transfer go up to its very end. */
+enum { EDU_BUFFER = 0x40000, LENGTH = 2048, TIMEOUT_MS = 5000 };
 
 static const char usage[] = "usage: edu [ADDRESS]\n"
 			    "  ADDRESS  an educational device of QEMU, bound to a VFIO driver (0000:00:03.0)\n"
@@ -125,7 +119,7 @@ int main(int argc, char **argv)
 	void *bar = NULL;
 
 	if (argc > 2 || address[0] == '-') {
-		bool asked = argc == 2 && !strcmp(address, "--help");
+		int asked = argc == 2 && !strcmp(address, "--help");
 
 		fputs(usage, asked ? stdout : stderr);
 		return asked ? 0 : 2;

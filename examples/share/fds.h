@@ -15,4 +15,7 @@ _Noreturn void die(const char *what);
 void hand_over(int to, struct message *message, const int fds[2]);
 void take(int from, struct message *message, int fds[2]);
 
+/* drive.c: takes them, and lets the device move data. */
+void drive(int from, const char *address);
+
 #endif
