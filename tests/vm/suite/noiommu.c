@@ -335,18 +335,18 @@ START_TEST(what_cannot_be_locked_leaves_nothing_locked_but_what_was)
 
 	open_two(&two);
 	there = map_pages(two.bed.ioas, pages, 0, 2);
-	ck_assert_int_eq(munmap(pages + 8 * PAGE, PAGE), 0);
+	ck_assert_int_eq(mprotect(pages + 8 * PAGE, PAGE, PROT_NONE), 0);
 	/* With the errno and the words of a kernel that pins. */
-	fails(iommufd_ioas_map(two.bed.ioas, pages, 16 * PAGE, RW, &iova), -EFAULT, "nothing is mapped at");
+	fails(iommufd_ioas_map(two.bed.ioas, pages, 16 * PAGE, RW, &iova), -EFAULT, "may not even be read");
 	fails(iommufd_ioas_map(two.bed.ioas, pages, 16 * PAGE, IOMMUFD_MAP_READ, &iova), -EFAULT,
-	      "nothing is mapped at");
+	      "may not even be read");
 	ck_assert_int_eq(mprotect(pages + 12 * PAGE, PAGE, PROT_READ), 0);
 	fails(iommufd_ioas_map(two.bed.ioas, pages + 12 * PAGE, PAGE, RW, &iova), -EFAULT, "is read-only");
 	if (!vm_path->by_node) {
 		check_locked(2);
 		map_pages(two.ioas, pages, 1, 5);
 		map_pages(two.ioas, pages, 6, 10);
-		fails(iommufd_device_attach(two.dev, two.ioas), -EFAULT, "nothing is mapped at");
+		fails(iommufd_device_attach(two.dev, two.ioas), -EFAULT, "may not even be read");
 		check_locked(2);
 	}
 	ok(iommufd_ioas_unmap(two.bed.ioas, there, 2 * PAGE, NULL));
