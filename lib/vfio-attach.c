@@ -165,27 +165,32 @@ static int enter(struct iommufd_device *dev, struct iommufd_ioas *ioas)
 	return 0;
 }
 
+/* What it finds done is left as it is. */
+static int let_serve(struct iommufd_device *dev, struct iommufd_ioas *ioas)
+{
+	int ret;
+
+	if (!dev->found->noiommu)
+		return make_serve(dev, ioas);
+	/* A container takes its type once, and here each device is a group of its own. */
+	ret = ioas->physical ? 0 : ifd_container_set_noiommu(ioas);
+	if (!ret)
+		return 0;
+	return is_elsewhere(dev, ret) ? fail_elsewhere(dev) : fail_join(dev, "let it do without an IOMMU", ret);
+}
+
 /* Puts the group into the container unless it is there, and makes that one serve when it is the first. */
 static int join(struct iommufd_device *dev, struct iommufd_ioas *ioas)
 {
-	struct ifd_group *group = dev->group;
 	int ret = enter(dev, ioas);
 
 	if (ret)
 		return ret;
-	if (dev->found->noiommu) {
-		/* A container takes its type once, and here each device is a group of its own. */
-		ret = ioas->physical ? 0 : ifd_container_set_noiommu(ioas);
-		if (ret)
-			ret = is_elsewhere(dev, ret) ? fail_elsewhere(dev)
-						     : fail_join(dev, "let it do without an IOMMU", ret);
-	} else {
-		ret = make_serve(dev, ioas);
-	}
+	ret = let_serve(dev, ioas);
 	if (ret) {
 		bool serving = ioas->serving;
 
-		try_to_leave(group, ioas);
+		try_to_leave(dev->group, ioas);
 		ioas->serving = ioas->serving && serving;
 	}
 	return ret;
@@ -247,8 +252,9 @@ int ifd_container_attach(struct iommufd_device *dev, struct iommufd_ioas *ioas)
 
 	if (before && before != ioas)
 		ret = leave_the_other(dev);
-	if (!ret && before != ioas)
-		ret = join(dev, ioas);
+	/* One that could not leave after a failure may be in a container that does not serve. */
+	if (!ret)
+		ret = before == ioas ? let_serve(dev, ioas) : join(dev, ioas);
 	if (ret)
 		return ret;
 	fd = ifd_group_get_device(dev);

@@ -364,6 +364,43 @@ START_TEST(a_group_that_could_not_leave_tries_again_before_it_is_refused_elsewhe
 }
 END_TEST
 
+START_TEST(a_group_that_could_not_leave_a_container_that_failed_to_serve_makes_it_serve_at_the_next_attach)
+{
+	static char name[] = "0000:00:09.0", path[] = "/sys/devices/x", vfio[] = "vfio-pci";
+	static const struct ifd_found found = {
+		.name = name, .path = path, .driver = vfio, .group = 9, .vfio = true, .noiommu = true
+	};
+	static const unsigned long requests[] = { VFIO_SET_IOMMU, VFIO_IOMMU_MAP_DMA };
+	struct scene scene;
+
+	for (size_t i = 0; i < 2; i++) {
+		open_scene(&scene);
+		scene_map(&scene, 0x40000, 1);
+		inject_ioctl_fail(requests[i], 1, 2, -EFAULT);
+		inject_ioctl_fail(VFIO_GROUP_UNSET_CONTAINER, 1, 1, -EBUSY);
+		unit_fails(-EFAULT, iommufd_device_attach(scene.dev, scene.ioas));
+		unit_fails(-EFAULT,
+			   iommufd_device_attach(scene.dev, scene.ioas)); /* nor is it taken for one that serves */
+		attaches(&scene);
+		scene_map(&scene, 0x80000, 1);
+		ck_assert_uint_eq(inject_ioctls(VFIO_IOMMU_MAP_DMA), 2 * (i + 1));
+		scene_close(&scene);
+	}
+
+	open_scene(&scene);
+	iommufd_device_free(scene.dev);
+	scene.ctx->noiommu = true;
+	inject_device(&found);
+	ck_assert_int_eq(iommufd_device_new(scene.ctx, name, &scene.dev), 0);
+	inject_ioctl_fail(VFIO_SET_IOMMU, 1, 1, -EPERM);
+	inject_ioctl_fail(VFIO_GROUP_UNSET_CONTAINER, 1, 1, -EBUSY);
+	unit_fails(-EPERM, iommufd_device_attach(scene.dev, scene.ioas));
+	attaches(&scene);
+	ck_assert_int_eq(scene_container_type(), VFIO_NOIOMMU_IOMMU);
+	scene_close(&scene);
+}
+END_TEST
+
 START_TEST(a_group_stays_in_the_container_until_the_last_of_its_devices_is_detached)
 {
 	struct iommufd_device *sibling;
@@ -451,6 +488,8 @@ void unit_tests(TCase *tcase)
 	tcase_add_test(tcase, a_child_that_is_forked_in_the_midst_of_an_attach_frees_all_of_it);
 	tcase_add_test(tcase, a_replay_that_fails_beside_somebody_elses_group_is_taken_back);
 	tcase_add_test(tcase, a_group_that_could_not_leave_tries_again_before_it_is_refused_elsewhere);
+	tcase_add_test(tcase,
+		       a_group_that_could_not_leave_a_container_that_failed_to_serve_makes_it_serve_at_the_next_attach);
 	tcase_add_test(tcase, a_group_stays_in_the_container_until_the_last_of_its_devices_is_detached);
 	tcase_add_test(tcase, devices_of_a_group_attach_to_one_ioas_only);
 	tcase_add_test(tcase, a_group_leaves_its_container_when_two_threads_detach_its_last_two_devices);

@@ -125,6 +125,8 @@ int scene_iommu_info(void *arg, uint64_t page_sizes, const struct iommufd_range 
 
 	if (!container.type)
 		return -EINVAL;
+	if (container.type == VFIO_NOIOMMU_IOMMU)
+		return -ENOTTY;
 	answer.info.argsz = (uint32_t)(offsetof(__typeof__(answer), ranges) + count * sizeof(*ranges));
 	memcpy(answer.ranges, ranges, count * sizeof(*ranges));
 	if (room >= answer.info.argsz) {

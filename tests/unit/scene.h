@@ -50,7 +50,7 @@ int scene_container_type(void);
 
 /*
  * The answer to VFIO_IOMMU_GET_INFO: complete where there is room, as the kernel would otherwise. Returns 0, or as the
- * kernel does -EINVAL while the container has no type.
+ * kernel does -EINVAL while the container has no type, and -ENOTTY where it does without an IOMMU.
  */
 #define SCENE_MAX_RANGES 64
 int scene_iommu_info(void *arg, uint64_t page_sizes, const struct iommufd_range *ranges, uint32_t count);
