@@ -145,7 +145,7 @@ static int make_serve(struct iommufd_device *dev, struct iommufd_ioas *ioas)
 	return ret;
 }
 
-/* Nobody else knows the container of a further IOAS. */
+/* Nobody else puts groups into a container of our own. */
 static int enter(struct iommufd_device *dev, struct iommufd_ioas *ioas)
 {
 	struct ifd_group *group = dev->group;
@@ -153,7 +153,7 @@ static int enter(struct iommufd_device *dev, struct iommufd_ioas *ioas)
 
 	if (placed < 0)
 		return fail_join(dev, "ask whether its group is in a container", placed);
-	if (placed && ioas->container != ioas->ctx->fd)
+	if (placed && (!ioas->ctx->adopted || ioas->container != ioas->ctx->fd))
 		return fail_elsewhere(dev);
 	if (!placed)
 		ret = ifd_sys_ioctl(&ioas->ctx->log, group->fd, VFIO_GROUP_SET_CONTAINER, &ioas->container);

@@ -127,8 +127,8 @@ int iommufd_ctx_from_fd(int fd, const struct iommufd_ctx_opts *opts, struct iomm
  * last. One that is in a container then is left there, also at the end: who put it there takes it out. That
  * container must be the one that the context has adopted, and no other; on VFIO, attach to the IOAS that was made
  * first. The kernel does not tell where a group is. iommufd_device_attach() finds out another container and says
- * -EBUSY, but on VFIO only while the context's container has no other group (where iommufd serves it, while it never
- * had one): so to give what belongs together is up to the caller. While devices are used and mappings are kept,
+ * -EBUSY, but on VFIO, where the context has adopted a container, only while that one has no other group (where iommufd
+ * serves it, while it never had one): so to give what belongs together is up to the caller. While devices are used and mappings are kept,
  * leave it there: with the last group a container loses all mappings, which is not seen when a group comes back in
  * the meantime.
  *

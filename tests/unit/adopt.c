@@ -15,16 +15,25 @@ static int status_in_container(int fd, void *arg)
 	return 0;
 }
 
-/* A device of a group that was adopted while it was in the container. */
+static int not_an_iommufd(int fd, void *arg)
+{
+	(void)fd;
+	(void)arg;
+	return -ENOTTY;
+}
+
+/* A device of a group that was adopted while it was in the container, which was adopted too. */
 static void open_handed_over(struct scene *scene)
 {
 	int fd;
 
-	scene_open(scene, IOMMUFD_BACKEND_VFIO);
-	iommufd_device_free(scene->dev);
-	scene_foreign_group(true);
+	scene_answers();
 	inject_ioctl(VFIO_GROUP_GET_STATUS, status_in_container);
+	inject_ioctl(IOMMU_OPTION, not_an_iommufd);
 	fd = inject_fd();
+	ck_assert_int_eq(iommufd_ctx_from_fd(fd, NULL, &scene->ctx), 0);
+	ck_assert_int_eq(iommufd_ioas_new(scene->ctx, &scene->ioas), 0);
+	scene_foreign_group(true); /* not seen before the attach, so that what is mapped before is replayed then */
 	ck_assert_int_eq(iommufd_ctx_add_group(scene->ctx, fd), 0);
 	ifd_sys_close(fd);
 	ck_assert_int_eq(iommufd_device_new(scene->ctx, SCENE_OTHER, &scene->dev), 0);

@@ -204,6 +204,30 @@ START_TEST(a_group_in_another_container_is_refused)
 }
 END_TEST
 
+START_TEST(a_group_in_a_container_is_refused_by_a_context_that_has_opened_its_own)
+{
+	struct iommufd_ctx_opts opts = { .struct_size = sizeof(opts), .backend = vm_backend };
+	struct bed bed = { .ctx = NULL };
+	struct iommufd_device *other;
+	struct handed handed;
+
+	set_up(&handed, EDU);
+	opts.flags = vm_path->noiommu ? IOMMUFD_CTX_NOIOMMU : 0;
+	ok(iommufd_ctx_new(&opts, &bed.ctx));
+	ok(iommufd_ctx_add_group(bed.ctx, handed.group));
+	ok(iommufd_ioas_new(bed.ctx, &bed.ioas));
+	ok(iommufd_device_new(bed.ctx, EDU, &bed.dev));
+	fails(iommufd_device_attach(bed.dev, bed.ioas), -EBUSY, "in another container");
+	ok(iommufd_device_new(bed.ctx, NVME, &other)); /* makes it serve, for others */
+	ok(iommufd_device_attach(other, bed.ioas));
+	fails(iommufd_device_attach(bed.dev, bed.ioas), -EBUSY, "in another container");
+	ck_assert(placed(&handed));
+	iommufd_device_free(other);
+	bed_close(&bed);
+	take_out_and_close(&handed);
+}
+END_TEST
+
 /* ---- With a container's mappings ---- */
 
 static int try_to_map(const struct handed *handed, void *addr, uint64_t iova)
@@ -360,7 +384,10 @@ void add_handed_tests(TCase *tc)
 		tcase_add_test(tc, a_group_in_another_container_is_refused);
 	if (!vm_path->noiommu)
 		tcase_add_test(tc, a_device_works_beside_one_that_who_handed_the_group_over_uses);
-	if (vm_backend != IOMMUFD_BACKEND_VFIO || vm_path->noiommu)
+	if (vm_backend != IOMMUFD_BACKEND_VFIO)
+		return;
+	tcase_add_test(tc, a_group_in_a_container_is_refused_by_a_context_that_has_opened_its_own);
+	if (vm_path->noiommu)
 		return;
 	tcase_add_test(
 		tc,
