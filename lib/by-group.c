@@ -7,6 +7,7 @@
 
 #include "internal.h"
 #include "object.h"
+#include "udev.h"
 #include "vfio-group.h"
 #include "way.h"
 #include "uapi/iommufd.h"
@@ -77,13 +78,27 @@ static int see_container(struct iommufd_device *dev)
 	return 0;
 }
 
+static bool is_bound(const struct iommufd_device *dev)
+{
+	struct ifd_found *now;
+	bool bound;
+
+	if (ifd_udev_find(dev->found->path, &now))
+		return false;
+	bound = now->vfio;
+	ifd_found_free(now);
+	return bound;
+}
+
 static int get_device_by(struct iommufd_device *dev, uint32_t id)
 {
 	uint32_t none = 0;
 	int ret = see_container(dev);
+	bool placed;
 
 	if (ret)
 		return ret;
+	placed = dev->group->adopted && dev->group->contained;
 	/* Who has a compat IOAS expects translation, so without an IOMMU there must be none. */
 	if (dev->unpinned)
 		ret = compat_ioas(dev->ctx, IOMMU_VFIO_IOAS_CLEAR, &none);
@@ -91,7 +106,11 @@ static int get_device_by(struct iommufd_device *dev, uint32_t id)
 		ret = check_not_held(dev);
 	if (!ret && !dev->unpinned)
 		ret = compat_ioas(dev->ctx, IOMMU_VFIO_IOAS_SET, &id);
-	return ret ? ret : get_device(dev);
+	if (ret)
+		return ret;
+	ret = get_device(dev);
+	/* Here is a compat IOAS. What lacks one is another iommufd, and the group is there; or the device is gone. */
+	return ret == -ENODEV && placed && !dev->unpinned && is_bound(dev) ? -EBUSY : ret;
 }
 
 /* The compat IOAS is one a context, and may be in somebody else's use: it is lent for the moment of the attach. */

@@ -145,9 +145,50 @@ START_TEST(a_device_that_somebody_holds_is_not_taken_for_attached)
 }
 END_TEST
 
+static int status_in_container(int fd, void *arg)
+{
+	(void)fd;
+	((struct vfio_group_status *)arg)->flags = VFIO_GROUP_FLAGS_VIABLE | VFIO_GROUP_FLAGS_CONTAINER_SET;
+	return 0;
+}
+
+static int no_device(int fd, void *arg)
+{
+	(void)fd;
+	(void)arg;
+	return -ENODEV;
+}
+
+START_TEST(a_group_on_another_iommufd_is_told_from_a_device_that_is_gone)
+{
+	static char name[] = DEVICE, driver[] = "e1000e";
+	static struct ifd_found found = { .name = name, .path = name, .driver = driver, .group = 9, .vfio = true };
+	struct scene scene;
+	int fd;
+
+	scene_open(&scene, IOMMUFD_BACKEND_IOMMUFD);
+	iommufd_device_free(scene.dev);
+	inject_device(&found);
+	inject_ioctl(IOMMU_VFIO_IOAS, vfio_ioas);
+	inject_ioctl(VFIO_GROUP_GET_STATUS, status_in_container);
+	inject_ioctl(VFIO_GROUP_GET_DEVICE_FD, no_device);
+	fd = inject_fd();
+	ck_assert_int_eq(iommufd_ctx_add_group(scene.ctx, fd), 0);
+	ifd_sys_close(fd);
+	ck_assert_int_eq(iommufd_device_new(scene.ctx, DEVICE, &scene.dev), 0);
+	unit_fails(-EBUSY, iommufd_device_attach(scene.dev, scene.ioas));
+	unit_words_have("its group is in another container");
+	found.vfio = false;
+	unit_fails(-ENODEV, iommufd_device_attach(scene.dev, scene.ioas));
+	unit_words_have("it is now bound to e1000e");
+	close_scene(&scene);
+}
+END_TEST
+
 void unit_tests(TCase *tcase)
 {
 	tcase_add_test(tcase, a_device_that_somebody_holds_is_not_taken_for_attached);
+	tcase_add_test(tcase, a_group_on_another_iommufd_is_told_from_a_device_that_is_gone);
 	tcase_add_test(tcase, the_compat_ioas_is_lent_for_the_attach_and_given_back);
 	tcase_add_test(tcase, whatever_fails_of_the_attach_the_compat_ioas_is_given_back);
 	tcase_add_test(tcase, a_mapping_that_keeps_it_from_attaching_is_found_through_the_group_too);

@@ -228,6 +228,32 @@ START_TEST(a_group_in_a_container_is_refused_by_a_context_that_has_opened_its_ow
 }
 END_TEST
 
+/* As this library leaves one behind, without a compat IOAS. */
+START_TEST(a_group_on_another_iommufd_is_refused_also_where_that_one_attaches_devices_to_nothing)
+{
+	struct handed handed;
+	struct bed first, bed;
+	int node = open_node();
+
+	open_both(&handed, EDU);
+	adopt(&first, handed.node, handed.group);
+	ok(iommufd_device_new(first.ctx, EDU, &first.dev));
+	ok(iommufd_device_attach(first.dev, first.ioas));
+	bed_close(&first);
+
+	adopt(&bed, node, handed.group);
+	ok(iommufd_device_new(bed.ctx, EDU, &bed.dev));
+	fails(iommufd_device_attach(bed.dev, bed.ioas), -EBUSY, "in another container");
+	ck_assert(placed(&handed));
+	ck_assert_int_eq(ioctl(handed.group, VFIO_GROUP_UNSET_CONTAINER), 0);
+	ok(iommufd_device_attach(bed.dev, bed.ioas));
+	works(&bed);
+	bed_close(&bed);
+	take_out_and_close(&handed);
+	close(node);
+}
+END_TEST
+
 /* ---- With a container's mappings ---- */
 
 static int try_to_map(const struct handed *handed, void *addr, uint64_t iova)
@@ -384,6 +410,9 @@ void add_handed_tests(TCase *tc)
 		tcase_add_test(tc, a_group_in_another_container_is_refused);
 	if (!vm_path->noiommu)
 		tcase_add_test(tc, a_device_works_beside_one_that_who_handed_the_group_over_uses);
+	if (vm_backend == IOMMUFD_BACKEND_IOMMUFD && !vm_path->noiommu)
+		tcase_add_test(tc,
+			       a_group_on_another_iommufd_is_refused_also_where_that_one_attaches_devices_to_nothing);
 	if (vm_backend != IOMMUFD_BACKEND_VFIO)
 		return;
 	tcase_add_test(tc, a_group_in_a_container_is_refused_by_a_context_that_has_opened_its_own);
