@@ -76,18 +76,18 @@ int ifd_index_reserve(struct ifd_index *index, struct ifd_map *map, uint64_t iov
 	return other ? -EEXIST : 0;
 }
 
-int ifd_index_reserve_any(struct ifd_index *index, struct ifd_map *map, const struct iommufd_range *ranges,
-			  size_t count, uint64_t align)
+int ifd_index_reserve_any(struct ifd_index *index, struct ifd_map *map, uint64_t low,
+			  const struct iommufd_range *ranges, size_t count, uint64_t align)
 {
 	bool found = false;
 	uint64_t iova;
 
 	pthread_mutex_lock(&index->lock);
 	for (size_t i = 0; i < count && !found; i++) {
-		/* 0 is nobody's favourite address for a buffer */
-		uint64_t low = ranges[i].start ? ranges[i].start : 1;
+		uint64_t from = ranges[i].start > low ? ranges[i].start : low;
 
-		found = ifd_tree_gap(&index->by_iova, low, ranges[i].last, ifd_map_len(map), align, &iova);
+		if (from <= ranges[i].last)
+			found = ifd_tree_gap(&index->by_iova, from, ranges[i].last, ifd_map_len(map), align, &iova);
 	}
 	if (found)
 		place(index, map, iova);

@@ -53,9 +53,9 @@ static inline uint64_t ifd_map_len(const struct ifd_map *map)
 /* At `iova`; the end of the range must have been checked. -EEXIST, and then `there` is what is in the way. */
 int ifd_index_reserve(struct ifd_index *index, struct ifd_map *map, uint64_t iova, struct iommufd_range *there);
 
-/* Anywhere inside of one of `ranges`, at a multiple of `align`. -ENOSPC. */
-int ifd_index_reserve_any(struct ifd_index *index, struct ifd_map *map, const struct iommufd_range *ranges,
-			  size_t count, uint64_t align);
+/* The lowest place from `low` on inside of one of `ranges`, at a multiple of `align`. -ENOSPC. */
+int ifd_index_reserve_any(struct ifd_index *index, struct ifd_map *map, uint64_t low,
+			  const struct iommufd_range *ranges, size_t count, uint64_t align);
 
 void ifd_index_commit(struct ifd_index *index, struct ifd_map *map);
 void ifd_index_withdraw(struct ifd_index *index, struct ifd_map *map);

@@ -74,14 +74,14 @@ static uint64_t good_alignment(const struct ifd_map *map, uint64_t least)
 	return align;
 }
 
-static int reserve_any(struct iommufd_ioas *ioas, struct ifd_map *map)
+static int reserve_any(struct iommufd_ioas *ioas, struct ifd_map *map, uint64_t low)
 {
 	const struct iommufd_range *ranges = ioas->ranges ? ioas->ranges : usual_ranges;
 	size_t count = ioas->ranges ? ioas->num_ranges : sizeof(usual_ranges) / sizeof(usual_ranges[0]);
 	uint64_t least = ioas->alignment;
 
-	if (!ifd_index_reserve_any(&ioas->index, map, ranges, count, good_alignment(map, least)) ||
-	    !ifd_index_reserve_any(&ioas->index, map, ranges, count, least))
+	if (!ifd_index_reserve_any(&ioas->index, map, low, ranges, count, good_alignment(map, least)) ||
+	    !ifd_index_reserve_any(&ioas->index, map, low, ranges, count, least))
 		return 0;
 	return ifd_fail(-ENOSPC, "unmap something, or use IOMMUFD_MAP_FIXED where nothing is attached yet",
 			"map %" PRIu64 " bytes: no free IOVAs for them", ifd_map_len(map));
@@ -98,7 +98,8 @@ static int prepare(struct iommufd_ioas *ioas, const struct iommufd_map *request,
 	map = ifd_map_new(request->vaddr, request->len, request->flags & (IOMMUFD_MAP_READ | IOMMUFD_MAP_WRITE));
 	if (!map)
 		return ifd_fail(-ENOMEM, NULL, "map %p of %zu bytes", request->vaddr, request->len);
-	ret = request->flags & IOMMUFD_MAP_FIXED ? reserve_fixed(ioas, map, request->iova) : reserve_any(ioas, map);
+	/* 0 is nobody's favourite address for a buffer */
+	ret = request->flags & IOMMUFD_MAP_FIXED ? reserve_fixed(ioas, map, request->iova) : reserve_any(ioas, map, 1);
 	if (ret)
 		free(map);
 	else
@@ -124,6 +125,48 @@ static int map_now(struct iommufd_ioas *ioas, const struct ifd_map *map)
 	return ret;
 }
 
+/* To a place of at least `step` further up. When there is none, it stays where it is. */
+static int move_up(struct iommufd_ioas *ioas, struct ifd_map **map, uint64_t step)
+{
+	const struct ifd_map *old = *map;
+	uint64_t start = old->iova.start;
+	struct ifd_map *fresh;
+	int ret;
+
+	if (step > UINT64_MAX - start)
+		return ifd_fail(-ENOSPC, "unmap something", "map %" PRIu64 " bytes: no free IOVAs for them",
+				ifd_map_len(old));
+	fresh = ifd_map_new((void *)(uintptr_t)old->vaddr.start, ifd_map_len(old), old->flags);
+	if (!fresh)
+		return ifd_fail(-ENOMEM, NULL, "map %" PRIu64 " bytes", ifd_map_len(old));
+	ret = reserve_any(ioas, fresh, start + step);
+	if (ret) {
+		free(fresh);
+		return ret;
+	}
+	give_up(ioas, *map);
+	*map = fresh;
+	return 0;
+}
+
+/*
+ * In a container that was adopted, its owner may have mapped something of which only the kernel knows. A place that was
+ * not asked for is then looked for further on, and further at each try: a step that doubles soon is past anything.
+ */
+static int map_somewhere(struct iommufd_ioas *ioas, struct ifd_map **map, uint32_t flags)
+{
+	bool may_move = ioas->ctx->adopted && !(flags & IOMMUFD_MAP_FIXED);
+	uint64_t step = ifd_map_len(*map);
+	int ret = map_now(ioas, *map);
+
+	for (; ret == -EEXIST && may_move; step *= 2) {
+		ret = move_up(ioas, map, step);
+		if (!ret)
+			ret = map_now(ioas, *map);
+	}
+	return ret;
+}
+
 /* Once it is committed, another thread may unmap it: `map` is not looked at from then on. */
 static int map_gated(struct iommufd_ioas *ioas, const struct iommufd_map *request, uint64_t *iova)
 {
@@ -133,7 +176,7 @@ static int map_gated(struct iommufd_ioas *ioas, const struct iommufd_map *reques
 	if (ret)
 		return ret;
 	ifd_phys_begin(ioas);
-	ret = map_now(ioas, map);
+	ret = map_somewhere(ioas, &map, request->flags);
 	if (ret) {
 		give_up(ioas, map);
 	} else {
@@ -191,7 +234,7 @@ static int batch_gated(struct iommufd_ioas *ioas, const struct iommufd_map *requ
 			      ? ifd_fail(-EINVAL, "set it to 0", "map with a reserved member that is not 0")
 			      : prepare(ioas, &requests[prepared], &maps[prepared]);
 	for (; mapped < count && !ret; mapped += !ret)
-		ret = map_now(ioas, maps[mapped]);
+		ret = map_somewhere(ioas, &maps[mapped], requests[mapped].flags);
 	if (!ret)
 		return 0;
 

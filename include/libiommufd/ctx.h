@@ -98,7 +98,10 @@ int iommufd_ctx_new(const struct iommufd_ctx_opts *opts, struct iommufd_ctx **ou
  * @brief Adopt an open file descriptor: of `/dev/iommu`, or of a VFIO container.
  *
  * Which of the two it is, is found by asking the kernel. The descriptor is duplicated and stays the caller's. A
- * container serves one IOAS of the context at a time; a second one beside it opens a container of its own.
+ * container serves one IOAS of the context at a time; a second one beside it opens a container of its own. Mappings
+ * that others have made in it are not known: a place that one of them has is refused with -EEXIST when it is asked for
+ * with IOMMUFD_MAP_FIXED, and else passed over. What is mapped before the container has a group keeps its place, and an
+ * attach fails when that is taken by then.
  *
  * @param fd   the descriptor
  * @param opts options, or NULL; `opts->backend` must be AUTO or fit what the descriptor is

@@ -268,21 +268,21 @@ START_TEST(a_place_is_found_in_the_first_range_with_room_and_never_at_0)
 	ifd_index_init(&index);
 	for (uint64_t expected = PAGE; expected < 3 * PAGE; expected += PAGE) {
 		map = ifd_map_new(at(0x100000), PAGE, 3);
-		ck_assert_int_eq(ifd_index_reserve_any(&index, map, ranges, 2, PAGE), 0);
+		ck_assert_int_eq(ifd_index_reserve_any(&index, map, 1, ranges, 2, PAGE), 0);
 		ck_assert_uint_eq(map->iova.start, expected);
 		ck_assert_uint_eq(map->iova.last, expected + PAGE - 1);
 	}
 	map = ifd_map_new(at(0x100000), 15 * PAGE, 3);
-	ck_assert_int_eq(ifd_index_reserve_any(&index, map, ranges, 2, PAGE), 0);
+	ck_assert_int_eq(ifd_index_reserve_any(&index, map, 1, ranges, 2, PAGE), 0);
 	ck_assert_uint_eq(map->iova.start, 0x10000);
 
 	map = ifd_map_new(at(0x100000), 2 * PAGE, 3);
-	ck_assert_int_eq(ifd_index_reserve_any(&index, map, ranges, 2, PAGE), -ENOSPC);
+	ck_assert_int_eq(ifd_index_reserve_any(&index, map, 1, ranges, 2, PAGE), -ENOSPC);
 	free(map);
 	map = ifd_map_new(at(0x100000), PAGE, 3);
-	ck_assert_int_eq(ifd_index_reserve_any(&index, map, ranges, 2, 0x10000), -ENOSPC);
-	ck_assert_int_eq(ifd_index_reserve_any(&index, map, ranges, 0, PAGE), -ENOSPC);
-	ck_assert_int_eq(ifd_index_reserve_any(&index, map, ranges, 2, PAGE), 0);
+	ck_assert_int_eq(ifd_index_reserve_any(&index, map, 1, ranges, 2, 0x10000), -ENOSPC);
+	ck_assert_int_eq(ifd_index_reserve_any(&index, map, 1, ranges, 0, PAGE), -ENOSPC);
+	ck_assert_int_eq(ifd_index_reserve_any(&index, map, 1, ranges, 2, PAGE), 0);
 	ck_assert_uint_eq(map->iova.start, 0x1f000);
 	ck_assert_uint_eq(index.count, 4);
 	ifd_index_fini(&index);

@@ -84,6 +84,47 @@ START_TEST(a_container_that_serves_already_is_taken_over)
 }
 END_TEST
 
+START_TEST(a_place_that_the_owner_of_the_container_uses_is_passed_over)
+{
+	unsigned char *pages = memory(4 * PAGE);
+	struct vfio_iommu_type1_dma_map theirs = {
+		.argsz = sizeof(theirs),
+		.flags = VFIO_DMA_MAP_FLAG_READ,
+		.vaddr = (uintptr_t)pages,
+		.size = PAGE,
+	};
+	struct iommufd_map maps[] = { { .vaddr = pages, .len = PAGE, .flags = RW },
+				      { .vaddr = pages + PAGE, .len = PAGE, .flags = RW },
+				      { .vaddr = pages, .len = PAGE, .flags = RW | IOMMUFD_MAP_FIXED, .iova = PAGE } };
+	struct bed bed = { .ctx = NULL };
+	struct iommufd_dma dma;
+	struct edu edu;
+	int group, container = foreign_container(NVME, &group);
+
+	for (theirs.iova = PAGE; theirs.iova < 40 * PAGE; theirs.iova += PAGE)
+		if (theirs.iova != 4 * PAGE) /* a gap, which may be used */
+			ck_assert_int_eq(ioctl(container, VFIO_IOMMU_MAP_DMA, &theirs), 0);
+	ok(iommufd_ctx_from_fd(container, NULL, &bed.ctx));
+	ok(iommufd_ioas_new(bed.ctx, &bed.ioas));
+	ok(iommufd_device_new(bed.ctx, EDU, &bed.dev));
+	ok(iommufd_device_attach(bed.dev, bed.ioas));
+	edu_setup(&edu, bed.dev);
+
+	/* Who asks for a place gets that one or none, and then nothing is left of the others. */
+	fails(iommufd_ioas_map_batch(bed.ioas, maps, 3), -EEXIST, "nothing was mapped");
+	fails(iommufd_ioas_unmap(bed.ioas, 0, 1 << 20, NULL), -ENOENT, "");
+	ok(iommufd_ioas_map_batch(bed.ioas, maps, 2));
+	ck_assert_uint_ne(maps[0].iova, maps[1].iova);
+	edu_copy_works(&edu, maps[0].iova, pages, maps[1].iova, pages + PAGE);
+	ok(iommufd_dma_alloc(bed.ioas, 2 * PAGE, RW, &dma));
+	edu_copy_works(&edu, dma.iova, dma.vaddr, dma.iova + PAGE, (char *)dma.vaddr + PAGE);
+	iommufd_dma_free(bed.ioas, &dma);
+	bed_close(&bed);
+	close(group);
+	close(container);
+}
+END_TEST
+
 /* Both ends of a page and another one, by a device that was just attached. */
 static void moves_data(struct bed *bed)
 {
@@ -167,6 +208,8 @@ void add_adopt_tests(TCase *tc)
 		tcase_add_test(tc, a_group_that_somebody_else_opened_is_enough);
 	else
 		tcase_add_test(tc, a_node_that_is_bound_already_is_taken_with_its_iommufd);
-	if (vm_backend == IOMMUFD_BACKEND_VFIO && !vm_path->compat)
+	if (vm_backend == IOMMUFD_BACKEND_VFIO && !vm_path->compat) {
 		tcase_add_test(tc, a_container_that_serves_already_is_taken_over);
+		tcase_add_test(tc, a_place_that_the_owner_of_the_container_uses_is_passed_over);
+	}
 }
