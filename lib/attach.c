@@ -20,6 +20,16 @@ static int learn(struct iommufd_device *dev)
 	return 0;
 }
 
+/* One without an IOMMU would reach somebody else's memory by IOVAs, and one with an IOMMU by physical addresses. */
+static int check_addresses(const struct iommufd_device *dev, const struct iommufd_ioas *ioas)
+{
+	return !ioas->attached || !ioas->physical == !dev->found->noiommu
+		       ? 0
+		       : ifd_fail(-EINVAL, "use another IOAS for it",
+				  "attach %s: devices with and without an IOMMU need different addresses",
+				  dev->found->name);
+}
+
 /*
  * Gate held exclusively, also for the claim: whether a device is the last of its group must not change between the
  * count and the ioctl.
@@ -27,13 +37,10 @@ static int learn(struct iommufd_device *dev)
 static int attach_gated(struct iommufd_device *dev, struct iommufd_ioas *ioas)
 {
 	const struct ifd_backend *backend = dev->ctx->backend;
-	int ret;
+	int ret = check_addresses(dev, ioas);
 
-	if (ioas->attached && !ioas->physical == dev->found->noiommu)
-		return ifd_fail(-EINVAL, "use another IOAS for it",
-				"attach %s: devices with and without an IOMMU need different addresses",
-				dev->found->name);
-	ret = ifd_group_claim(dev, ioas);
+	if (!ret)
+		ret = ifd_group_claim(dev, ioas);
 	if (ret)
 		return ret;
 	ret = backend->attach(dev, ioas);
@@ -153,8 +160,10 @@ static int move_back(struct iommufd_device *dev, struct iommufd_ioas *from, int 
 static int replace_gated(struct iommufd_device *dev, struct iommufd_ioas *from, struct iommufd_ioas *to)
 {
 	const struct ifd_backend *backend = dev->ctx->backend;
-	int ret = ifd_group_move(dev, to);
+	int ret = check_addresses(dev, to);
 
+	if (!ret)
+		ret = ifd_group_move(dev, to);
 	if (ret)
 		return ret;
 	ret = backend->replace(dev, to);

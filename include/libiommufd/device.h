@@ -129,7 +129,7 @@ int iommufd_device_fd(const struct iommufd_device *dev);
  * @param ioas an IOAS of the same context; it may be freed before the device
  *
  * @retval -EINVAL the IOAS belongs to another context; or its IOMMU cannot serve the device beside the others that are
- *                 attached
+ *                 attached; or one of them has an IOMMU and the other has none
  * @retval -EBUSY  the device, or another one of its group, is attached elsewhere; or (VFIO) the group cannot leave
  *                 where it was, see iommufd_device_fd(); or the group was adopted and is in another container, see
  *                 iommufd_ctx_add_group()
@@ -158,7 +158,7 @@ int iommufd_device_attach(struct iommufd_device *dev, struct iommufd_ioas *ioas)
  * @param ioas an IOAS of the same context; it may be freed before the device
  *
  * @retval -ENOTCONN   it is not attached
- * @retval -EINVAL     the IOAS belongs to another context
+ * @retval -EINVAL     the IOAS belongs to another context; or see iommufd_device_attach()
  * @retval -EBUSY      another device of its group is attached too
  * @retval -EOPNOTSUPP VFIO's containers, and groups on an iommufd, cannot do it: detach and attach anew
  * @retval others      as iommufd_device_attach()

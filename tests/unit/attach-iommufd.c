@@ -211,6 +211,66 @@ START_TEST(a_device_is_attached_to_one_ioas_of_its_own_context)
 }
 END_TEST
 
+static struct iommufd_device *open_by_node(struct iommufd_ctx *ctx, struct ifd_found *found)
+{
+	static char path[] = "/sys/devices/x", vfio[] = "vfio-pci";
+	struct iommufd_device *dev;
+
+	found->path = path;
+	found->driver = vfio;
+	found->vfio = true;
+	inject_device(found);
+	ck_assert_int_eq(iommufd_device_new(ctx, found->name, &dev), 0);
+	return dev;
+}
+
+START_TEST(devices_with_and_without_an_iommu_never_meet_in_an_ioas)
+{
+	static char names[2][16] = { "0000:00:09.0", "0000:00:0a.0" };
+	static char nodes[2][40] = { "/dev/vfio/devices/noiommu-vfio9", "/dev/vfio/devices/vfio10" };
+	static struct ifd_found bare = { .name = names[0], .cdev = nodes[0], .group = 9, .noiommu = true };
+	static struct ifd_found guarded = { .name = names[1], .cdev = nodes[1], .group = 10 };
+	struct iommufd_ctx_opts opts = { .struct_size = sizeof(opts),
+					 .backend = IOMMUFD_BACKEND_IOMMUFD,
+					 .flags = IOMMUFD_CTX_NOIOMMU };
+	struct iommufd_device *without, *with;
+	struct iommufd_ioas *spaces[3];
+	struct iommufd_ctx *ctx;
+
+	scene_answers();
+	ck_assert_int_eq(iommufd_ctx_new(&opts, &ctx), 0);
+	for (int i = 0; i < 3; i++)
+		ck_assert_int_eq(iommufd_ioas_new(ctx, &spaces[i]), 0);
+	without = open_by_node(ctx, &bare);
+	with = open_by_node(ctx, &guarded);
+
+	ck_assert_int_eq(iommufd_device_attach(without, spaces[0]), 0);
+	unit_fails(-EINVAL, iommufd_device_attach(with, spaces[0]));
+	unit_words_have("with and without an IOMMU");
+	ck_assert_int_eq(iommufd_device_attach(with, spaces[1]), 0);
+	unit_fails(-EINVAL, iommufd_device_replace(with, spaces[0]));
+	unit_words_have("with and without an IOMMU");
+	unit_fails(-EINVAL, iommufd_device_replace(without, spaces[1]));
+	unit_words_have("with and without an IOMMU");
+	ck_assert_uint_eq(inject_ioctls(VFIO_DEVICE_ATTACH_IOMMUFD_PT), 2);
+	ck_assert_ptr_eq(with->ioas, spaces[1]);
+	ck_assert_ptr_eq(without->ioas, spaces[0]);
+
+	/* Who is alone takes its kind of addresses along. */
+	ck_assert_int_eq(iommufd_device_replace(without, spaces[2]), 0);
+	ck_assert_int_eq(iommufd_device_replace(with, spaces[0]), 0);
+	unit_fails(-EINVAL, iommufd_device_replace(with, spaces[2]));
+	ck_assert_int_eq(iommufd_device_replace(without, spaces[1]), 0);
+
+	iommufd_device_free(with);
+	iommufd_device_free(without);
+	for (int i = 0; i < 3; i++)
+		iommufd_ioas_free(spaces[i]);
+	iommufd_ctx_free(ctx);
+	ck_assert_uint_eq(inject_fds(), 0);
+}
+END_TEST
+
 START_TEST(an_ioas_that_the_kernel_gives_without_an_id_is_a_breach_of_protocol)
 {
 	struct iommufd_ioas *ioas = (void *)1;
@@ -353,6 +413,7 @@ void unit_tests(TCase *tcase)
 	tcase_add_test(tcase, each_refusal_to_attach_has_its_hint);
 	tcase_add_test(tcase, what_fails_after_the_attach_undoes_it);
 	tcase_add_test(tcase, a_device_is_attached_to_one_ioas_of_its_own_context);
+	tcase_add_test(tcase, devices_with_and_without_an_iommu_never_meet_in_an_ioas);
 	tcase_add_test(tcase, an_ioas_that_the_kernel_gives_without_an_id_is_a_breach_of_protocol);
 	tcase_add_test(tcase, each_refusal_to_bind_has_its_hint_and_closes_the_node);
 	tcase_add_test(tcase, a_node_that_cannot_be_opened_is_named);
