@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #include "explain.h"
@@ -233,28 +235,56 @@ static int address_of(struct iommufd_ioas *ioas, uint64_t vaddr, uint64_t iova, 
 		   : 0;
 }
 
-/* Where the runs go, and how many there have been. */
+/* What most buffers have is kept on the stack. */
+#define FEW_RUNS 16
+
+/* The first `max` runs, kept aside until all are found, and how many there have been. */
 struct runs {
-	struct iommufd_segment *segments;
-	size_t max, count;
+	struct iommufd_segment *kept;
+	struct iommufd_segment *more; /* the same, if allocated */
+	size_t room, max, count;
 	uint64_t next; /* address behind the last run */
 };
 
-static void add_run(struct runs *runs, uint64_t addr, uint64_t len)
+static int make_room(struct runs *runs)
 {
+	struct iommufd_segment *more = calloc(runs->room * 2, sizeof(*more));
+
+	if (!more)
+		return ifd_fail(-ENOMEM, NULL, "translate to more than %zu runs", runs->count);
+	memcpy(more, runs->kept, runs->count * sizeof(*more));
+	free(runs->more);
+	runs->kept = runs->more = more;
+	runs->room *= 2;
+	return 0;
+}
+
+static int add_run(struct runs *runs, uint64_t addr, uint64_t len)
+{
+	int ret;
+
 	if (runs->count && addr == runs->next) {
 		if (runs->count <= runs->max)
-			runs->segments[runs->count - 1].len += len;
+			runs->kept[runs->count - 1].len += len;
 	} else {
+		ret = runs->count < runs->max && runs->count == runs->room ? make_room(runs) : 0;
+		if (ret)
+			return ret;
 		if (runs->count < runs->max)
-			runs->segments[runs->count] = (struct iommufd_segment){ addr, len };
+			runs->kept[runs->count] = (struct iommufd_segment){ addr, len };
 		runs->count++;
 	}
 	runs->next = addr + len;
+	return 0;
 }
 
-static int add_piece(struct iommufd_ioas *ioas, uint64_t vaddr, uint64_t len, struct runs *runs)
+static int add_piece(struct iommufd_ioas *ioas, const struct iovec *piece, struct runs *runs)
 {
+	uint64_t vaddr = (uintptr_t)piece->iov_base, len = piece->iov_len;
+
+	if (!len || vaddr + (len - 1) < vaddr)
+		return ifd_fail(-EINVAL, "give the length in bytes", "translate %zu bytes at %p", piece->iov_len,
+				piece->iov_base);
 	while (len) {
 		uint64_t iova, addr, run;
 		int ret = ifd_index_find_vaddr(&ioas->index, vaddr, &iova, &run);
@@ -263,9 +293,10 @@ static int add_piece(struct iommufd_ioas *ioas, uint64_t vaddr, uint64_t len, st
 			return ret;
 		run = run < len ? run : len;
 		ret = address_of(ioas, vaddr, iova, &run, &addr);
+		if (!ret)
+			ret = add_run(runs, addr, run);
 		if (ret)
 			return ret;
-		add_run(runs, addr, run);
 		vaddr += run;
 		len -= run;
 	}
@@ -275,22 +306,16 @@ static int add_piece(struct iommufd_ioas *ioas, uint64_t vaddr, uint64_t len, st
 EXPORT int iommufd_ioas_to_iovas(struct iommufd_ioas *ioas, const struct iovec *iov, size_t iovcnt,
 				 struct iommufd_segment *segments, size_t max)
 {
-	struct runs runs = { .segments = segments, .max = max };
-	int refused = ifd_ctx_check(ioas->ctx, "translate");
+	struct iommufd_segment few[FEW_RUNS];
+	struct runs runs = { .kept = few, .room = FEW_RUNS, .max = max };
+	int ret = ifd_ctx_check(ioas->ctx, "translate");
 
-	if (refused)
-		return refused;
-	for (size_t i = 0; i < iovcnt; i++) {
-		uint64_t vaddr = (uintptr_t)iov[i].iov_base, len = iov[i].iov_len;
-		int ret;
-
-		if (!len || vaddr + (len - 1) < vaddr)
-			return ifd_fail(-EINVAL, "give the length in bytes", "translate %zu bytes at %p",
-					iov[i].iov_len, iov[i].iov_base);
-		ret = add_piece(ioas, vaddr, len, &runs);
-		if (ret)
-			return ret;
-	}
-	return runs.count <= INT32_MAX ? (int)runs.count
-				       : ifd_fail(-EOVERFLOW, "ask for less at once", "translate %zu pieces", iovcnt);
+	for (size_t i = 0; !ret && i < iovcnt; i++)
+		ret = add_piece(ioas, &iov[i], &runs);
+	if (!ret && runs.count > INT32_MAX)
+		ret = ifd_fail(-EOVERFLOW, "ask for less at once", "translate %zu pieces", iovcnt);
+	if (!ret && runs.count && max)
+		memcpy(segments, runs.kept, (runs.count < max ? runs.count : max) * sizeof(*segments));
+	free(runs.more);
+	return ret ? ret : (int)runs.count;
 }

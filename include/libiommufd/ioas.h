@@ -225,6 +225,9 @@ struct iommufd_segment {
  * (IOMMUFD_CTX_NOIOMMU) they are physical addresses, of which a buffer may need one run for each page. Neighbouring
  * runs are joined. For descriptor lists such as NVMe's PRP or SGL.
  *
+ * The runs are looked up one after the other: when another thread unmaps some of the buffer meanwhile, the result is a
+ * failure, or has runs that are not mapped any more. On failure nothing is written.
+ *
  * @param ioas     the IOAS
  * @param iov      the pieces of the buffer, each inside what is mapped, though perhaps in several mappings
  * @param iovcnt   how many
@@ -235,6 +238,7 @@ struct iommufd_segment {
  * @retval -ENOENT some of the buffer is not mapped; sets no words
  * @retval -EINVAL a piece has no bytes
  * @retval -EOVERFLOW there are more runs than an int counts
+ * @retval -ENOMEM there are more than 16 runs, and no memory to gather them in
  * @retval -EPERM  physical addresses are not told to this process: it needs CAP_SYS_ADMIN, or CAP_SYS_RAWIO on iommufd
  * @retval -EFAULT without an IOMMU: some of the memory is mapped in the IOAS, but not present in the process any more
  * @retval others  without an IOMMU: the source below cannot be read

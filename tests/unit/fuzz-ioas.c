@@ -58,7 +58,7 @@ static void unmap(struct iommufd_ioas *from, bool all)
 
 static void translate(struct iommufd_ioas *in)
 {
-	struct iommufd_segment segments[4];
+	struct iommufd_segment segments[4] = { { 77, 77 } };
 	struct iovec iov[2];
 	uint64_t iova = 77;
 	void *vaddr = &iova;
@@ -73,7 +73,8 @@ static void translate(struct iommufd_ioas *in)
 	ret = fuzz_after_search(iommufd_ioas_to_vaddr(in, fuzz_call_pages(), fuzz_call_number(), &vaddr), 0);
 	fuzz_check(!ret || vaddr == &iova, "the address was written");
 	fuzz_before("iommufd_ioas_to_iovas");
-	fuzz_after_search(iommufd_ioas_to_iovas(in, iov, 2, segments, 4), INT32_MAX);
+	ret = fuzz_after_search(iommufd_ioas_to_iovas(in, iov, 2, segments, 4), INT32_MAX);
+	fuzz_check(ret >= 0 || (segments[0].addr == 77 && segments[0].len == 77), "the runs were written");
 }
 
 static void maps_left(struct iommufd_ioas *of)

@@ -268,13 +268,9 @@ static int to_vaddr(struct stage *stage)
 
 static int to_iovas(struct stage *stage)
 {
-	struct iommufd_segment segments[8];
 	struct iovec iov = { stage->pages, 4 * PAGE };
-	int ret = iommufd_ioas_to_iovas(stage->bed.ioas, &iov, 1, segments, 8);
 
-	if (ret > 0) /* what comes with an errno says nothing */
-		memcpy(stage->out.segments, segments, (size_t)ret * sizeof(segments[0]));
-	return ret;
+	return iommufd_ioas_to_iovas(stage->bed.ioas, &iov, 1, stage->out.segments, 8);
 }
 
 static int dma_alloc(struct stage *stage)
