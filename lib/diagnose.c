@@ -127,14 +127,13 @@ static void look_at_limits(struct iommufd_diagnosis *out, const struct ifd_candi
 static void look_at_pages(struct iommufd_diagnosis *out, const struct ifd_backend *backend,
 			  const struct ifd_found *found)
 {
-	char path[128];
+	char path[128], words[IFD_HINT_MAX] = "";
 
 	backend->device_node(found, path, sizeof(path));
 	if (!found->noiommu || (found->cdev && !strcmp(path, found->cdev)))
 		return;
-	add(out, "pages", backend->id, 0,
-	    ifd_phys_may_move() ? "its memory " IFD_MAY_MOVE
-				: "its memory is locked, and vm.compact_unevictable_allowed lets it stay in its place");
+	ifd_hint(words, "its memory %s", ifd_phys_may_move());
+	add(out, "pages", backend->id, 0, words);
 }
 
 static void look_at_backend(struct iommufd_diagnosis *out, const struct ifd_backend *backend,

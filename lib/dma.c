@@ -50,8 +50,11 @@ static int map_aligned(size_t len, uint64_t align, int flags, void **out)
 	return 0;
 }
 
-/* Memory that no child process shares: a copy on write would part the process from what the device sees. */
-static int memory_new(size_t len, uint64_t align, bool huge, void **out)
+/*
+ * Memory that no child process shares: a copy on write would part the process from what the device sees. Where it may
+ * be no more than locked, it must not be put together to huge pages later: those are elsewhere.
+ */
+static int memory_new(const struct iommufd_ctx *ctx, size_t len, uint64_t align, bool huge, void **out)
 {
 	int flags = MAP_PRIVATE | MAP_ANONYMOUS, ret;
 
@@ -66,6 +69,8 @@ static int memory_new(size_t len, uint64_t align, bool huge, void **out)
 		ifd_sys_munmap(*out, len);
 		return ifd_fail(ret, NULL, "keep %zu bytes for DMA from child processes", len);
 	}
+	if (ctx->noiommu && !huge)
+		ifd_sys_madvise(*out, len, MADV_NOHUGEPAGE); /* fails where there are no such pages */
 	return 0;
 }
 
@@ -84,7 +89,7 @@ EXPORT int iommufd_dma_alloc(struct iommufd_ioas *ioas, size_t len, uint32_t fla
 	if (dma.len < len)
 		return ifd_fail(-EOVERFLOW, "ask for less", "allocate %zu bytes for DMA", len);
 
-	ret = memory_new(dma.len, page, huge, &dma.vaddr);
+	ret = memory_new(ioas->ctx, dma.len, page, huge, &dma.vaddr);
 	if (ret)
 		return ret;
 	ret = iommufd_ioas_map(ioas, dma.vaddr, dma.len, flags & (IOMMUFD_MAP_READ | IOMMUFD_MAP_WRITE), &dma.iova);

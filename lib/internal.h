@@ -198,11 +198,8 @@ int ifd_phys_pin(const struct iommufd_ioas *ioas, const struct ifd_map *map);
 void ifd_phys_unpin(const struct iommufd_ioas *ioas, const struct ifd_map *map);
 void ifd_phys_keep(const struct iommufd_ioas *ioas, const struct ifd_map *map);
 
-/* Whether the kernel may move pages that are locked, which have to stay in their place; and the words for it. */
-bool ifd_phys_may_move(void);
-#define IFD_MAY_MOVE                                                                                                \
-	"is only locked, and the kernel may still move its pages: sysctl vm.compact_unevictable_allowed=0, or use " \
-	"huge pages (IOMMUFD_DMA_HUGE)"
+/* What may still move pages that are locked, and what prevents it, as things are now: words to follow "memory". */
+const char *ifd_phys_may_move(void);
 
 /* pci.c: bus mastering off, so that a device does not go on in the next IOAS; on VFIO the kernel does it anyway. */
 void ifd_pci_quiet(struct iommufd_device *dev);

@@ -160,19 +160,30 @@ static void end_locking(struct iommufd_ioas *ioas)
 }
 
 /* Without compaction the kernel has no such file. */
-bool ifd_phys_may_move(void)
+static bool is_compacted(void)
 {
 	char value[8];
 
 	return ifd_sys_read_text("/proc/sys/vm/compact_unevictable_allowed", value, sizeof(value)) > 0 && *value != '0';
 }
 
-static void warn_of_compaction(const struct iommufd_device *dev)
+#define MAY_MOVE(who, remedy)                                                                           \
+	"is only locked: " who "khugepaged and NUMA balancing may still move its pages, unless " remedy \
+	"madvise() with MADV_NOHUGEPAGE and sysctl kernel.numa_balancing=0 keep them from it, or they " \
+	"are huge (IOMMUFD_DMA_HUGE)"
+
+const char *ifd_phys_may_move(void)
+{
+	return is_compacted() ? MAY_MOVE("compaction, ", "sysctl vm.compact_unevictable_allowed=0, ")
+			      : MAY_MOVE("", "");
+}
+
+static void warn_of_moves(const struct iommufd_device *dev)
 {
 	struct iommufd_ctx *ctx = dev->ctx;
 
-	if (ifd_log_on(&ctx->log, IOMMUFD_LOG_WARN) && !atomic_exchange(&ctx->warned, true) && ifd_phys_may_move())
-		ifd_warn(&ctx->log, "memory for %s %s", dev->found->name, IFD_MAY_MOVE);
+	if (ifd_log_on(&ctx->log, IOMMUFD_LOG_WARN) && !atomic_exchange(&ctx->warned, true))
+		ifd_warn(&ctx->log, "memory for %s %s", dev->found->name, ifd_phys_may_move());
 }
 
 int ifd_phys_attach(const struct iommufd_device *dev, struct iommufd_ioas *ioas)
@@ -182,7 +193,7 @@ int ifd_phys_attach(const struct iommufd_device *dev, struct iommufd_ioas *ioas)
 	if (ret)
 		return ret;
 	if (dev->unpinned)
-		warn_of_compaction(dev);
+		warn_of_moves(dev);
 	ioas->unpinned += dev->unpinned;
 	ioas->physical += dev->found->noiommu;
 	return 0;

@@ -29,9 +29,14 @@ enum {
 	 * device needs are those of iommufd_ioas_to_iovas(), and no others. Unless the device is opened by its own node
 	 * (Linux 7.3), memory is kept in its place with mlock(), which does not count. The context unlocks a page with
 	 * the last of its mappings, in whichever IOAS, but knows nothing of others: map it in one context only, and
-	 * neither mlock() nor munlock() it yourself. Locked memory can still be moved by compaction as long as the
-	 * sysctl `vm.compact_unevictable_allowed` is not 0, of which the log warns once; huge pages (IOMMUFD_DMA_HUGE)
-	 * cannot.
+	 * neither mlock() nor munlock() it yourself.
+	 *
+	 * Locked memory can still be moved, of which the log warns once: by compaction unless the sysctl
+	 * `vm.compact_unevictable_allowed` is 0, by NUMA balancing unless `kernel.numa_balancing` is 0, by khugepaged,
+	 * which puts pages together to a huge one, and by who asks for it, such as move_pages(). Buffers of
+	 * iommufd_dma_alloc() are kept from khugepaged; do that for memory of your own by madvise() with
+	 * MADV_NOHUGEPAGE, before it is mapped. Huge pages that were set aside (IOMMUFD_DMA_HUGE) are moved by none of
+	 * the first three.
 	 */
 	IOMMUFD_CTX_NOIOMMU = 1u << 0,
 };

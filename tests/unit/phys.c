@@ -252,8 +252,22 @@ START_TEST(what_is_not_taken_back_of_a_batch_stays_locked)
 }
 END_TEST
 
+START_TEST(a_kernel_that_makes_no_huge_pages_need_not_be_kept_from_it)
+{
+	struct iommufd_dma dma;
+
+	open_spaces();
+	inject_fail(INJECT_MADVISE, 2, -EINVAL); /* the first keeps it from child processes */
+	ck_assert_int_eq(iommufd_dma_alloc(spaces[0], SCENE_PAGE, IOMMUFD_MAP_READ, &dma), 0);
+	ck_assert(inject_failed());
+	iommufd_dma_free(spaces[0], &dma);
+	close_spaces();
+}
+END_TEST
+
 void unit_tests(TCase *tcase)
 {
+	tcase_add_test(tcase, a_kernel_that_makes_no_huge_pages_need_not_be_kept_from_it);
 	tcase_add_test(tcase, exactly_the_pages_of_mappings_for_devices_are_locked);
 	tcase_add_test(tcase, a_lock_that_fails_in_the_middle_is_undone_up_to_what_others_need);
 	tcase_add_test(tcase, a_mapping_that_the_kernel_keeps_stays_locked);

@@ -298,6 +298,8 @@ static void dma_free(struct stage *stage)
 #define FINDS                                                                                                \
 	SURVIVES({ DOOR_OPEN, EACH }, { DOOR_PREAD, EACH }, { DOOR_READLINK, EACH }, { DOOR_SYSCALL, EACH }, \
 		 { IOMMU_OPTION, EACH }, { VFIO_GET_API_VERSION, EACH }, { VFIO_CHECK_EXTENSION, EACH })
+/* A kernel without transparent huge pages need not be kept from making some. */
+#define KEEPS_SMALL SURVIVES({ DOOR_MADVISE, 2 })
 /* What an iommufd answers and this is not. */
 #define RECOGNISES SURVIVES({ IOMMU_OPTION, EACH })
 /* A container that may be in use is left alone, and a new one opened. */
@@ -329,6 +331,6 @@ const struct act acts[] = {
 	{ "iommufd_ioas_to_iova", NEEDS_ATTACHED, to_iova, .silent = true },
 	{ "iommufd_ioas_to_vaddr", NEEDS_ATTACHED, to_vaddr, .silent = true },
 	{ "iommufd_ioas_to_iovas", NEEDS_ATTACHED, to_iovas, .seldom = true },
-	{ "iommufd_dma_alloc", NEEDS_ATTACHED, dma_alloc, .undo = dma_free, .handle = true },
+	{ "iommufd_dma_alloc", NEEDS_ATTACHED, dma_alloc, .undo = dma_free, .survives = KEEPS_SMALL, .handle = true },
 	{ .name = NULL },
 };

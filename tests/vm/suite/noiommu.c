@@ -289,9 +289,12 @@ START_TEST(of_mappings_that_overlap_the_common_pages_stay)
 }
 END_TEST
 
-static void set_compaction(const char *value)
+#define COMPACTS   "/proc/sys/vm/compact_unevictable_allowed"
+#define MAKES_HUGE "/sys/kernel/mm/transparent_hugepage/enabled"
+
+static void set(const char *path, const char *value)
 {
-	FILE *file = fopen("/proc/sys/vm/compact_unevictable_allowed", "we");
+	FILE *file = fopen(path, "we");
 
 	ck_assert(file && fputs(value, file) >= 0 && !fclose(file));
 }
@@ -313,17 +316,62 @@ START_TEST(that_locked_memory_may_move_is_told_once_a_context)
 	struct two two;
 
 	for (int allowed = 1; allowed >= 0; allowed--) {
-		set_compaction(allowed ? "1" : "0");
+		set(COMPACTS, allowed ? "1" : "0");
 		open_two(&two);
 		ok(iommufd_device_attach(two.dev, two.ioas));
 		ok(iommufd_device_detach(two.dev));
 		ok(iommufd_device_attach(two.dev, two.bed.ioas));
+		ck_assert_uint_eq(heard_of(": khugepaged and NUMA balancing may still move its pages"),
+				  locks && !allowed);
+		ck_assert_uint_eq(heard_of(": compaction, khugepaged and NUMA balancing may"), locks && allowed);
 		ck_assert_uint_eq(heard_of(sysctl), locks && allowed);
 		if (locks)
-			vm_finds(EDU, "pages", 0, allowed ? sysctl : "lets it stay in its place");
+			vm_finds(EDU, "pages", 0, allowed ? sysctl : "only locked: khugepaged");
 		close_two(&two);
 	}
-	set_compaction("1");
+	set(COMPACTS, "1");
+}
+END_TEST
+
+#define HUGE_PAGE ((size_t)2 << 20)
+#define COLLAPSE  25 /* MADV_COLLAPSE, what khugepaged does, at once; older libc headers lack the name */
+
+/* Whether an attempt to put the pages together to a huge one moves any of them. */
+static bool moves(const struct bed *bed, unsigned char *at)
+{
+	static struct iommufd_segment before[HUGE_PAGE / PAGE], after[HUGE_PAGE / PAGE];
+	struct iovec iov = { at, HUGE_PAGE };
+	int count = ok(iommufd_ioas_to_iovas(bed->ioas, &iov, 1, before, HUGE_PAGE / PAGE));
+
+	madvise(at, HUGE_PAGE, COLLAPSE);
+	return ok(iommufd_ioas_to_iovas(bed->ioas, &iov, 1, after, HUGE_PAGE / PAGE)) != count ||
+	       memcmp(before, after, (size_t)count * sizeof(before[0])) != 0;
+}
+
+static unsigned char *first_huge(void *start)
+{
+	return (unsigned char *)(((uintptr_t)start + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1));
+}
+
+START_TEST(what_makes_huge_pages_moves_own_memory_but_neither_buffers_nor_what_is_kept_from_it)
+{
+	unsigned char *own = first_huge(memory(3 * HUGE_PAGE));
+	struct iommufd_dma dma;
+	uint64_t iova;
+	struct bed bed;
+
+	set(MAKES_HUGE, "madvise");
+	insist_on_edu(&bed);
+	ok(iommufd_device_attach(bed.dev, bed.ioas));
+	ok(iommufd_dma_alloc(bed.ioas, 2 * HUGE_PAGE, RW, &dma));
+	ck_assert(!moves(&bed, first_huge(dma.vaddr)));
+	ck_assert_int_eq(madvise(own + HUGE_PAGE, HUGE_PAGE, MADV_NOHUGEPAGE), 0);
+	ok(iommufd_ioas_map(bed.ioas, own, 2 * HUGE_PAGE, RW, &iova));
+	ck_assert_int_eq(moves(&bed, own), !vm_path->by_node); /* where the kernel pins it stays */
+	ck_assert(!moves(&bed, own + HUGE_PAGE));
+	iommufd_dma_free(bed.ioas, &dma);
+	bed_close(&bed);
+	set(MAKES_HUGE, "always");
 }
 END_TEST
 
@@ -410,5 +458,6 @@ void add_noiommu_tests(TCase *tc)
 	tcase_add_test(tc, memory_in_two_address_spaces_stays_until_both_have_unmapped_it);
 	tcase_add_test(tc, of_mappings_that_overlap_the_common_pages_stay);
 	tcase_add_test(tc, that_locked_memory_may_move_is_told_once_a_context);
+	tcase_add_test(tc, what_makes_huge_pages_moves_own_memory_but_neither_buffers_nor_what_is_kept_from_it);
 	tcase_add_test(tc, what_cannot_be_locked_leaves_nothing_locked_but_what_was);
 }
