@@ -135,7 +135,10 @@ EXPORT int iommufd_device_new(struct iommufd_ctx *ctx, const char *address, stru
 
 	if (!ret)
 		ret = ifd_udev_find(address, &found);
-	return ret ? ret : device_open(ctx, found, -1, out);
+	if (ret)
+		return ret;
+	ifd_node_settle(address, &found);
+	return device_open(ctx, found, -1, out);
 }
 
 EXPORT int iommufd_device_from_fd(struct iommufd_ctx *ctx, int fd, struct iommufd_device **out)

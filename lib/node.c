@@ -45,8 +45,8 @@ static void wait_a_little(struct udev_monitor *monitor)
 		udev_device_unref(udev_monitor_receive_device(monitor));
 }
 
-/* What is in the way of opening the node at last: 0 for nothing. It is asked without opening it. */
-static int wait_for(const char *path, int err)
+/* What is in the way at last, as `look` tells it: 0 for nothing. */
+static int wait_for(int (*look)(void *data), void *data, int err)
 {
 	struct udev *udev = udev_new();
 	uint64_t end = ifd_sys_now_ms() + WAIT_MS;
@@ -60,11 +60,17 @@ static int wait_for(const char *path, int err)
 	/* With a daemon permissions may still change, without one nobody changes them. */
 	while (ifd_sys_now_ms() < end && (err == -ENOENT || (daemon && err == -EACCES))) {
 		wait_a_little(monitor);
-		err = ifd_sys_access(path);
+		err = look(data);
 	}
 	udev_monitor_unref(monitor);
 	udev_unref(udev);
 	return err;
+}
+
+/* Without opening it. */
+static int look_at_node(void *path)
+{
+	return ifd_sys_access(path);
 }
 
 bool ifd_node_await(const struct iommufd_device *dev, int err)
@@ -74,7 +80,32 @@ bool ifd_node_await(const struct iommufd_device *dev, int err)
 	if (err != -ENOENT && err != -EACCES)
 		return false;
 	dev->ctx->backend->device_node(dev->found, path, sizeof(path));
-	return wait_for(path, err) != err;
+	return wait_for(look_at_node, path, err) != err;
+}
+
+struct coming {
+	const char *address;
+	struct ifd_found **found;
+};
+
+static int look_again(void *data)
+{
+	const struct coming *coming = data;
+	struct ifd_found *now;
+
+	if (ifd_udev_find(coming->address, &now))
+		return -ENODEV; /* it went away */
+	ifd_found_free(*coming->found);
+	*coming->found = now;
+	return now->coming ? -ENOENT : 0;
+}
+
+void ifd_node_settle(const char *address, struct ifd_found **found)
+{
+	struct coming coming = { address, found };
+
+	if ((*found)->coming)
+		wait_for(look_again, &coming, -ENOENT);
 }
 
 int ifd_node_open(const struct iommufd_device *dev, const char *path)

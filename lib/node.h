@@ -6,9 +6,16 @@
 #include <stdbool.h>
 
 struct iommufd_device;
+struct ifd_found;
 
 /* The node of a device or of its group, as it is now. A descriptor, or -errno with words. */
 int ifd_node_open(const struct iommufd_device *dev, const char *path);
+
+/*
+ * With no lock held: when the device's driver is at work on it, waits up to a second until that is done, and puts what
+ * is found then in the place of `found`. Else it would seem to have no node of its own.
+ */
+void ifd_node_settle(const char *address, struct ifd_found **found);
 
 /*
  * After the device could not be opened, with no lock held: waits up to a second where its node may only be late. Whether

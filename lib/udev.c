@@ -77,6 +77,14 @@ static bool is_child(struct udev_device *child, struct udev_device *dev)
 	return parent && !strcmp(udev_device_get_syspath(parent), udev_device_get_syspath(dev));
 }
 
+/* Before 6.1 a kernel knows no such children. */
+static bool has_children(void)
+{
+	struct stat st;
+
+	return !ifd_sys_stat("/sys/class/vfio-dev", &st);
+}
+
 /* The child that VFIO makes for a device that is bound to it; it has a node where the kernel has those. */
 static struct udev_device *vfio_child(struct udev_device *dev)
 {
@@ -125,6 +133,7 @@ static int found_new(struct udev_device *dev, struct ifd_found **out)
 	found->cdev = copy(child ? udev_device_get_devnode(child) : NULL, &failed);
 	/* Kernels before 6.1 have no such child; all VFIO drivers that they know say so in their name. */
 	found->vfio = child || (found->driver && strstr(found->driver, "vfio"));
+	found->coming = found->vfio && !child && has_children();
 	if (is_in(dev, "pci")) {
 		found->pci_id = hex_attribute(dev, "vendor") << 16 | (hex_attribute(dev, "device") & 0xffff);
 		found->pci_class = hex_attribute(dev, "class");

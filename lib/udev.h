@@ -17,6 +17,7 @@ struct ifd_found {
 	uint32_t pci_id, pci_class;
 	bool vfio;    /* bound to a VFIO driver */
 	bool noiommu; /* and that without an IOMMU, which the administrator allowed: its DMA reaches any memory */
+	bool coming;  /* the driver is not done: what VFIO makes for the device, perhaps a node, is not there yet */
 };
 
 struct ifd_found_list {

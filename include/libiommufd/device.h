@@ -36,8 +36,9 @@ enum {
  * @brief Open a device that is bound to a VFIO driver.
  *
  * A node that the driver's binding has not brought yet, or that udev has not given its permissions yet, is waited for,
- * up to a second. Opening resets the device, if it can be reset, and clears its bus mastering; the kernel does this at the moment when
- * it hands out the device: here on iommufd, at the attach on VFIO.
+ * up to a second, and so is, before that, a VFIO driver that is still at work on the device. Opening resets the device,
+ * if it can be reset, and clears its bus mastering; the kernel does this at the moment when it hands out the device:
+ * here on iommufd, at the attach on VFIO.
  *
  * @param ctx     the context; it may be freed before the device
  * @param address a PCI address (`0000:00:03.0`, or `00:03.0` in domain 0), its directory under `/sys`, an mdev UUID, or

@@ -14,9 +14,9 @@ static char device_name[] = SCENE_DEVICE, sibling_name[] = SCENE_SIBLING, other_
 static char path[] = "/sys/devices/pci0000:00/somewhere", driver[] = "vfio-pci", kernels[] = "e1000e";
 static char cdev[] = "/dev/vfio/devices/vfio0";
 
-static const struct ifd_found device = { device_name, path, driver, cdev, 7, 0x12345678, 0x010802, true, false };
-static struct ifd_found sibling = { sibling_name, path, driver, cdev, 7, 0x12345679, 0x010802, true, false };
-static const struct ifd_found other = { other_name, path, driver, cdev, 8, 0x12345670, 0x010802, true, false };
+static const struct ifd_found device = { device_name, path, driver, cdev, 7, 0x12345678, 0x010802, true, false, false };
+static struct ifd_found sibling = { sibling_name, path, driver, cdev, 7, 0x12345679, 0x010802, true, false, false };
+static const struct ifd_found other = { other_name, path, driver, cdev, 8, 0x12345670, 0x010802, true, false, false };
 
 /* ---- iommufd ---- */
 
