@@ -56,8 +56,8 @@ struct ifd_backend {
 	int (*maps_left)(struct iommufd_ioas *ioas, uint64_t *left);
 
 	/*
-	 * For a device without an IOMMU whose memory the kernel has pinned: where the memory at an IOVA is, and how many
-	 * of `len` bytes are there in a row. -errno without words. No lock.
+	 * For a device without an IOMMU whose memory the kernel has pinned: where the memory at an IOVA is, and how
+	 * many of `len` bytes are there in a row. -errno without words. No lock.
 	 */
 	int (*physical)(struct iommufd_ioas *ioas, uint64_t iova, uint64_t *len, uint64_t *addr);
 

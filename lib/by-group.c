@@ -48,9 +48,9 @@ static int get_device(struct iommufd_device *dev)
 }
 
 /*
- * A device that is still open by a copy of an earlier descriptor would not be attached anew, and nobody would be told. It
- * is found out by asking for it while there is no IOAS to attach it to: that succeeds only if it is open, or if its group
- * is in another container.
+ * A device that is still open by a copy of an earlier descriptor would not be attached anew, and nobody would be told.
+ * It is found out by asking for it while there is no IOAS to attach it to: that succeeds only if it is open, or if its
+ * group is in another container.
  */
 static int check_not_held(struct iommufd_device *dev)
 {

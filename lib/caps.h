@@ -18,8 +18,8 @@ int ifd_caps_ioctl(const struct ifd_log *log, int fd, unsigned long request, con
 
 /*
  * The capability `id` of an answer, if it lies inside of it with `size` bytes at least; `first` is the offset of the
- * chain. `room` is how many bytes there are from it to the end. NULL when there is none or the chain is broken. It may be
- * at any address: kernels before 6.6 put one that follows another of 12 bytes at a multiple of 4. So copy it.
+ * chain. `room` is how many bytes there are from it to the end. NULL when there is none or the chain is broken. It may
+ * be at any address: kernels before 6.6 put one that follows another of 12 bytes at a multiple of 4. So copy it.
  */
 const void *ifd_caps_find(const void *answer, size_t len, uint32_t first, uint16_t id, size_t size, size_t *room);
 

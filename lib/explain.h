@@ -46,7 +46,8 @@ const struct ifd_map *ifd_find_reserved(struct ifd_index *index, int group, stru
 bool ifd_has_ipc_lock(void);
 
 /*
- * explain-device.c: what keeps a device from being had. `but` is a descriptor of our own, whose open file does not count, or -1.
+ * explain-device.c: what keeps a device from being had. `but` is a descriptor of our own, whose open file does not
+ * count, or -1.
  *
  * EPERM: the first of these that there is evidence for: a driver that has another device of the group, a process that
  * has it open, or `module` that wants interrupts to be isolated.

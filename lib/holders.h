@@ -9,7 +9,8 @@ struct ifd_found;
 
 /*
  * Appends to a hint which processes have the node of the device's group open, or a device of that group; `but` is a
- * descriptor of this process, or -1: the file that it has open does not count, in whosever hands. False, and nothing appended, when none can be seen.
+ * descriptor of this process, or -1: the file that it has open does not count, in whosever hands. False, and nothing
+ * appended, when none can be seen.
  */
 bool ifd_hint_holders(char *hint, const struct ifd_found *found, int but);
 

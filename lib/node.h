@@ -18,8 +18,8 @@ int ifd_node_open(const struct iommufd_device *dev, const char *path);
 void ifd_node_settle(const char *address, struct ifd_found **found);
 
 /*
- * After the device could not be opened, with no lock held: waits up to a second where its node may only be late. Whether
- * something has changed, so that a second try is worth it.
+ * After the device could not be opened, with no lock held: waits up to a second where its node may only be late.
+ * Whether something has changed, so that a second try is worth it.
  */
 bool ifd_node_await(const struct iommufd_device *dev, int err);
 

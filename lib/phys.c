@@ -63,8 +63,8 @@ static bool is_unfit(const struct ifd_map *map)
 }
 
 /*
- * Refuses what the kernel would not pin, as it does: mlock() takes what may only be read, and says ENOMEM of what is not
- * there. When that fails, it has locked what comes before. `dev` is the one that is being attached, if any.
+ * Refuses what the kernel would not pin, as it does: mlock() takes what may only be read, and says ENOMEM of what is
+ * not there. When that fails, it has locked what comes before. `dev` is the one that is being attached, if any.
  */
 static int lock(const struct iommufd_ctx *ctx, const struct ifd_map *map, const struct iommufd_device *dev)
 {
@@ -84,8 +84,8 @@ static int lock(const struct iommufd_ctx *ctx, const struct ifd_map *map, const 
 }
 
 /*
- * Between finding that no other mapping is of this memory and unlocking it, no other thread may lock it for a mapping of
- * its own, in this IOAS or another.
+ * Between finding that no other mapping is of this memory and unlocking it, no other thread may lock it for a mapping
+ * of its own, in this IOAS or another.
  */
 void ifd_phys_begin(struct iommufd_ioas *ioas)
 {

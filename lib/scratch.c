@@ -6,7 +6,9 @@
 #include "internal.h"
 #include "object.h"
 
-/* The first mapping that cannot be made in this object, which a device is attached to, for the reason `err`; or NULL. */
+/*
+ * The first mapping that cannot be made in this object, which a device is attached to, for the reason `err`; or NULL.
+ */
 static const struct ifd_map *first_refused(struct iommufd_ioas *ioas, const struct ifd_object *object, int err)
 {
 	const struct ifd_map *map = ifd_index_next(&ioas->index, 0, UINT64_MAX);

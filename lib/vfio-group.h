@@ -14,8 +14,8 @@ void ifd_group_node(const struct ifd_found *found, char *path, size_t size);
 int ifd_group_open_node(struct iommufd_device *dev);
 
 /*
- * 1 when the group was adopted and is in a container: who handed it over put it there, and takes it out again. 0 when it
- * is in none, or never was anybody else's; or -errno without words.
+ * 1 when the group was adopted and is in a container: who handed it over put it there, and takes it out again. 0 when
+ * it is in none, or never was anybody else's; or -errno without words.
  */
 int ifd_group_placed(struct iommufd_device *dev);
 

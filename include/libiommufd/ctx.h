@@ -14,7 +14,10 @@ IOMMUFD_BEGIN_DECLS
 enum {
 	/** The first that is usable, in the order iommufd, VFIO; `$LIBIOMMUFD_BACKEND` may name one. */
 	IOMMUFD_BACKEND_AUTO = 0,
-	/** `/dev/iommu` (Linux 6.2), with devices opened by their own node (6.6), or by their group where they have none. */
+	/**
+	 * `/dev/iommu` (Linux 6.2), with devices opened by their own node (6.6), or by their group where they have
+	 * none.
+	 */
 	IOMMUFD_BACKEND_IOMMUFD = 1,
 	/** `/dev/vfio/vfio` and VFIO groups, with a type1v2 or type1 IOMMU. */
 	IOMMUFD_BACKEND_VFIO = 2,
@@ -131,14 +134,14 @@ int iommufd_ctx_from_fd(int fd, const struct iommufd_ctx_opts *opts, struct iomm
  * itself. The descriptor is duplicated and stays the caller's; the kernel lets a group be opened once, so it must have
  * been opened for this.
  *
- * A group that is in no container is put into one when a device of it is attached, and (VFIO) taken out with the
- * last. One that is in a container then is left there, also at the end: who put it there takes it out. That
- * container must be the one that the context has adopted, and no other; on VFIO, attach to the IOAS that was made
- * first. The kernel does not tell where a group is. iommufd_device_attach() finds out another container and says
- * -EBUSY, but on VFIO, where the context has adopted a container, only while that one has no other group (where iommufd
- * serves it, while it never had one): so to give what belongs together is up to the caller. While devices are used and mappings are kept,
- * leave it there: with the last group a container loses all mappings, which is not seen when a group comes back in
- * the meantime.
+ * A group that is in no container is put into one when a device of it is attached, and (VFIO) taken out with the last.
+ * One that is in a container then is left there, also at the end: who put it there takes it out. That container must be
+ * the one that the context has adopted, and no other; on VFIO, attach to the IOAS that was made first. The kernel does
+ * not tell where a group is. iommufd_device_attach() finds out another container and says -EBUSY, but on VFIO, where
+ * the context has adopted a container, only while that one has no other group (where iommufd serves it, while it never
+ * had one): so to give what belongs together is up to the caller. While devices are used and mappings are kept, leave
+ * it there: with the last group a container loses all mappings, which is not seen when a group comes back in the
+ * meantime.
  *
  * Another device of the group may be in use by who handed it over, in the same container. Iommufd by group refuses
  * that, since all of a group are in one address space: ours is not theirs.

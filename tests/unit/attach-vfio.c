@@ -130,7 +130,9 @@ START_TEST(what_fails_after_the_group_joined_takes_it_out_again)
 		attach_fails(&scene, -EIO);
 		ck_assert_uint_eq(inject_ioctls(VFIO_GROUP_UNSET_CONTAINER), i + 1);
 	}
-	/* And then twice for the ranges, those for the replay and those that go with the device; each takes two calls. */
+	/*
+	 * And then twice for the ranges, those for the replay and those that go with the device; each takes two calls.
+	 */
 	inject_ioctl_fail(VFIO_IOMMU_GET_INFO, 4, 1, -EIO);
 	attach_fails(&scene, -EIO);
 	attaches(&scene);

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
-/* What a child process does when it frees its parent's handles: it closes and frees, and asks the kernel for nothing. */
+/*
+ * What a child process does when it frees its parent's handles: it closes and frees, and asks the kernel for nothing.
+ */
 #include <errno.h>
 #include <pthread.h>
 #include <sys/wait.h>

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
-/* What the files with the calls share: the handles, the numbers that a caller gives, and what every call has to keep to. */
+/*
+ * What the files with the calls share: the handles, the numbers that a caller gives, and what every call has to keep
+ * to.
+ */
 #ifndef FUZZ_CALLS_H
 #define FUZZ_CALLS_H
 

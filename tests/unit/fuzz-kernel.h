@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /*
- * A kernel that lies. The functions of lib/sys.h and ioctl() itself are replaced at link time, and each takes its answer
- * from a stream of bytes: mostly what a kernel would say, so that calls go deep, and sometimes an errno, a number that
- * makes no sense, or an answer with something in it overwritten. It aborts when the library breaks a rule of its own: a
- * descriptor that it has not got, an access beyond what any file has.
+ * A kernel that lies. The functions of lib/sys.h and ioctl() itself are replaced at link time, and each takes its
+ * answer from a stream of bytes: mostly what a kernel would say, so that calls go deep, and sometimes an errno, a
+ * number that makes no sense, or an answer with something in it overwritten. It aborts when the library breaks a rule
+ * of its own: a descriptor that it has not got, an access beyond what any file has.
  */
 #ifndef FUZZ_KERNEL_H
 #define FUZZ_KERNEL_H

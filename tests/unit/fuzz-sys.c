@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /*
- * Public calls, chosen by a stream of bytes, on a kernel that lies (fuzz-kernel.h). Whatever it says, a call succeeds or
- * fails with an errno and words, a call that failed has given nothing, and at the end nothing is left. The sanitizers
- * look for the rest.
+ * Public calls, chosen by a stream of bytes, on a kernel that lies (fuzz-kernel.h). Whatever it says, a call succeeds
+ * or fails with an errno and words, a call that failed has given nothing, and at the end nothing is left. The
+ * sanitizers look for the rest.
  */
 #include <stdlib.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /*
- * Between the library and the kernel: the functions of lib/sys.h, and those of lib/udev.h that find devices, replaced at
- * link time. They pass on what they are not told about, count, and fail where a test wants it. This is no kernel: it
+ * Between the library and the kernel: the functions of lib/sys.h, and those of lib/udev.h that find devices, replaced
+ * at link time. They pass on what they are not told about, count, and fail where a test wants it. This is no kernel: it
  * remembers nothing, and an ioctl gets the answer that the test wrote for it. For one thread.
  */
 #ifndef INJECT_H

@@ -42,7 +42,9 @@ struct stage {
 
 #define STAGE_PAGES 16
 
-/* Pages 0 and 1 are neighbours and two mappings, pages 2 and 3 are one behind a hole. At the free one there is nothing. */
+/*
+ * Pages 0 and 1 are neighbours and two mappings, pages 2 and 3 are one behind a hole. At the free one there is nothing.
+ */
 #define STAGE_FIRST UINT64_C(0x100000)
 #define STAGE_LAST  (STAGE_FIRST + 6 * PAGE - 1)
 #define STAGE_FREE  UINT64_C(0x200000)
@@ -58,7 +60,9 @@ struct survival {
 	unsigned long call;
 	unsigned int turn; /* which of that name, counted from 1 */
 #define EACH 0
-/* The first one, while the kernel lacks memory: it says EBUSY of a BAR that it cannot claim, and that is tried again. */
+/*
+ * The first one, while the kernel lacks memory: it says EBUSY of a BAR that it cannot claim, and that is tried again.
+ */
 #define FIRST_WITHOUT_MEMORY UINT_MAX
 };
 

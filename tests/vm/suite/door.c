@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
-/* Functions of this program come before those of libc, also for the library; the names are those after preprocessing. */
+/*
+ * Functions of this program come before those of libc, also for the library; the names are those after preprocessing.
+ */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>

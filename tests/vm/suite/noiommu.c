@@ -78,7 +78,9 @@ START_TEST(who_insists_hears_and_reads_that_it_is_unsafe)
 }
 END_TEST
 
-/* The device moves the start of every page of a buffer to the end of the same page, by the addresses that it was told. */
+/*
+ * The device moves the start of every page of a buffer to the end of the same page, by the addresses that it was told.
+ */
 static void dma_by_segments(struct bed *bed, unsigned char *buf, size_t len)
 {
 	struct iommufd_segment runs[64];

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /*
  * Several threads at once, on a kernel. Their work is counted, not timed, so that a slow machine does the same. They
- * note what is wrong, since libcheck's asserts are for one thread, and the library's log is listened to: where the index
- * and the kernel differ it warns. ThreadSanitizer sees the rest.
+ * note what is wrong, since libcheck's asserts are for one thread, and the library's log is listened to: where the
+ * index and the kernel differ it warns. ThreadSanitizer sees the rest.
  */
 #include <pthread.h>
 #include <stdatomic.h>

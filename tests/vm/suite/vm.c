@@ -32,7 +32,9 @@ void vm_expect_kernel(const char *regex)
 	fflush(stdout);
 }
 
-/* As the drivers of Intel's and of virtio's IOMMU say it; the first tells of the fault's register in a line of its own. */
+/*
+ * As the drivers of Intel's and of virtio's IOMMU say it; the first tells of the fault's register in a line of its own.
+ */
 void vm_expect_fault(const char *address, uint64_t iova)
 {
 	char regex[256];
@@ -66,9 +68,9 @@ static void check_kernel(void)
 /* ---- ThreadSanitizer ---- */
 
 /*
- * libudev has the key of its hash tables in a variable without a lock. Each table takes a copy, so that does no harm. It
- * also opens some descriptors, and closes others, where ThreadSanitizer does not see it; through door.c these calls come
- * from this program.
+ * libudev has the key of its hash tables in a variable without a lock. Each table takes a copy, so that does no harm.
+ * It also opens some descriptors, and closes others, where ThreadSanitizer does not see it; through door.c these calls
+ * come from this program.
  */
 const char *__tsan_default_suppressions(void);
 const char *__tsan_default_suppressions(void)
