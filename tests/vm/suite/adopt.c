@@ -93,9 +93,11 @@ START_TEST(a_place_that_the_owner_of_the_container_uses_is_passed_over)
 		.vaddr = (uintptr_t)pages,
 		.size = PAGE,
 	};
-	struct iommufd_map maps[] = { { .vaddr = pages, .len = PAGE, .flags = RW },
-				      { .vaddr = pages + PAGE, .len = PAGE, .flags = RW },
-				      { .vaddr = pages, .len = PAGE, .flags = RW | IOMMUFD_MAP_FIXED, .iova = PAGE } };
+	struct iommufd_map maps[] = {
+		{ .vaddr = pages, .len = PAGE, .flags = RW },
+		{ .vaddr = pages + PAGE, .len = PAGE, .flags = RW },
+		{ .vaddr = pages, .len = PAGE, .flags = RW | IOMMUFD_MAP_FIXED, .iova = 9 * PAGE }
+	};
 	struct bed bed = { .ctx = NULL };
 	struct iommufd_dma dma;
 	struct edu edu;
