@@ -146,6 +146,13 @@ struct iommu_ioas_copy {
 };
 #define IOMMU_IOAS_COPY _IO(IOMMUFD_TYPE, 0x83)
 
+/* Every IOAS of the context becomes the caller's; each mapping must be of a file, and none on its way. Linux 6.14. */
+struct iommu_ioas_change_process {
+	uint32_t size;
+	uint32_t __reserved;
+};
+#define IOMMU_IOAS_CHANGE_PROCESS _IO(IOMMUFD_TYPE, 0x92)
+
 /*
  * On failure length is not written, and the mappings before the one that failed are gone. (0, UINT64_MAX) means
  * everything and succeeds when there is nothing; every other use of UINT64_MAX is EOVERFLOW.
@@ -202,6 +209,27 @@ enum {
 	IOMMU_HW_INFO_FLAG_INPUT_TYPE = 1 << 0, /* in_data_type names the kind of data that is wanted */
 };
 
+/* What data_uptr leads to, by the type that comes back. */
+struct iommu_hw_info_vtd {
+	uint32_t flags;
+	uint32_t __reserved;
+	IFD_ALIGNED_U64 cap_reg;
+	IFD_ALIGNED_U64 ecap_reg;
+};
+
+struct iommu_hw_info_arm_smmuv3 {
+	uint32_t flags;
+	uint32_t __reserved;
+	uint32_t idr[6];
+	uint32_t iidr;
+	uint32_t aidr;
+};
+
+struct iommu_hw_info_amd {
+	IFD_ALIGNED_U64 efr;
+	IFD_ALIGNED_U64 efr2;
+};
+
 /* data_len comes back as what the kernel has, which may be more than the buffer holds. */
 struct iommu_hw_info {
 	uint32_t size;
@@ -218,5 +246,200 @@ struct iommu_hw_info {
 	IFD_ALIGNED_U64 out_capabilities;
 };
 #define IOMMU_GET_HW_INFO _IO(IOMMUFD_TYPE, 0x8a)
+
+/* ---- Page tables ---- */
+
+enum {
+	IOMMU_HWPT_ALLOC_NEST_PARENT = 1 << 0,
+	IOMMU_HWPT_ALLOC_DIRTY_TRACKING = 1 << 1,
+	IOMMU_HWPT_FAULT_ID_VALID = 1 << 2,
+	IOMMU_HWPT_ALLOC_PASID = 1 << 3,
+};
+
+enum {
+	IOMMU_HWPT_DATA_NONE = 0,
+	IOMMU_HWPT_DATA_VTD_S1 = 1,
+	IOMMU_HWPT_DATA_ARM_SMMUV3 = 2,
+	IOMMU_HWPT_DATA_AMD_GUEST = 3,
+};
+
+/* pt_id: an IOAS makes one that shows it, a nest parent or a vIOMMU one below that. Since Linux 6.6. */
+struct iommu_hwpt_alloc {
+	uint32_t size;
+	uint32_t flags;
+	uint32_t dev_id;
+	uint32_t pt_id;
+	uint32_t out_hwpt_id;
+	uint32_t __reserved;
+	uint32_t data_type;
+	uint32_t data_len;
+	IFD_ALIGNED_U64 data_uptr;
+	uint32_t fault_id;
+	uint32_t __reserved2;
+};
+#define IOMMU_HWPT_ALLOC _IO(IOMMUFD_TYPE, 0x89)
+
+/* What data_uptr leads to, by data type. */
+struct iommu_hwpt_vtd_s1 {
+	IFD_ALIGNED_U64 flags;
+	IFD_ALIGNED_U64 pgtbl_addr;
+	uint32_t addr_width;
+	uint32_t __reserved;
+};
+
+struct iommu_hwpt_arm_smmuv3 {
+	IFD_ALIGNED_U64 ste[2];
+};
+
+struct iommu_hwpt_amd_guest {
+	IFD_ALIGNED_U64 dte[4];
+};
+
+/* The entries that were done are counted in entry_num, also on failure. Since Linux 6.8. */
+struct iommu_hwpt_invalidate {
+	uint32_t size;
+	uint32_t hwpt_id; /* or a vIOMMU */
+	IFD_ALIGNED_U64 data_uptr;
+	uint32_t data_type;
+	uint32_t entry_len;
+	uint32_t entry_num;
+	uint32_t __reserved;
+};
+#define IOMMU_HWPT_INVALIDATE _IO(IOMMUFD_TYPE, 0x8d)
+
+/* ---- Dirty tracking, Linux 6.7 ---- */
+
+enum {
+	IOMMU_HWPT_DIRTY_TRACKING_ENABLE = 1,
+};
+
+/* Enabling also forgets what was dirty before. */
+struct iommu_hwpt_set_dirty_tracking {
+	uint32_t size;
+	uint32_t flags;
+	uint32_t hwpt_id;
+	uint32_t __reserved;
+};
+#define IOMMU_HWPT_SET_DIRTY_TRACKING _IO(IOMMUFD_TYPE, 0x8b)
+
+enum {
+	IOMMU_HWPT_GET_DIRTY_BITMAP_NO_CLEAR = 1,
+};
+
+/* Ends at the first hole between mappings, without a word. Sets bits and clears none. */
+struct iommu_hwpt_get_dirty_bitmap {
+	uint32_t size;
+	uint32_t hwpt_id;
+	uint32_t flags;
+	uint32_t __reserved;
+	IFD_ALIGNED_U64 iova;
+	IFD_ALIGNED_U64 length;
+	IFD_ALIGNED_U64 page_size;
+	IFD_ALIGNED_U64 data; /* address of the bitmap */
+};
+#define IOMMU_HWPT_GET_DIRTY_BITMAP _IO(IOMMUFD_TYPE, 0x8c)
+
+/* ---- Page faults, Linux 6.11 ---- */
+
+enum {
+	IOMMU_PGFAULT_FLAGS_PASID_VALID = 1 << 0,
+	IOMMU_PGFAULT_FLAGS_LAST_PAGE = 1 << 1,
+};
+
+enum {
+	IOMMU_PGFAULT_PERM_READ = 1 << 0,
+	IOMMU_PGFAULT_PERM_WRITE = 1 << 1,
+	IOMMU_PGFAULT_PERM_EXEC = 1 << 2,
+	IOMMU_PGFAULT_PERM_PRIV = 1 << 3,
+};
+
+/* Read from the queue's descriptor, always whole groups; 0 bytes when there is nothing. */
+struct iommu_hwpt_pgfault {
+	uint32_t flags;
+	uint32_t dev_id;
+	uint32_t pasid;
+	uint32_t grpid;
+	uint32_t perm;
+	uint32_t __reserved;
+	IFD_ALIGNED_U64 addr;
+	uint32_t length;
+	uint32_t cookie; /* one a group */
+};
+
+enum {
+	IOMMUFD_PAGE_RESP_SUCCESS = 0,
+	IOMMUFD_PAGE_RESP_INVALID = 1,
+};
+
+/* Written to the queue's descriptor. */
+struct iommu_hwpt_page_response {
+	uint32_t cookie;
+	uint32_t code;
+};
+
+/* ---- Virtual IOMMUs: Linux 6.13, events 6.15, hardware queues 6.17 ---- */
+
+enum {
+	IOMMU_VIOMMU_TYPE_DEFAULT = 0,
+	IOMMU_VIOMMU_TYPE_ARM_SMMUV3 = 1,
+	IOMMU_VIOMMU_TYPE_TEGRA241_CMDQV = 2,
+};
+
+/* The data goes in and comes back. */
+struct iommu_viommu_alloc {
+	uint32_t size;
+	uint32_t flags;
+	uint32_t type;
+	uint32_t dev_id;
+	uint32_t hwpt_id; /* a nest parent */
+	uint32_t out_viommu_id;
+	uint32_t data_len;
+	uint32_t __reserved;
+	IFD_ALIGNED_U64 data_uptr;
+};
+#define IOMMU_VIOMMU_ALLOC _IO(IOMMUFD_TYPE, 0x90)
+
+struct iommu_vdevice_alloc {
+	uint32_t size;
+	uint32_t viommu_id;
+	uint32_t dev_id;
+	uint32_t out_vdevice_id;
+	IFD_ALIGNED_U64 virt_id; /* as the guest knows the device: a stream ID, a requester ID */
+};
+#define IOMMU_VDEVICE_ALLOC _IO(IOMMUFD_TYPE, 0x91)
+
+enum {
+	IOMMU_VEVENTQ_FLAG_LOST_EVENTS = 1u << 0,
+};
+
+/* Before each event; one with the flag has no event, and tells that some did not fit. */
+struct iommufd_vevent_header {
+	uint32_t flags;
+	uint32_t sequence;
+};
+
+struct iommu_veventq_alloc {
+	uint32_t size;
+	uint32_t flags;
+	uint32_t viommu_id;
+	uint32_t type;
+	uint32_t veventq_depth;
+	uint32_t out_veventq_id;
+	uint32_t out_veventq_fd;
+	uint32_t __reserved;
+};
+#define IOMMU_VEVENTQ_ALLOC _IO(IOMMUFD_TYPE, 0x93)
+
+struct iommu_hw_queue_alloc {
+	uint32_t size;
+	uint32_t flags;
+	uint32_t viommu_id;
+	uint32_t type;
+	uint32_t index;
+	uint32_t out_hw_queue_id;
+	IFD_ALIGNED_U64 nesting_parent_iova;
+	IFD_ALIGNED_U64 length;
+};
+#define IOMMU_HW_QUEUE_ALLOC _IO(IOMMUFD_TYPE, 0x94)
 
 #endif
