@@ -7,10 +7,11 @@
 #include "uapi/iommufd.h"
 #include "uapi/vfio.h"
 
+/* Names lie in the table itself: pointers would each cost a relocation. */
 struct field {
-	const char *name;
+	char name[21];
+	uint8_t size;
 	uint16_t offset;
-	uint16_t size;
 };
 
 /* How the argument of a request is to be read. */
@@ -25,28 +26,28 @@ enum kind {
 #define MAX_FIELDS 6
 
 struct request {
-	unsigned long number;
-	const char *name;
+	char name[36];
+	uint32_t number;
 	enum kind kind;
 	struct field fields[MAX_FIELDS];
 };
 
 #define F(type, member)                                                                              \
 	{                                                                                            \
-#member, (uint16_t)offsetof(struct type, member), sizeof(((struct type *)0)->member) \
+#member, sizeof(((struct type *)0)->member), (uint16_t)offsetof(struct type, member) \
 	}
-#define PLAIN(request, kind)               \
-	{                                  \
-		request, #request, kind,   \
-		{                          \
-			{                  \
-				NULL, 0, 0 \
-			}                  \
-		}                          \
+#define PLAIN(request, kind)             \
+	{                                \
+#request, request, kind, \
+		{                        \
+			{                \
+				"", 0, 0 \
+			}                \
+		}                        \
 	}
 #define STRUCT(request, ...)                    \
 	{                                       \
-		request, #request, KIND_STRUCT, \
+#request, request, KIND_STRUCT, \
 		{                               \
 			__VA_ARGS__             \
 		}                               \
@@ -63,6 +64,37 @@ static const struct request requests[] = {
 	STRUCT(IOMMU_IOAS_UNMAP, F(iommu_ioas_unmap, ioas_id), F(iommu_ioas_unmap, iova), F(iommu_ioas_unmap, length)),
 	STRUCT(IOMMU_OPTION, F(iommu_option, option_id), F(iommu_option, op), F(iommu_option, object_id),
 	       F(iommu_option, val64)),
+	STRUCT(IOMMU_IOAS_ALLOW_IOVAS, F(iommu_ioas_allow_iovas, ioas_id), F(iommu_ioas_allow_iovas, num_iovas)),
+	STRUCT(IOMMU_IOAS_COPY, F(iommu_ioas_copy, flags), F(iommu_ioas_copy, dst_ioas_id),
+	       F(iommu_ioas_copy, src_ioas_id), F(iommu_ioas_copy, length), F(iommu_ioas_copy, dst_iova),
+	       F(iommu_ioas_copy, src_iova)),
+	STRUCT(IOMMU_IOAS_MAP_FILE, F(iommu_ioas_map_file, flags), F(iommu_ioas_map_file, ioas_id),
+	       F(iommu_ioas_map_file, fd), F(iommu_ioas_map_file, start), F(iommu_ioas_map_file, length),
+	       F(iommu_ioas_map_file, iova)),
+	PLAIN(IOMMU_IOAS_CHANGE_PROCESS, KIND_NONE),
+	STRUCT(IOMMU_VFIO_IOAS, F(iommu_vfio_ioas, op), F(iommu_vfio_ioas, ioas_id)),
+	STRUCT(IOMMU_IOAS_NOIOMMU_GET_PA, F(iommu_ioas_noiommu_get_pa, ioas_id), F(iommu_ioas_noiommu_get_pa, iova),
+	       F(iommu_ioas_noiommu_get_pa, length), F(iommu_ioas_noiommu_get_pa, out_phys)),
+	STRUCT(IOMMU_GET_HW_INFO, F(iommu_hw_info, dev_id), F(iommu_hw_info, data_len), F(iommu_hw_info, out_data_type),
+	       F(iommu_hw_info, out_capabilities)),
+	STRUCT(IOMMU_HWPT_ALLOC, F(iommu_hwpt_alloc, flags), F(iommu_hwpt_alloc, dev_id), F(iommu_hwpt_alloc, pt_id),
+	       F(iommu_hwpt_alloc, data_type), F(iommu_hwpt_alloc, fault_id), F(iommu_hwpt_alloc, out_hwpt_id)),
+	STRUCT(IOMMU_HWPT_INVALIDATE, F(iommu_hwpt_invalidate, hwpt_id), F(iommu_hwpt_invalidate, data_type),
+	       F(iommu_hwpt_invalidate, entry_len), F(iommu_hwpt_invalidate, entry_num)),
+	STRUCT(IOMMU_HWPT_SET_DIRTY_TRACKING, F(iommu_hwpt_set_dirty_tracking, flags),
+	       F(iommu_hwpt_set_dirty_tracking, hwpt_id)),
+	STRUCT(IOMMU_HWPT_GET_DIRTY_BITMAP, F(iommu_hwpt_get_dirty_bitmap, hwpt_id),
+	       F(iommu_hwpt_get_dirty_bitmap, flags), F(iommu_hwpt_get_dirty_bitmap, iova),
+	       F(iommu_hwpt_get_dirty_bitmap, length), F(iommu_hwpt_get_dirty_bitmap, page_size)),
+	STRUCT(IOMMU_VIOMMU_ALLOC, F(iommu_viommu_alloc, type), F(iommu_viommu_alloc, dev_id),
+	       F(iommu_viommu_alloc, hwpt_id), F(iommu_viommu_alloc, data_len), F(iommu_viommu_alloc, out_viommu_id)),
+	STRUCT(IOMMU_VDEVICE_ALLOC, F(iommu_vdevice_alloc, viommu_id), F(iommu_vdevice_alloc, dev_id),
+	       F(iommu_vdevice_alloc, virt_id), F(iommu_vdevice_alloc, out_vdevice_id)),
+	STRUCT(IOMMU_VEVENTQ_ALLOC, F(iommu_veventq_alloc, viommu_id), F(iommu_veventq_alloc, type),
+	       F(iommu_veventq_alloc, veventq_depth), F(iommu_veventq_alloc, out_veventq_id)),
+	STRUCT(IOMMU_HW_QUEUE_ALLOC, F(iommu_hw_queue_alloc, viommu_id), F(iommu_hw_queue_alloc, type),
+	       F(iommu_hw_queue_alloc, index), F(iommu_hw_queue_alloc, nesting_parent_iova),
+	       F(iommu_hw_queue_alloc, length), F(iommu_hw_queue_alloc, out_hw_queue_id)),
 	STRUCT(IOMMU_FAULT_QUEUE_ALLOC, F(iommu_fault_alloc, out_fault_id), F(iommu_fault_alloc, out_fault_fd)),
 	PLAIN(VFIO_GET_API_VERSION, KIND_NONE),
 	PLAIN(VFIO_CHECK_EXTENSION, KIND_NUMBER),
@@ -81,8 +113,11 @@ static const struct request requests[] = {
 	PLAIN(VFIO_DEVICE_RESET, KIND_NONE),
 	STRUCT(VFIO_DEVICE_BIND_IOMMUFD, F(vfio_device_bind_iommufd, flags), F(vfio_device_bind_iommufd, iommufd),
 	       F(vfio_device_bind_iommufd, out_devid)),
-	STRUCT(VFIO_DEVICE_ATTACH_IOMMUFD_PT, F(vfio_device_attach_iommufd_pt, pt_id)),
-	STRUCT(VFIO_DEVICE_DETACH_IOMMUFD_PT, F(vfio_device_detach_iommufd_pt, flags)),
+	/* The PASID counts when the flag says so, and else is not looked at by the kernel. */
+	STRUCT(VFIO_DEVICE_ATTACH_IOMMUFD_PT, F(vfio_device_attach_iommufd_pt, flags),
+	       F(vfio_device_attach_iommufd_pt, pt_id), F(vfio_device_attach_iommufd_pt, pasid)),
+	STRUCT(VFIO_DEVICE_DETACH_IOMMUFD_PT, F(vfio_device_detach_iommufd_pt, flags),
+	       F(vfio_device_detach_iommufd_pt, pasid)),
 	STRUCT(VFIO_IOMMU_GET_INFO, F(vfio_iommu_type1_info, argsz), F(vfio_iommu_type1_info, flags),
 	       F(vfio_iommu_type1_info, iova_pgsizes)),
 	STRUCT(VFIO_IOMMU_MAP_DMA, F(vfio_iommu_type1_dma_map, flags), F(vfio_iommu_type1_dma_map, vaddr),
@@ -120,7 +155,7 @@ static uint64_t load(const void *at, size_t size)
 
 static void describe_struct(char *text, const struct request *request, const void *arg)
 {
-	for (size_t i = 0; i < MAX_FIELDS && request->fields[i].name; i++) {
+	for (size_t i = 0; i < MAX_FIELDS && request->fields[i].size; i++) {
 		const struct field *field = &request->fields[i];
 
 		ifd_hint(text, " %s=0x%llx", field->name,
