@@ -107,6 +107,40 @@ static int be_maps_left(struct iommufd_ioas *ioas, uint64_t *left)
 	return 0;
 }
 
+static int be_command(const struct iommufd_ctx *ctx, unsigned long request, void *arg)
+{
+	return ifd_sys_ioctl(&ctx->log, ctx->fd, request, arg);
+}
+
+/* The Linux that brought a call; those that are not here came with iommufd itself. */
+static const struct {
+	unsigned long request;
+	const char *linux_version;
+} first_kernels[] = {
+	{ IOMMU_HWPT_ALLOC, "6.6" },
+	{ IOMMU_GET_HW_INFO, "6.6" },
+	{ IOMMU_HWPT_SET_DIRTY_TRACKING, "6.7" },
+	{ IOMMU_HWPT_GET_DIRTY_BITMAP, "6.7" },
+	{ IOMMU_HWPT_INVALIDATE, "6.8" },
+	{ IOMMU_FAULT_QUEUE_ALLOC, "6.11" },
+	{ IOMMU_IOAS_MAP_FILE, "6.13" },
+	{ IOMMU_VIOMMU_ALLOC, "6.13" },
+	{ IOMMU_VDEVICE_ALLOC, "6.13" },
+	{ IOMMU_IOAS_CHANGE_PROCESS, "6.14" },
+	{ IOMMU_VEVENTQ_ALLOC, "6.15" },
+	{ IOMMU_HW_QUEUE_ALLOC, "6.17" },
+	{ IOMMU_IOAS_NOIOMMU_GET_PA, "7.3" },
+};
+
+static void be_command_refused(const struct iommufd_ctx *ctx, unsigned long request, int err, char *hint)
+{
+	(void)ctx;
+	for (size_t i = 0; err == -ENOTTY && i < sizeof(first_kernels) / sizeof(first_kernels[0]); i++)
+		if (first_kernels[i].request == request)
+			ifd_hint(hint, "this kernel does not know it: it takes Linux %s or newer",
+				 first_kernels[i].linux_version);
+}
+
 static int be_physical(struct iommufd_ioas *ioas, uint64_t iova, uint64_t *len, uint64_t *addr)
 {
 	struct iommu_ioas_noiommu_get_pa cmd = {
@@ -232,6 +266,8 @@ const struct ifd_backend ifd_backend_iommufd = {
 	.map = be_map,
 	.unmap = be_unmap,
 	.maps_left = be_maps_left,
+	.command = be_command,
+	.command_refused = be_command_refused,
 	.physical = be_physical,
 	.device_node = be_device_node,
 	.device_open = be_device_open,

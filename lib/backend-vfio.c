@@ -395,6 +395,23 @@ static int be_replace(struct iommufd_device *dev, struct iommufd_ioas *to)
 			dev->found->name);
 }
 
+static int be_command(const struct iommufd_ctx *ctx, unsigned long request, void *arg)
+{
+	(void)ctx;
+	(void)request;
+	(void)arg;
+	return -EOPNOTSUPP;
+}
+
+static void be_command_refused(const struct iommufd_ctx *ctx, unsigned long request, int err, char *hint)
+{
+	(void)request;
+	if (err != -EOPNOTSUPP)
+		return;
+	ifd_hint(hint, "VFIO's containers have no such thing: use the backend iommufd");
+	ifd_hint_passed_over(hint, ctx);
+}
+
 static int be_physical(struct iommufd_ioas *ioas, uint64_t iova, uint64_t *len, uint64_t *addr)
 {
 	(void)ioas;
@@ -416,6 +433,8 @@ const struct ifd_backend ifd_backend_vfio = {
 	.map = be_map,
 	.unmap = be_unmap,
 	.maps_left = be_maps_left,
+	.command = be_command,
+	.command_refused = be_command_refused,
 	.physical = be_physical,
 	.device_node = ifd_group_node,
 	.device_open = ifd_group_open_node,

@@ -56,6 +56,14 @@ struct ifd_backend {
 	int (*maps_left)(struct iommufd_ioas *ioas, uint64_t *left);
 
 	/*
+	 * An ioctl on the iommufd that has no counterpart elsewhere: -errno without words, -EOPNOTSUPP where there is
+	 * no iommufd. command_refused() then adds to the hint what is to be said of the errno on this backend, and
+	 * nothing where that is up to the caller. No lock.
+	 */
+	int (*command)(const struct iommufd_ctx *ctx, unsigned long request, void *arg);
+	void (*command_refused)(const struct iommufd_ctx *ctx, unsigned long request, int err, char *hint);
+
+	/*
 	 * For a device without an IOMMU whose memory the kernel has pinned: where the memory at an IOVA is, and how
 	 * many of `len` bytes are there in a row. -errno without words. No lock.
 	 */

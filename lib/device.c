@@ -15,6 +15,7 @@ static struct iommufd_device *device_alloc(struct iommufd_ctx *ctx, struct ifd_f
 
 	if (!dev)
 		return NULL;
+	dev->refs = 1;
 	dev->ctx = ifd_ctx_get(ctx);
 	dev->found = found;
 	dev->fd = -1;
@@ -162,6 +163,21 @@ EXPORT int iommufd_device_from_fd(struct iommufd_ctx *ctx, int fd, struct iommuf
 	return ret;
 }
 
+void ifd_device_get(struct iommufd_device *dev)
+{
+	atomic_fetch_add(&dev->refs, 1);
+}
+
+void ifd_device_put(struct iommufd_device *dev)
+{
+	if (atomic_fetch_sub(&dev->refs, 1) != 1)
+		return;
+	ifd_lock(dev->ctx, &dev->ctx->opening);
+	close_in_group(dev);
+	ifd_unlock(dev->ctx, &dev->ctx->opening);
+	device_destroy(dev);
+}
+
 /* In a child process: for the kernel it is the parent's device, and stays attached. */
 static void forget_attach(struct iommufd_device *dev)
 {
@@ -186,10 +202,7 @@ EXPORT void iommufd_device_free(struct iommufd_device *dev)
 		forget_attach(dev);
 	else if (dev->ioas)
 		iommufd_device_detach(dev);
-	ifd_lock(dev->ctx, &dev->ctx->opening);
-	close_in_group(dev);
-	ifd_unlock(dev->ctx, &dev->ctx->opening);
-	device_destroy(dev);
+	ifd_device_put(dev);
 }
 
 EXPORT int iommufd_device_get_info(const struct iommufd_device *dev, struct iommufd_device_info *info)

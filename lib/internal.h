@@ -114,6 +114,7 @@ struct ifd_window {
 #define IFD_MAX_REGIONS 1024
 
 struct iommufd_device {
+	atomic_uint refs;            /* the owner, each handle that needs it open */
 	struct iommufd_device *next; /* in ctx->devices */
 	struct iommufd_ctx *ctx;
 	struct ifd_found *found;   /* what discovery knew when it was opened */
@@ -159,6 +160,10 @@ static inline void ifd_unlock(const struct iommufd_ctx *ctx, pthread_mutex_t *lo
 	if (!ifd_in_child(ctx))
 		pthread_mutex_unlock(lock);
 }
+
+/* device.c */
+void ifd_device_get(struct iommufd_device *dev);
+void ifd_device_put(struct iommufd_device *dev);
 
 /* ioas.c */
 void ifd_ioas_get(struct iommufd_ioas *ioas);
