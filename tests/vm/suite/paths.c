@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "mock.h"
 #include "vm.h"
 
 const struct path *vm_path;
@@ -86,6 +87,7 @@ FIXTURE(4);
 FIXTURE(5);
 FIXTURE(6);
 FIXTURE(7);
+FIXTURE(8);
 
 static const struct path paths[] = {
 	{ "iommufd-node", IOMMUFD_BACKEND_IOMMUFD, iommufd_by_node, use_0, .by_node = true },
@@ -96,6 +98,7 @@ static const struct path paths[] = {
 	{ "noiommu-node", IOMMUFD_BACKEND_IOMMUFD, iommufd_by_node, use_5, .by_node = true, .noiommu = true },
 	{ "noiommu-group", IOMMUFD_BACKEND_IOMMUFD, iommufd_by_group, use_6, .hide_nodes = true, .noiommu = true },
 	{ "noiommu-vfio", IOMMUFD_BACKEND_VFIO, container, use_7, .noiommu = true },
+	{ "mock", IOMMUFD_BACKEND_IOMMUFD, mock_here, use_8, .mock = true },
 };
 
 #define PATHS (sizeof(paths) / sizeof(paths[0]))
@@ -111,9 +114,10 @@ const struct path *vm_paths(size_t i)
 	return i < PATHS ? &paths[i] : NULL;
 }
 
+/* Where the kernel has the mock IOMMU, the other paths are those of other machines once more. */
 bool vm_has_path(const struct path *path)
 {
-	return path->noiommu == vm_noiommu(EDU) && path->there();
+	return path->noiommu == vm_noiommu(EDU) && path->mock == mock_here() && path->there();
 }
 
 /* ---- What the library is not to see ---- */

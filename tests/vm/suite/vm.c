@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "vm.h"
+#include "mock.h"
 
 /* ---- The kernel's log, test by test ---- */
 
@@ -80,10 +80,12 @@ const char *__tsan_default_suppressions(void)
 
 /* ---- Paths ---- */
 
-static const struct {
+struct file {
 	const char *name;
 	void (*add)(TCase *tc);
-} files[] = {
+};
+
+static const struct file files[] = {
 	{ "ctx", add_ctx_tests },         { "ioas", add_ioas_tests },       { "contract", add_contract_tests },
 	{ "dma", add_dma_tests },         { "device", add_device_tests },   { "region", add_region_tests },
 	{ "irq", add_irq_tests },         { "refusal", add_refusal_tests }, { "permission", add_permission_tests },
@@ -91,6 +93,15 @@ static const struct {
 	{ "adopt", add_adopt_tests },     { "words", add_words_tests },     { "diagnose", add_diagnose_tests },
 	{ "handed", add_handed_tests },   { "bound", add_bound_tests },     { "inject", add_inject_tests },
 	{ "threads", add_threads_tests }, { "stage", add_stage_tests },
+};
+
+static const struct file noiommu_files[] = {
+	{ "noiommu", add_noiommu_tests }, { "handed", add_handed_tests },   { "bound", add_bound_tests },
+	{ "inject", add_inject_tests },   { "threads", add_threads_tests },
+};
+
+static const struct file mock_files[] = {
+	{ "mock-bed", add_mock_bed_tests },
 };
 
 static TCase *add_case(Suite *suite, const char *name, const char *where, void (*use)(void))
@@ -110,18 +121,23 @@ static TCase *add_case(Suite *suite, const char *name, const char *where, void (
 	return tc;
 }
 
-static void add_path(Suite *suite, const struct path *path)
+static void add_files(Suite *suite, const struct path *path, const struct file *list, size_t count)
 {
 	path->use(); /* some tests are for some paths */
-	if (path->noiommu) {
-		add_noiommu_tests(add_case(suite, "noiommu", path->name, path->use));
-		add_handed_tests(add_case(suite, "handed", path->name, path->use));
-		add_bound_tests(add_case(suite, "bound", path->name, path->use));
-		add_inject_tests(add_case(suite, "inject", path->name, path->use));
-		add_threads_tests(add_case(suite, "threads", path->name, path->use));
-	}
-	for (size_t f = 0; !path->noiommu && f < sizeof(files) / sizeof(files[0]); f++)
-		files[f].add(add_case(suite, files[f].name, path->name, path->use));
+	for (size_t f = 0; f < count; f++)
+		list[f].add(add_case(suite, list[f].name, path->name, path->use));
+}
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+static void add_path(Suite *suite, const struct path *path)
+{
+	if (path->mock)
+		add_files(suite, path, mock_files, COUNT(mock_files));
+	else if (path->noiommu)
+		add_files(suite, path, noiommu_files, COUNT(noiommu_files));
+	else
+		add_files(suite, path, files, COUNT(files));
 }
 
 /* Adds the tests of every path that is here, and lists them: "none" when there are none. */
@@ -169,6 +185,18 @@ static void read_twins(void)
 	exit(EXIT_FAILURE);
 }
 
+/* What has to do with the machine, and with no path. */
+static void add_machine(Suite *suite, const char *found)
+{
+	if (!strcmp(found, "none"))
+		add_no_iommu_tests(add_case(suite, "no IOMMU", "this machine", NULL));
+	else if (!vm_noiommu(EDU))
+		add_iommu_tests(add_case(suite, "IOMMU", "this machine", NULL));
+	if (access("/dev/iommu", F_OK))
+		add_no_iommufd_tests(add_case(suite, "no iommufd", "this machine", NULL));
+	add_probe_tests(add_case(suite, "probe", "this machine", NULL));
+}
+
 int main(void)
 {
 	Suite *suite = suite_create("vm");
@@ -179,13 +207,8 @@ int main(void)
 	read_twins();
 	add_paths(suite, found, sizeof(found));
 	check_machine(found);
-	if (!strcmp(found, "none"))
-		add_no_iommu_tests(add_case(suite, "no IOMMU", "this machine", NULL));
-	else if (!vm_noiommu(EDU))
-		add_iommu_tests(add_case(suite, "IOMMU", "this machine", NULL));
-	if (access("/dev/iommu", F_OK))
-		add_no_iommufd_tests(add_case(suite, "no iommufd", "this machine", NULL));
-	add_probe_tests(add_case(suite, "probe", "this machine", NULL));
+	if (!mock_here())
+		add_machine(suite, found);
 	fflush(stdout);
 
 	runner = srunner_create(suite);

@@ -36,6 +36,7 @@ struct path {
 	bool hide_v2;        /* nor version 2 of type 1 */
 	bool noiommu;        /* for devices without an IOMMU */
 	bool compat;         /* iommufd serves the container */
+	bool mock;           /* the kernel's own devices for tests, see mock.h, and no others */
 };
 
 /* The i-th of all paths, whether they are there or not; NULL behind the last. */
@@ -177,6 +178,9 @@ void add_permission_tests(TCase *tc);
 void add_words_tests(TCase *tc);
 void add_diagnose_tests(TCase *tc);
 void add_threads_tests(TCase *tc);
+
+/* The same for the path `mock`. */
+void add_mock_bed_tests(TCase *tc);
 
 /* The same for tests of machines rather than of backends. */
 void add_probe_tests(TCase *tc);
