@@ -11,8 +11,11 @@
 #include <libiommufd/device.h>
 #include <libiommufd/diagnosis.h>
 #include <libiommufd/dma.h>
+#include <libiommufd/hwinfo.h>
+#include <libiommufd/hwpt.h>
 #include <libiommufd/ioas.h>
 #include <libiommufd/mmio.h>
+#include <libiommufd/object.h>
 #include <libiommufd/pci.h>
 #include <libiommufd/report.h>
 

@@ -2,15 +2,16 @@
 /* A device's way into an address space, out of it, and from one to another. */
 #include <errno.h>
 
+#include "hwpt.h"
 #include "internal.h"
 #include "udev.h"
 #include "uapi/vfio.h"
 
-/* What the kernel tells of a device once it may be used. */
+/* What the kernel tells of a device once it may be used. Of one that is somebody else's there is no descriptor. */
 static int learn(struct iommufd_device *dev)
 {
 	struct vfio_device_info info = { .argsz = sizeof(info) };
-	int ret = ifd_sys_ioctl(&dev->ctx->log, dev->fd, VFIO_DEVICE_GET_INFO, &info);
+	int ret = dev->fd < 0 ? 0 : ifd_sys_ioctl(&dev->ctx->log, dev->fd, VFIO_DEVICE_GET_INFO, &info);
 
 	if (ret)
 		return ifd_fail(ret, NULL, "ask what %s is", dev->found->name);
@@ -34,32 +35,32 @@ static int check_addresses(const struct iommufd_device *dev, const struct iommuf
  * Gate held exclusively, also for the claim: whether a device is the last of its group must not change between the
  * count and the ioctl.
  */
-static int attach_gated(struct iommufd_device *dev, struct iommufd_ioas *ioas)
+static int attach_gated(struct iommufd_device *dev, const struct ifd_target *to)
 {
 	const struct ifd_backend *backend = dev->ctx->backend;
-	int ret = check_addresses(dev, ioas);
+	int ret = check_addresses(dev, to->ioas);
 
 	if (!ret)
-		ret = ifd_group_claim(dev, ioas);
+		ret = ifd_group_claim(dev, to);
 	if (ret)
 		return ret;
-	ret = backend->attach(dev, ioas);
+	ret = backend->attach(dev, to);
 	if (ret)
 		goto unclaim;
-	ioas->attached++;
-	ret = ifd_phys_attach(dev, ioas);
+	to->ioas->attached++;
+	ret = ifd_phys_attach(dev, to->ioas);
 	if (ret)
 		goto detach;
 	ret = learn(dev);
 	if (!ret)
-		ret = ifd_ioas_refresh(ioas);
+		ret = ifd_ioas_refresh(to->ioas);
 	if (!ret)
 		return 0;
 
-	ifd_phys_detach(dev, ioas);
+	ifd_phys_detach(dev, to->ioas);
 detach:
-	ioas->attached--;
-	backend->detach(dev, ioas);
+	to->ioas->attached--;
+	backend->detach(dev, to->ioas);
 unclaim:
 	ifd_group_unclaim(dev);
 	return ret;
@@ -71,81 +72,92 @@ static void detach_gated(struct iommufd_device *dev, struct iommufd_ioas *ioas)
 	ifd_group_unclaim(dev);
 	ifd_phys_detach(dev, ioas);
 	ioas->attached--;
-	if (ifd_ioas_refresh(ioas))
-		ifd_warn(&dev->ctx->log, "the permitted IOVAs stay as they were: %s", iommufd_errmsg());
+	ifd_ioas_refresh_after(ioas);
 }
 
-static int check_same_ctx(const struct iommufd_device *dev, const struct iommufd_ioas *ioas)
+int ifd_target_check(const struct iommufd_device *dev, const struct ifd_target *to)
 {
-	return ioas->ctx == dev->ctx ? 0
-				     : ifd_fail(-EINVAL, "make both from the same context",
-						"attach %s to an IOAS of another context", dev->found->name);
+	return to->ioas->ctx == dev->ctx
+		       ? 0
+		       : ifd_fail(-EINVAL, "make both from the same context", "attach %s to %s of another context",
+				  dev->found->name, to->hwpt ? "a page table" : "an IOAS");
 }
 
-EXPORT int iommufd_device_attach(struct iommufd_device *dev, struct iommufd_ioas *ioas)
+void ifd_target_get(const struct ifd_target *target)
 {
-	int ret = check_same_ctx(dev, ioas);
+	ifd_ioas_get(target->ioas);
+	if (target->hwpt)
+		ifd_handle_get(&target->hwpt->handle);
+}
+
+void ifd_target_put(const struct ifd_target *target)
+{
+	if (target->hwpt)
+		ifd_handle_put(&target->hwpt->handle);
+	ifd_ioas_put(target->ioas);
+}
+
+static int attach(struct iommufd_device *dev, const struct ifd_target *to)
+{
+	int ret = ifd_target_check(dev, to);
 
 	if (!ret)
 		ret = ifd_ctx_check(dev->ctx, "attach a device");
 	if (ret)
 		return ret;
-	if (dev->ioas)
-		return ifd_fail(-EBUSY, "detach it first", "attach %s: it is attached to %s IOAS", dev->found->name,
-				dev->ioas == ioas ? "this" : "another");
+	if (dev->at.ioas)
+		return ifd_fail(-EBUSY, "detach it first", "attach %s: it is attached to %s %s", dev->found->name,
+				ifd_target_is(&dev->at, to) ? "this" : "another", to->hwpt ? "page table" : "IOAS");
 
-	pthread_rwlock_wrlock(&ioas->gate);
-	ret = attach_gated(dev, ioas);
-	pthread_rwlock_unlock(&ioas->gate);
+	pthread_rwlock_wrlock(&to->ioas->gate);
+	ret = attach_gated(dev, to);
+	pthread_rwlock_unlock(&to->ioas->gate);
 	if (ret)
 		return ret;
-	ifd_ioas_get(ioas);
-	dev->ioas = ioas;
+	ifd_target_get(to);
+	dev->at = *to;
 	ifd_info(&dev->ctx->log, "%s is attached", dev->found->name);
 	return 0;
 }
 
+EXPORT int iommufd_device_attach(struct iommufd_device *dev, struct iommufd_ioas *ioas)
+{
+	return attach(dev, &(struct ifd_target){ ioas, NULL });
+}
+
+EXPORT int iommufd_device_attach_hwpt(struct iommufd_device *dev, struct iommufd_hwpt *hwpt)
+{
+	return attach(dev, &(struct ifd_target){ hwpt->ioas, hwpt });
+}
+
 EXPORT int iommufd_device_detach(struct iommufd_device *dev)
 {
-	struct iommufd_ioas *ioas = dev->ioas;
+	struct ifd_target from = dev->at;
 	int ret = ifd_ctx_check(dev->ctx, "detach a device");
 
 	if (ret)
 		return ret;
-	if (!ioas)
+	if (!from.ioas)
 		return ifd_fail(-ENOTCONN, "there is nothing to undo", "detach %s: it is not attached",
 				dev->found->name);
 	ifd_irq_disable_all(dev);
 	ifd_pci_quiet(dev);
 	ifd_region_close_all(dev);
 
-	pthread_rwlock_wrlock(&ioas->gate);
-	detach_gated(dev, ioas);
-	pthread_rwlock_unlock(&ioas->gate);
+	pthread_rwlock_wrlock(&from.ioas->gate);
+	detach_gated(dev, from.ioas);
+	pthread_rwlock_unlock(&from.ioas->gate);
 
-	dev->ioas = NULL;
-	ifd_ioas_put(ioas);
+	dev->at = (struct ifd_target){ NULL, NULL };
+	ifd_target_put(&from);
 	ifd_info(&dev->ctx->log, "%s is detached", dev->found->name);
 	return 0;
 }
 
 /* ---- From one to another ---- */
 
-/* By address, so that two threads that exchange devices do not wait for each other for ever. */
-static void lock_both(struct iommufd_ioas *a, struct iommufd_ioas *b)
-{
-	pthread_rwlock_wrlock(a < b ? &a->gate : &b->gate);
-	pthread_rwlock_wrlock(a < b ? &b->gate : &a->gate);
-}
-
-static void unlock_both(struct iommufd_ioas *a, struct iommufd_ioas *b)
-{
-	pthread_rwlock_unlock(&a->gate);
-	pthread_rwlock_unlock(&b->gate);
-}
-
 /* The device is in `to`, about which the kernel gave no good answer, and the words tell of that. */
-static int move_back(struct iommufd_device *dev, struct iommufd_ioas *from, int err)
+static int move_back(struct iommufd_device *dev, const struct ifd_target *from, int err)
 {
 	char hint[IFD_HINT_MAX] = "";
 
@@ -157,10 +169,10 @@ static int move_back(struct iommufd_device *dev, struct iommufd_ioas *from, int 
 }
 
 /* Both gates held exclusively. */
-static int replace_gated(struct iommufd_device *dev, struct iommufd_ioas *from, struct iommufd_ioas *to)
+static int replace_gated(struct iommufd_device *dev, const struct ifd_target *from, const struct ifd_target *to)
 {
 	const struct ifd_backend *backend = dev->ctx->backend;
-	int ret = check_addresses(dev, to);
+	int ret = check_addresses(dev, to->ioas);
 
 	if (!ret)
 		ret = ifd_group_move(dev, to);
@@ -171,38 +183,47 @@ static int replace_gated(struct iommufd_device *dev, struct iommufd_ioas *from, 
 		ifd_group_move(dev, from);
 		return ret;
 	}
-	from->attached--;
-	to->attached++;
-	ret = ifd_ioas_refresh(to);
+	from->ioas->attached--;
+	to->ioas->attached++;
+	ret = ifd_ioas_refresh(to->ioas);
 	if (ret) {
-		to->attached--;
-		from->attached++;
+		to->ioas->attached--;
+		from->ioas->attached++;
 		return move_back(dev, from, ret);
 	}
-	ifd_phys_detach(dev, from);
-	ifd_phys_attach(dev, to); /* only the kernel pins for devices that can be moved */
-	if (ifd_ioas_refresh(from))
-		ifd_warn(&dev->ctx->log, "the permitted IOVAs stay as they were: %s", iommufd_errmsg());
+	ifd_phys_detach(dev, from->ioas);
+	ifd_phys_attach(dev, to->ioas); /* only the kernel pins for devices that can be moved */
+	ifd_ioas_refresh_after(from->ioas);
+	return 0;
+}
+
+static int replace(struct iommufd_device *dev, const struct ifd_target *to)
+{
+	struct ifd_target from = dev->at;
+	int ret = ifd_target_check(dev, to);
+
+	if (!ret)
+		ret = ifd_device_attached(dev, "replace the IOAS");
+	if (ret || ifd_target_is(&from, to))
+		return ret;
+	ifd_gates_lock(from.ioas, to->ioas);
+	ret = replace_gated(dev, &from, to);
+	ifd_gates_unlock(from.ioas, to->ioas);
+	if (ret)
+		return ret;
+	ifd_target_get(to);
+	dev->at = *to;
+	ifd_target_put(&from);
+	ifd_info(&dev->ctx->log, "%s is attached elsewhere", dev->found->name);
 	return 0;
 }
 
 EXPORT int iommufd_device_replace(struct iommufd_device *dev, struct iommufd_ioas *ioas)
 {
-	struct iommufd_ioas *from = dev->ioas;
-	int ret = check_same_ctx(dev, ioas);
+	return replace(dev, &(struct ifd_target){ ioas, NULL });
+}
 
-	if (!ret)
-		ret = ifd_device_ready(dev, "replace the IOAS");
-	if (ret || from == ioas)
-		return ret;
-	lock_both(from, ioas);
-	ret = replace_gated(dev, from, ioas);
-	unlock_both(from, ioas);
-	if (ret)
-		return ret;
-	ifd_ioas_get(ioas);
-	dev->ioas = ioas;
-	ifd_ioas_put(from);
-	ifd_info(&dev->ctx->log, "%s is attached to another IOAS", dev->found->name);
-	return 0;
+EXPORT int iommufd_device_replace_hwpt(struct iommufd_device *dev, struct iommufd_hwpt *hwpt)
+{
+	return replace(dev, &(struct ifd_target){ hwpt->ioas, hwpt });
 }

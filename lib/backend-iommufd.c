@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "explain.h"
+#include "hwpt.h"
 #include "internal.h"
 #include "object.h"
 #include "probe.h"
@@ -69,7 +70,7 @@ static int be_ioas_limits(struct iommufd_ioas *ioas, struct iommufd_range **rang
 {
 	struct ifd_object object = object_of(ioas);
 
-	if (ioas->attached)
+	if (ioas->attached || ioas->pasids || ioas->hwpts)
 		return ifd_object_limits(&object, ranges, count, alignment);
 	*ranges = NULL;
 	return 0;
@@ -178,6 +179,22 @@ static int be_device_adopt(struct iommufd_device *dev, int fd)
 	return ifd_bind_node(dev, fd);
 }
 
+/*
+ * What is no device has no hardware to tell of. Kernels before 6.6 tell of none, and 7.3 not where there is no IOMMU.
+ */
+static int be_device_take(struct iommufd_device *dev, uint32_t id)
+{
+	struct iommu_hw_info cmd = { .size = sizeof(cmd), .dev_id = id };
+	int ret = be_command(dev->ctx, IOMMU_GET_HW_INFO, &cmd);
+
+	if (ret && ret != -ENOTTY && ret != -EOPNOTSUPP)
+		return ifd_fail(ret, ret == -ENOENT ? "give the number that binding it gave, of this iommufd" : NULL,
+				"take over object %u", id);
+	dev->way = &ifd_by_id;
+	dev->id = id;
+	return 0;
+}
+
 static void be_device_close(struct iommufd_device *dev)
 {
 	dev->way->close(dev);
@@ -189,14 +206,18 @@ static void be_detach(struct iommufd_device *dev, struct iommufd_ioas *ioas)
 	dev->way->detach(dev);
 }
 
-static int fail_attach(struct iommufd_device *dev, struct iommufd_ioas *ioas, int err)
+static int fail_attach(struct iommufd_device *dev, const struct ifd_target *to, int err)
 {
+	struct iommufd_ioas *ioas = to->ioas;
 	const struct ifd_scratch scratch = { dev->ctx->fd, dev->way->attach, dev->way->detach };
 	char hint[IFD_HINT_MAX] = "";
 
-	if (ifd_scratch_explains(&scratch, dev, ioas, err))
+	if (!to->hwpt && ifd_scratch_explains(&scratch, dev, ioas, err))
 		return err;
-	if (err == -EPERM)
+	if (dev->way == &ifd_by_id && (err == -EPERM || err == -EBUSY || err == -ENODEV || err == -EOPNOTSUPP))
+		ifd_hint(hint, err == -EOPNOTSUPP ? "give iommufd_device_from_id() a way to do it"
+						  : "so says who has bound it");
+	else if (err == -EPERM)
 		ifd_hint_owner(hint, dev->found, "iommufd", dev->fd >= 0 ? dev->fd : dev->group->fd);
 	else if (err == -EBUSY)
 		ifd_hint(hint,
@@ -221,15 +242,20 @@ static int fail_attach(struct iommufd_device *dev, struct iommufd_ioas *ioas, in
 	return ifd_fail(err, hint, "attach %s", dev->found->name);
 }
 
-static int be_attach(struct iommufd_device *dev, struct iommufd_ioas *ioas)
+static uint32_t id_of(const struct ifd_target *target)
 {
-	int ret = dev->way->attach(dev, ioas->id);
+	return target->hwpt ? target->hwpt->handle.id : target->ioas->id;
+}
 
-	return ret ? fail_attach(dev, ioas, ret) : 0;
+static int be_attach(struct iommufd_device *dev, const struct ifd_target *to)
+{
+	int ret = dev->way->attach(dev, id_of(to));
+
+	return ret ? fail_attach(dev, to, ret) : 0;
 }
 
 /* What cannot be told by trying with a scratch IOAS, since that would cut the device off. */
-static int be_replace(struct iommufd_device *dev, struct iommufd_ioas *to)
+static int be_replace(struct iommufd_device *dev, const struct ifd_target *to)
 {
 	const struct ifd_map *map = NULL;
 	struct iommufd_range reserved;
@@ -239,19 +265,42 @@ static int be_replace(struct iommufd_device *dev, struct iommufd_ioas *to)
 	if (!dev->way->replace)
 		return ifd_fail(-EOPNOTSUPP, "detach it and attach it anew",
 				"move %s to another IOAS: its group's node cannot do that", dev->found->name);
-	ret = dev->way->replace(dev, to->id);
+	ret = dev->way->replace(dev, id_of(to));
 	if (ret == -EADDRINUSE)
-		map = ifd_find_reserved(&to->index, dev->group->id, &reserved);
+		map = ifd_find_reserved(&to->ioas->index, dev->group->id, &reserved);
 	if (map)
 		ifd_hint(hint,
 			 "the mapping 0x%" PRIx64 "-0x%" PRIx64 " is where its IOMMU reserves 0x%" PRIx64 "-0x%" PRIx64
 			 ": unmap it first",
 			 map->iova.start, map->iova.last, reserved.start, reserved.last);
 	else if (ret == -ENOMEM)
-		ifd_hint_memlock(hint, ifd_index_bytes(&to->index), by_process(to->ctx));
+		ifd_hint_memlock(hint, ifd_index_bytes(&to->ioas->index), by_process(dev->ctx));
 	else if (ret == -EFAULT)
 		ifd_hint(hint, "memory of a mapping of that IOAS is not there any more, or is not writable");
 	return ret ? ifd_fail(ret, hint, "move %s to another IOAS", dev->found->name) : 0;
+}
+
+static int be_pasid_attach(struct iommufd_device *dev, uint32_t pasid, const struct ifd_target *to)
+{
+	char hint[IFD_HINT_MAX] = "";
+	int ret = dev->way->pasid_attach ? dev->way->pasid_attach(dev, pasid, id_of(to)) : -EOPNOTSUPP;
+
+	if (ret == -EOPNOTSUPP)
+		ifd_hint(hint, "its driver, or the way by which it is reached, has no PASIDs");
+	else if (ret == -EINVAL)
+		ifd_hint(hint, "the page table, and the one that the device itself is attached to, must have been made "
+			       "with IOMMUFD_HWPT_PASID, for an IOMMU like its own");
+	else if (ret == -ENOMEM)
+		ifd_hint_memlock(hint, ifd_index_bytes(&to->ioas->index), by_process(dev->ctx));
+	return ret ? ifd_fail(ret, hint, "attach PASID %u of %s", pasid, dev->found->name) : 0;
+}
+
+static void be_pasid_detach(struct iommufd_device *dev, uint32_t pasid)
+{
+	int ret = dev->way->pasid_detach(dev, pasid);
+
+	if (ret)
+		ifd_error(&dev->ctx->log, "detaching PASID %u of %s: %s", pasid, dev->found->name, IFD_STRERROR(ret));
 }
 
 const struct ifd_backend ifd_backend_iommufd = {
@@ -272,8 +321,11 @@ const struct ifd_backend ifd_backend_iommufd = {
 	.device_node = be_device_node,
 	.device_open = be_device_open,
 	.device_adopt = be_device_adopt,
+	.device_take = be_device_take,
 	.device_close = be_device_close,
 	.attach = be_attach,
 	.detach = be_detach,
 	.replace = be_replace,
+	.pasid_attach = be_pasid_attach,
+	.pasid_detach = be_pasid_detach,
 };

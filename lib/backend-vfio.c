@@ -379,13 +379,21 @@ static int be_device_adopt(struct iommufd_device *dev, int fd)
 			dev->found->name);
 }
 
+static int be_device_take(struct iommufd_device *dev, uint32_t id)
+{
+	char hint[IFD_HINT_MAX] = "use the backend iommufd";
+
+	ifd_hint_passed_over(hint, dev->ctx);
+	return ifd_fail(-EOPNOTSUPP, hint, "take over object %u: the backend vfio has no objects", id);
+}
+
 static void be_device_close(struct iommufd_device *dev)
 {
 	ifd_sys_close(dev->fd); /* open in a child of a process that was just attaching; else -1 */
 	dev->fd = -1;
 }
 
-static int be_replace(struct iommufd_device *dev, struct iommufd_ioas *to)
+static int be_replace(struct iommufd_device *dev, const struct ifd_target *to)
 {
 	char hint[IFD_HINT_MAX] = "detach it and attach it anew, or use the backend iommufd";
 
@@ -410,6 +418,23 @@ static void be_command_refused(const struct iommufd_ctx *ctx, unsigned long requ
 		return;
 	ifd_hint(hint, "VFIO's containers have no such thing: use the backend iommufd");
 	ifd_hint_passed_over(hint, ctx);
+}
+
+static int be_pasid_attach(struct iommufd_device *dev, uint32_t pasid, const struct ifd_target *to)
+{
+	char hint[IFD_HINT_MAX] = "use the backend iommufd";
+
+	(void)to;
+	ifd_hint_passed_over(hint, dev->ctx);
+	return ifd_fail(-EOPNOTSUPP, hint, "attach PASID %u of %s: VFIO's containers know no PASIDs", pasid,
+			dev->found->name);
+}
+
+/* None is ever attached. */
+static void be_pasid_detach(struct iommufd_device *dev, uint32_t pasid)
+{
+	(void)dev;
+	(void)pasid;
 }
 
 static int be_physical(struct iommufd_ioas *ioas, uint64_t iova, uint64_t *len, uint64_t *addr)
@@ -439,8 +464,11 @@ const struct ifd_backend ifd_backend_vfio = {
 	.device_node = ifd_group_node,
 	.device_open = ifd_group_open_node,
 	.device_adopt = be_device_adopt,
+	.device_take = be_device_take,
 	.device_close = be_device_close,
 	.attach = ifd_container_attach,
 	.detach = ifd_container_detach,
 	.replace = be_replace,
+	.pasid_attach = be_pasid_attach,
+	.pasid_detach = be_pasid_detach,
 };

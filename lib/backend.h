@@ -16,6 +16,7 @@ struct ifd_candidate;
 struct ifd_found;
 struct ifd_log;
 struct ifd_map;
+struct ifd_target;
 
 struct ifd_backend {
 	uint32_t id; /* IOMMUFD_BACKEND_* */
@@ -74,25 +75,34 @@ struct ifd_backend {
 
 	/*
 	 * dev->found is known to be bound to VFIO and dev->group is set. Opens what can be opened before the attach.
-	 * device_adopt() does the same with a descriptor, which is its own from then on when it succeeds.
-	 * device_close() undoes either; no lock.
+	 * device_adopt() does the same with a descriptor, which is its own from then on when it succeeds, and
+	 * device_take() with the number of what somebody else has bound, with dev->calls. device_close() undoes each;
+	 * no lock.
 	 */
 	int (*device_open)(struct iommufd_device *dev);
 	int (*device_adopt)(struct iommufd_device *dev, int fd);
+	int (*device_take)(struct iommufd_device *dev, uint32_t id);
 	void (*device_close)(struct iommufd_device *dev);
 
 	/*
 	 * The group is claimed, the gate held exclusively, ioas->attached not changed yet. After attach() dev->fd gives
 	 * access to the device, and all mappings are in the kernel. detach() cannot fail.
 	 */
-	int (*attach)(struct iommufd_device *dev, struct iommufd_ioas *ioas);
+	int (*attach)(struct iommufd_device *dev, const struct ifd_target *to);
 	void (*detach)(struct iommufd_device *dev, struct iommufd_ioas *ioas);
 
 	/*
-	 * From the IOAS that it is attached to straight to another one, without a moment in none. The claim has been
+	 * From the IOAS that it is attached to straight to another one, in one ioctl. The claim has been
 	 * moved, both gates are held exclusively. -EOPNOTSUPP where the kernel cannot.
 	 */
-	int (*replace)(struct iommufd_device *dev, struct iommufd_ioas *to);
+	int (*replace)(struct iommufd_device *dev, const struct ifd_target *to);
+
+	/*
+	 * A PASID, to a target or with no IOAS to nothing. pasid_attach() is also how one moves. The gates of all
+	 * IOASes that are concerned are held exclusively. The second logs what the kernel refuses.
+	 */
+	int (*pasid_attach)(struct iommufd_device *dev, uint32_t pasid, const struct ifd_target *to);
+	void (*pasid_detach)(struct iommufd_device *dev, uint32_t pasid);
 };
 
 extern const struct ifd_backend ifd_backend_iommufd;

@@ -120,6 +120,7 @@ int ifd_bind_node(struct iommufd_device *dev, int fd)
 	if (ret)
 		return fail_bind(dev, fd, ret);
 	dev->fd = fd;
+	dev->id = cmd.out_devid;
 	return 0;
 }
 
@@ -141,6 +142,7 @@ static void node_close(struct iommufd_device *dev)
 {
 	ifd_sys_close(dev->fd);
 	dev->fd = -1;
+	dev->id = 0;
 }
 
 static int node_attach(struct iommufd_device *dev, uint32_t id)
@@ -159,10 +161,30 @@ static void node_detach(struct iommufd_device *dev)
 		ifd_error(&dev->ctx->log, "detaching %s: %s", dev->found->name, IFD_STRERROR(ret));
 }
 
+static int node_pasid_attach(struct iommufd_device *dev, uint32_t pasid, uint32_t id)
+{
+	struct vfio_device_attach_iommufd_pt cmd = {
+		.argsz = sizeof(cmd), .flags = VFIO_DEVICE_ATTACH_PASID, .pt_id = id, .pasid = pasid
+	};
+
+	return ifd_sys_ioctl(&dev->ctx->log, dev->fd, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &cmd);
+}
+
+static int node_pasid_detach(struct iommufd_device *dev, uint32_t pasid)
+{
+	struct vfio_device_detach_iommufd_pt cmd = { .argsz = sizeof(cmd),
+						     .flags = VFIO_DEVICE_DETACH_PASID,
+						     .pasid = pasid };
+
+	return ifd_sys_ioctl(&dev->ctx->log, dev->fd, VFIO_DEVICE_DETACH_IOMMUFD_PT, &cmd);
+}
+
 const struct ifd_way ifd_by_node = {
 	.open = node_open,
 	.close = node_close,
 	.attach = node_attach,
 	.detach = node_detach,
 	.replace = node_attach, /* a second attach is a replacement */
+	.pasid_attach = node_pasid_attach,
+	.pasid_detach = node_pasid_detach,
 };

@@ -12,9 +12,19 @@ int ifd_ctx_check(const struct iommufd_ctx *ctx, const char *what)
 				 : 0;
 }
 
-int ifd_device_ready(const struct iommufd_device *dev, const char *what)
+int ifd_device_attached(const struct iommufd_device *dev, const char *what)
 {
 	if (ifd_in_child(dev->ctx))
 		return ifd_ctx_check(dev->ctx, what);
-	return dev->ioas ? 0 : ifd_fail(-ENOTCONN, "attach it to an IOAS first", "%s of %s", what, dev->found->name);
+	return dev->at.ioas ? 0 : ifd_fail(-ENOTCONN, "attach it to an IOAS first", "%s of %s", what, dev->found->name);
+}
+
+int ifd_device_ready(const struct iommufd_device *dev, const char *what)
+{
+	int ret = ifd_device_attached(dev, what);
+
+	if (ret || dev->fd >= 0)
+		return ret;
+	return ifd_fail(-EOPNOTSUPP, "use the descriptor of who has bound it", "%s of %s: only its number is known",
+			what, dev->found->name);
 }

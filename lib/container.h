@@ -8,6 +8,7 @@
 struct iommufd_ctx;
 struct iommufd_device;
 struct iommufd_ioas;
+struct ifd_target;
 
 /*
  * Whether a container takes mappings: the kernel answers once it has a group and a type. What fails for another reason,
@@ -28,7 +29,7 @@ int ifd_container_set_noiommu(struct iommufd_ioas *ioas);
 int ifd_container_replay(struct iommufd_device *dev, struct iommufd_ioas *ioas);
 
 /* The slots of the backend. */
-int ifd_container_attach(struct iommufd_device *dev, struct iommufd_ioas *ioas);
+int ifd_container_attach(struct iommufd_device *dev, const struct ifd_target *to);
 void ifd_container_detach(struct iommufd_device *dev, struct iommufd_ioas *ioas);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -54,10 +55,32 @@ static int check_found(const struct iommufd_ctx *ctx, const struct ifd_found *fo
 	return 0;
 }
 
-/* `fd` is a descriptor to adopt, or -1 to open the device's own node. The caller holds ctx->opening. */
-static int open_in_group(struct iommufd_device *dev, int fd)
+/* What there is to open: the device's own node, a descriptor that is to be adopted, or what somebody else has bound. */
+struct source {
+	int (*open)(struct iommufd_device *dev, const struct source *source);
+	int fd;
+	uint32_t id;
+};
+
+static int open_node(struct iommufd_device *dev, const struct source *source)
 {
-	const struct ifd_backend *backend = dev->ctx->backend;
+	(void)source;
+	return dev->ctx->backend->device_open(dev);
+}
+
+static int open_fd(struct iommufd_device *dev, const struct source *source)
+{
+	return dev->ctx->backend->device_adopt(dev, source->fd);
+}
+
+static int open_id(struct iommufd_device *dev, const struct source *source)
+{
+	return dev->ctx->backend->device_take(dev, source->id);
+}
+
+/* The caller holds ctx->opening. */
+static int open_in_group(struct iommufd_device *dev, const struct source *source)
+{
 	const struct iommufd_device *other = dev->ctx->devices;
 	int ret;
 
@@ -69,7 +92,7 @@ static int open_in_group(struct iommufd_device *dev, int fd)
 	dev->group = ifd_group_open(dev->ctx, dev->found->group);
 	if (!dev->group)
 		return ifd_fail(-ENOMEM, NULL, "open %s", dev->found->name);
-	ret = fd < 0 ? backend->device_open(dev) : backend->device_adopt(dev, fd);
+	ret = source->open(dev, source);
 	if (ret) {
 		ifd_group_close(dev->ctx, dev->group);
 		return ret;
@@ -91,23 +114,24 @@ static void close_in_group(struct iommufd_device *dev)
 	ifd_group_close(dev->ctx, dev->group);
 }
 
-static int open_locked(struct iommufd_device *dev, int fd)
+static int open_locked(struct iommufd_device *dev, const struct source *source)
 {
 	int ret;
 
 	pthread_mutex_lock(&dev->ctx->opening);
-	ret = open_in_group(dev, fd);
+	ret = open_in_group(dev, source);
 	pthread_mutex_unlock(&dev->ctx->opening);
 	return ret;
 }
 
-/* Takes over `found`, and on success `fd`. */
-static int device_open(struct iommufd_ctx *ctx, struct ifd_found *found, int fd, struct iommufd_device **out)
+/* Takes over `found`, and on success the source's descriptor. `calls` may be NULL. */
+static int device_open(struct iommufd_ctx *ctx, struct ifd_found *found, const struct source *source,
+		       const struct iommufd_device_calls *calls, struct iommufd_device **out)
 {
 	struct iommufd_device *dev;
 	int ret;
 
-	ret = check_found(ctx, found);
+	ret = calls ? 0 : check_found(ctx, found);
 	if (ret) {
 		ifd_found_free(found);
 		return ret;
@@ -118,10 +142,12 @@ static int device_open(struct iommufd_ctx *ctx, struct ifd_found *found, int fd,
 		ifd_found_free(found);
 		return ret;
 	}
-	ret = open_locked(dev, fd);
+	if (calls)
+		dev->calls = *calls;
+	ret = open_locked(dev, source);
 	/* A node that is late is waited for without the lock, so that other threads need not. */
-	if (fd < 0 && ifd_node_await(dev, ret))
-		ret = open_locked(dev, fd);
+	if (source->open == open_node && ifd_node_await(dev, ret))
+		ret = open_locked(dev, source);
 	if (ret)
 		device_destroy(dev);
 	else
@@ -139,7 +165,7 @@ EXPORT int iommufd_device_new(struct iommufd_ctx *ctx, const char *address, stru
 	if (ret)
 		return ret;
 	ifd_node_settle(address, &found);
-	return device_open(ctx, found, -1, out);
+	return device_open(ctx, found, &(struct source){ .open = open_node }, NULL, out);
 }
 
 EXPORT int iommufd_device_from_fd(struct iommufd_ctx *ctx, int fd, struct iommufd_device **out)
@@ -157,10 +183,48 @@ EXPORT int iommufd_device_from_fd(struct iommufd_ctx *ctx, int fd, struct iommuf
 		ifd_found_free(found);
 		return ifd_fail(copy, "raise the limit of open files, see ulimit -n", "adopt file descriptor %d", fd);
 	}
-	ret = device_open(ctx, found, copy, out);
+	ret = device_open(ctx, found, &(struct source){ .open = open_fd, .fd = copy }, NULL, out);
 	if (ret)
 		ifd_sys_close(copy);
 	return ret;
+}
+
+static int check_calls(const struct iommufd_device_calls *theirs, struct iommufd_device_calls *calls)
+{
+	int ret = ifd_opts_read(calls, sizeof(*calls), IFD_END_OF(struct iommufd_device_calls, data), theirs,
+				"device calls");
+
+	if (!ret && (!calls->attach != !calls->detach || !calls->pasid_attach != !calls->pasid_detach))
+		ret = ifd_fail(-EINVAL, "give both or none",
+			       "device calls with a way in and no way out, or the reverse");
+	return ret;
+}
+
+EXPORT int iommufd_device_from_id(struct iommufd_ctx *ctx, uint32_t id, const struct iommufd_device_calls *theirs,
+				  struct iommufd_device **out)
+{
+	struct iommufd_device_calls calls;
+	struct ifd_found *found;
+	char name[32];
+	int ret = ifd_ctx_check(ctx, "take over a device");
+
+	if (!ret)
+		ret = check_calls(theirs, &calls);
+	if (!ret && !id)
+		ret = ifd_fail(-EINVAL, "numbers begin at 1", "take over object 0");
+	if (ret)
+		return ret;
+	snprintf(name, sizeof(name), "object %u", id);
+	found = ifd_found_new(calls.name ? calls.name : name);
+	if (!found)
+		return ifd_fail(-ENOMEM, NULL, "take over object %u", id);
+	calls.name = NULL; /* that is the caller's */
+	return device_open(ctx, found, &(struct source){ .open = open_id, .id = id }, &calls, out);
+}
+
+EXPORT uint32_t iommufd_device_id(const struct iommufd_device *dev)
+{
+	return dev->id;
 }
 
 void ifd_device_get(struct iommufd_device *dev)
@@ -181,26 +245,27 @@ void ifd_device_put(struct iommufd_device *dev)
 /* In a child process: for the kernel it is the parent's device, and stays attached. */
 static void forget_attach(struct iommufd_device *dev)
 {
-	struct iommufd_ioas *ioas = dev->ioas;
+	struct ifd_target from = dev->at;
 
 	ifd_region_close_all(dev);
 	ifd_sys_close(dev->fd);
 	dev->fd = -1;
-	dev->ioas = NULL;
-	ioas->attached--;
+	dev->at = (struct ifd_target){ NULL, NULL };
+	from.ioas->attached--;
 	ifd_group_unclaim(dev);
 	if (!dev->group->attached)
 		dev->group->joined = NULL;
-	ifd_ioas_put(ioas);
+	ifd_target_put(&from);
 }
 
 EXPORT void iommufd_device_free(struct iommufd_device *dev)
 {
 	if (!dev)
 		return;
-	if (dev->ioas && ifd_in_child(dev->ctx))
+	ifd_pasid_detach_all(dev);
+	if (dev->at.ioas && ifd_in_child(dev->ctx))
 		forget_attach(dev);
-	else if (dev->ioas)
+	else if (dev->at.ioas)
 		iommufd_device_detach(dev);
 	ifd_device_put(dev);
 }
@@ -217,7 +282,7 @@ EXPORT int iommufd_device_get_info(const struct iommufd_device *dev, struct iomm
 
 	if (ret)
 		return ret;
-	if (dev->ioas) {
+	if (dev->at.ioas) {
 		mine.flags = IOMMUFD_DEVICE_ATTACHED;
 		if (dev->flags & VFIO_DEVICE_FLAGS_PCI)
 			mine.flags |= IOMMUFD_DEVICE_PCI;

@@ -129,26 +129,26 @@ void ifd_group_close(struct iommufd_ctx *ctx, struct ifd_group *group)
 	}
 }
 
-int ifd_group_claim(struct iommufd_device *dev, struct iommufd_ioas *ioas)
+int ifd_group_claim(struct iommufd_device *dev, const struct ifd_target *to)
 {
 	struct ifd_group *group = dev->group;
 	bool free_for_us;
 
 	pthread_mutex_lock(&dev->ctx->lock);
-	free_for_us = !group->attached || group->ioas == ioas;
+	free_for_us = !group->attached || ifd_target_is(&group->at, to);
 	if (free_for_us) {
-		group->ioas = ioas;
+		group->at = *to;
 		group->attached++;
 	}
 	pthread_mutex_unlock(&dev->ctx->lock);
 
 	return free_for_us ? 0
-			   : ifd_fail(-EBUSY, "attach it to the same IOAS, or detach the others of its group first",
-				      "attach %s: another device of IOMMU group %d is attached to another IOAS",
-				      dev->found->name, group->id);
+			   : ifd_fail(-EBUSY, "attach it to the same, or detach the others of its group first",
+				      "attach %s: another device of IOMMU group %d is attached to another %s",
+				      dev->found->name, group->id, to->hwpt ? "page table" : "IOAS");
 }
 
-int ifd_group_move(struct iommufd_device *dev, struct iommufd_ioas *to)
+int ifd_group_move(struct iommufd_device *dev, const struct ifd_target *to)
 {
 	struct ifd_group *group = dev->group;
 	bool alone;
@@ -156,7 +156,7 @@ int ifd_group_move(struct iommufd_device *dev, struct iommufd_ioas *to)
 	pthread_mutex_lock(&dev->ctx->lock);
 	alone = group->attached == 1;
 	if (alone)
-		group->ioas = to;
+		group->at = *to;
 	pthread_mutex_unlock(&dev->ctx->lock);
 	return alone ? 0
 		     : ifd_fail(-EBUSY, "detach the others of its group first, since a group moves as a whole",
@@ -168,6 +168,6 @@ void ifd_group_unclaim(struct iommufd_device *dev)
 {
 	ifd_lock(dev->ctx, &dev->ctx->lock);
 	if (--dev->group->attached == 0)
-		dev->group->ioas = NULL;
+		dev->group->at = (struct ifd_target){ NULL, NULL };
 	ifd_unlock(dev->ctx, &dev->ctx->lock);
 }

@@ -44,14 +44,15 @@ void ifd_handle_get(struct ifd_handle *handle)
 	atomic_fetch_add(&handle->refs, 1);
 }
 
-/* In a child process the object is the parent's. */
-static void destroy_object(struct ifd_handle *handle)
+void ifd_handle_destroy(struct ifd_handle *handle)
 {
 	struct ifd_object object = { &handle->ctx->log, handle->ctx->fd, handle->id };
 
 	ifd_sys_close(handle->fd);
 	if (handle->id && !ifd_in_child(handle->ctx))
 		ifd_object_destroy(&object);
+	handle->fd = -1;
+	handle->id = 0;
 }
 
 void ifd_handle_put(struct ifd_handle *handle)
@@ -62,7 +63,7 @@ void ifd_handle_put(struct ifd_handle *handle)
 		return;
 	if (handle->leave)
 		handle->leave(handle);
-	destroy_object(handle);
+	ifd_handle_destroy(handle);
 	for (int i = 0; i < IFD_NEEDS_MAX; i++)
 		if (handle->needs[i])
 			ifd_handle_put(handle->needs[i]);

@@ -47,6 +47,9 @@ void ifd_handle_get(struct ifd_handle *handle);
 /* With the last reference the object is destroyed and the memory freed. Takes what was never made, but not NULL. */
 void ifd_handle_put(struct ifd_handle *handle);
 
+/* Destroys the object, for a leave() that has to do something behind it. In a child process it is the parent's. */
+void ifd_handle_destroy(struct ifd_handle *handle);
+
 /* An ioctl that only an iommufd knows: 0, or -errno without words. */
 int ifd_command(const struct iommufd_ctx *ctx, unsigned long request, void *arg);
 

@@ -37,13 +37,24 @@
 #define IFD_DEV_IOMMU "/dev/iommu"
 #define IFD_DEV_VFIO  "/dev/vfio/vfio"
 
+/* What a device, or a PASID of one, is attached to. */
+struct ifd_target {
+	struct iommufd_ioas *ioas; /* NULL for nothing */
+	struct iommufd_hwpt *hwpt; /* a page table that shows it, or NULL where the kernel picks one */
+};
+
+static inline bool ifd_target_is(const struct ifd_target *a, const struct ifd_target *b)
+{
+	return a->ioas == b->ioas && a->hwpt == b->hwpt;
+}
+
 /* An IOMMU group that has an open device in a context. Guarded by ctx->lock, but `fd`: see there. */
 struct ifd_group {
 	struct ifd_group *next;
 	int id;
-	unsigned int opened;       /* devices that are open, and one more when its node was adopted */
-	unsigned int attached;     /* of these, the ones that are attached, or about to be */
-	struct iommufd_ioas *ioas; /* where, while `attached` is not 0 */
+	unsigned int opened;   /* devices that are open, and one more when its node was adopted */
+	unsigned int attached; /* of these, the ones that are attached, or about to be */
+	struct ifd_target at;  /* where, while `attached` is not 0 */
 	int fd;         /* the group's node, where it is used: from the first opened device to the last; else -1 */
 	bool adopted;   /* the node is somebody else's too, and stays open as long as the context */
 	bool contained; /* iommufd: that is its container; guarded by ctx->opening */
@@ -82,6 +93,7 @@ struct iommufd_ioas {
 
 	/* guarded by the gate */
 	unsigned int attached;        /* devices */
+	unsigned int pasids;          /* that are attached */
 	struct iommufd_range *ranges; /* permitted, ascending; NULL while nothing is attached */
 	size_t num_ranges;
 	_Atomic uint64_t alignment;
@@ -89,6 +101,7 @@ struct iommufd_ioas {
 	atomic_uint physical;               /* attached devices without an IOMMU: they use physical addresses */
 	atomic_uint unpinned;               /* of these, those for which the library has to keep memory in its place */
 	struct iommufd_ioas *next_unpinned; /* in ctx->unpinned */
+	struct iommufd_hwpt *hwpts;         /* page tables that somebody made of it; guarded by the gate */
 
 	/* the backend's own */
 	uint32_t id;         /* iommufd: the object; 0 for none */
@@ -119,11 +132,14 @@ struct iommufd_device {
 	struct iommufd_ctx *ctx;
 	struct ifd_found *found;   /* what discovery knew when it was opened */
 	struct ifd_group *group;   /* or NULL */
-	struct iommufd_ioas *ioas; /* attached to, or NULL */
+	struct ifd_target at;      /* attached to, which it holds; or no IOAS */
+	struct ifd_pasid *pasids;  /* that are attached */
 	const struct ifd_way *way; /* iommufd: how it is reached */
-	bool unpinned;             /* without an IOMMU, and the kernel does not keep memory in its place for it */
-	int fd;                    /* VFIO device; iommufd: from the open on, VFIO: while attached; else -1 */
-	uint32_t flags;            /* VFIO_DEVICE_FLAGS, while attached */
+	uint32_t id;               /* iommufd: its object, from the open on; 0 where it is reached by its group */
+	struct iommufd_device_calls calls; /* of who has bound it, where that is somebody else */
+	bool unpinned;  /* without an IOMMU, and the kernel does not keep memory in its place for it */
+	int fd;         /* VFIO device; iommufd: from the open on, VFIO: while attached; else -1 */
+	uint32_t flags; /* VFIO_DEVICE_FLAGS, while attached */
 	uint32_t num_regions, num_irqs;
 	pthread_mutex_t lock;
 	struct ifd_window *windows;
@@ -161,6 +177,9 @@ static inline void ifd_unlock(const struct iommufd_ctx *ctx, pthread_mutex_t *lo
 		pthread_mutex_unlock(lock);
 }
 
+/* hwinfo.c: 0, or -EOPNOTSUPP with words for a device that has no number in an iommufd. */
+int ifd_device_numbered(const struct iommufd_device *dev, const char *what);
+
 /* device.c */
 void ifd_device_get(struct iommufd_device *dev);
 void ifd_device_put(struct iommufd_device *dev);
@@ -169,8 +188,15 @@ void ifd_device_put(struct iommufd_device *dev);
 void ifd_ioas_get(struct iommufd_ioas *ioas);
 void ifd_ioas_put(struct iommufd_ioas *ioas);
 
+/* The gates of two, which may be one, exclusively. */
+void ifd_gates_lock(struct iommufd_ioas *a, struct iommufd_ioas *b);
+void ifd_gates_unlock(struct iommufd_ioas *a, struct iommufd_ioas *b);
+
 /* With the gate held exclusively: asks the backend for ranges and alignment anew, after the set of devices changed. */
 int ifd_ioas_refresh(struct iommufd_ioas *ioas);
+
+/* The same after something went away, which can only permit more: a failure is a warning in the log. */
+void ifd_ioas_refresh_after(struct iommufd_ioas *ioas);
 
 /* The first mapping that is not inside of one of the ranges or not aligned, or NULL. Gate held exclusively. */
 const struct ifd_map *ifd_ioas_misfit(struct iommufd_ioas *ioas, const struct iommufd_range *ranges, size_t count,
@@ -182,8 +208,19 @@ bool ifd_permitted(const struct iommufd_range *ranges, size_t count, uint64_t st
 /* What a kernel says that it permits: ascending ranges, and a power of two. 0, or -EPROTO with words. */
 int ifd_check_limits(const struct iommufd_range *ranges, size_t count, uint64_t alignment);
 
+/* attach.c. The first: -EINVAL with words when it is of another context. */
+int ifd_target_check(const struct iommufd_device *dev, const struct ifd_target *to);
+void ifd_target_get(const struct ifd_target *target);
+void ifd_target_put(const struct ifd_target *target);
+
+/* pasid.c: when the device is freed. In a child process the kernel is not asked. */
+void ifd_pasid_detach_all(struct iommufd_device *dev);
+
 /* check.c: 0, or in a child process -EPERM; the second also -ENOTCONN. With words that name `what`. */
 int ifd_ctx_check(const struct iommufd_ctx *ctx, const char *what);
+int ifd_device_attached(const struct iommufd_device *dev, const char *what);
+
+/* The same, and there is a descriptor: -EOPNOTSUPP where that is somebody else's. */
 int ifd_device_ready(const struct iommufd_device *dev, const char *what);
 
 /* region.c, irq.c: before the device's file descriptor goes or the device is detached. */
@@ -216,10 +253,10 @@ void ifd_group_close_all(struct iommufd_ctx *ctx);
 
 /* When the owner frees the context; the caller holds ctx->opening. */
 void ifd_group_orphan_all(struct iommufd_ctx *ctx);
-int ifd_group_claim(struct iommufd_device *dev, struct iommufd_ioas *ioas);
+int ifd_group_claim(struct iommufd_device *dev, const struct ifd_target *to);
 void ifd_group_unclaim(struct iommufd_device *dev);
 
-/* The claim goes to another IOAS; -EBUSY with words when others of the group have one too. */
-int ifd_group_move(struct iommufd_device *dev, struct iommufd_ioas *to);
+/* The claim goes elsewhere; -EBUSY with words when others of the group have one too. */
+int ifd_group_move(struct iommufd_device *dev, const struct ifd_target *to);
 
 #endif

@@ -148,6 +148,27 @@ const struct ifd_map *ifd_ioas_misfit(struct iommufd_ioas *ioas, const struct io
 	return NULL;
 }
 
+/* By address, so that two threads that want the same two do not wait for each other for ever. */
+void ifd_gates_lock(struct iommufd_ioas *a, struct iommufd_ioas *b)
+{
+	pthread_rwlock_wrlock(a < b ? &a->gate : &b->gate);
+	if (a != b)
+		pthread_rwlock_wrlock(a < b ? &b->gate : &a->gate);
+}
+
+void ifd_gates_unlock(struct iommufd_ioas *a, struct iommufd_ioas *b)
+{
+	pthread_rwlock_unlock(&a->gate);
+	if (a != b)
+		pthread_rwlock_unlock(&b->gate);
+}
+
+void ifd_ioas_refresh_after(struct iommufd_ioas *ioas)
+{
+	if (ifd_ioas_refresh(ioas))
+		ifd_warn(&ioas->ctx->log, "the permitted IOVAs stay as they were: %s", iommufd_errmsg());
+}
+
 int ifd_ioas_refresh(struct iommufd_ioas *ioas)
 {
 	struct iommufd_range *ranges = NULL, *old = ioas->ranges;

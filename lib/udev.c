@@ -149,6 +149,21 @@ static int found_new(struct udev_device *dev, struct ifd_found **out)
 	return ret;
 }
 
+struct ifd_found *ifd_found_new(const char *name)
+{
+	struct ifd_found *found = calloc(1, sizeof(*found));
+	bool failed = false;
+
+	if (!found)
+		return NULL;
+	*found =
+		(struct ifd_found){ .name = copy(name, &failed), .path = copy("", &failed), .group = -1, .vfio = true };
+	if (!failed)
+		return found;
+	ifd_found_free(found);
+	return NULL;
+}
+
 void ifd_found_free(struct ifd_found *found)
 {
 	if (!found)

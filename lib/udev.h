@@ -40,6 +40,8 @@ int ifd_udev_group_of_fd(int fd, int *id);
 /* The PCI and mediated devices of a group; with -1 all that have a group or a VFIO driver. By name. -ENOMEM. */
 int ifd_udev_group(int group, struct ifd_found_list *list);
 
+/* Of a device of which nothing but a name is known, given by who has bound it. NULL on no memory. */
+struct ifd_found *ifd_found_new(const char *name);
 void ifd_found_free(struct ifd_found *found);
 void ifd_found_list_free(struct ifd_found_list *list);
 

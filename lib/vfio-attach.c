@@ -110,8 +110,8 @@ static int leave_the_other(struct iommufd_device *dev)
 		return ifd_fail(-EBUSY, "try again", "attach %s: another thread is at work on the IOAS that it leaves",
 				dev->found->name);
 	ret = leave(dev->group, other);
-	if (!ret && !other->attached && ifd_ioas_refresh(other))
-		ifd_warn(&dev->ctx->log, "the permitted IOVAs stay as they were: %s", iommufd_errmsg());
+	if (!ret && !other->attached)
+		ifd_ioas_refresh_after(other);
 	pthread_rwlock_unlock(&other->gate);
 	if (ret)
 		return ifd_fail(-EBUSY,
@@ -244,8 +244,9 @@ static int fail_get_device(struct iommufd_device *dev, struct iommufd_ioas *ioas
 	return ifd_fail(err, hint, "attach %s", dev->found->name);
 }
 
-int ifd_container_attach(struct iommufd_device *dev, struct iommufd_ioas *ioas)
+int ifd_container_attach(struct iommufd_device *dev, const struct ifd_target *to)
 {
+	struct iommufd_ioas *ioas = to->ioas;
 	struct iommufd_ioas *before = dev->group->joined;
 	bool stuck = before == ioas && dev->group->attached == 1;
 	int fd, ret = 0;

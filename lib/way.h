@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
-/* How the iommufd backend reaches a device: by the device's own node, or by its group's. Internal. */
+/* How the iommufd backend reaches a device: by the device's own node, by its group's, or by somebody else. Internal. */
 #ifndef IFD_WAY_H
 #define IFD_WAY_H
 
@@ -18,10 +18,15 @@ struct ifd_way {
 
 	/* The same while it is attached elsewhere; NULL where the kernel cannot. */
 	int (*replace)(struct iommufd_device *dev, uint32_t id);
+
+	/* A PASID of it: 0 or -errno, without words; NULL where the kernel cannot. The first also moves one. */
+	int (*pasid_attach)(struct iommufd_device *dev, uint32_t pasid, uint32_t id);
+	int (*pasid_detach)(struct iommufd_device *dev, uint32_t pasid);
 };
 
 extern const struct ifd_way ifd_by_node;  /* Linux 6.6, with CONFIG_VFIO_DEVICE_CDEV */
 extern const struct ifd_way ifd_by_group; /* Linux 6.2, with CONFIG_VFIO_GROUP */
+extern const struct ifd_way ifd_by_id;    /* somebody else has bound it */
 
 /* For a node that somebody else has opened: it is the device's when that succeeds. With words. */
 int ifd_bind_node(struct iommufd_device *dev, int fd);

@@ -45,6 +45,18 @@ struct iommufd_ctx;
 struct iommufd_ioas;
 /** A device that is bound to VFIO and was opened through a context. */
 struct iommufd_device;
+/** A hardware page table, for those who want to see it. */
+struct iommufd_hwpt;
+/** A queue of page faults. */
+struct iommufd_faultq;
+/** A virtual IOMMU: a part of a real one that is handed to a guest. */
+struct iommufd_viommu;
+/** What a guest knows a device as, behind its virtual IOMMU. */
+struct iommufd_vdevice;
+/** A queue of a virtual IOMMU's events. */
+struct iommufd_veventq;
+/** A queue of commands that a guest hands to the hardware itself. */
+struct iommufd_hwqueue;
 /** What iommufd_probe() found. */
 struct iommufd_report;
 /** What iommufd_diagnose() found. */

@@ -95,7 +95,7 @@ START_TEST(whatever_fails_of_the_attach_the_compat_ioas_is_given_back)
 		unit_fails(-EPERM, iommufd_device_attach(scene.dev, scene.ioas));
 		ck_assert_uint_eq(compat, 4711);
 		ck_assert_uint_eq(inject_fds(), fds);
-		ck_assert_ptr_null(scene.dev->ioas);
+		ck_assert_ptr_null(scene.dev->at.ioas);
 	}
 	unit_words_have(DEVICE);
 	ck_assert_int_eq(iommufd_device_attach(scene.dev, scene.ioas), 0);

@@ -253,8 +253,8 @@ START_TEST(devices_with_and_without_an_iommu_never_meet_in_an_ioas)
 	unit_fails(-EINVAL, iommufd_device_replace(without, spaces[1]));
 	unit_words_have("with and without an IOMMU");
 	ck_assert_uint_eq(inject_ioctls(VFIO_DEVICE_ATTACH_IOMMUFD_PT), 2);
-	ck_assert_ptr_eq(with->ioas, spaces[1]);
-	ck_assert_ptr_eq(without->ioas, spaces[0]);
+	ck_assert_ptr_eq(with->at.ioas, spaces[1]);
+	ck_assert_ptr_eq(without->at.ioas, spaces[0]);
 
 	/* Who is alone takes its kind of addresses along. */
 	ck_assert_int_eq(iommufd_device_replace(without, spaces[2]), 0);

@@ -468,7 +468,7 @@ START_TEST(a_group_leaves_its_container_when_two_threads_detach_its_last_two_dev
 	other_thread_has = sibling;
 	inject_meanwhile(detach_in_the_other_thread);
 	ck_assert_int_eq(iommufd_device_detach(scene.dev), 0);
-	ck_assert_ptr_null(sibling->ioas);
+	ck_assert_ptr_null(sibling->at.ioas);
 	ck_assert_uint_eq(inject_ioctls(VFIO_GROUP_UNSET_CONTAINER), 1);
 	scene_check_detached(&scene);
 	iommufd_device_free(sibling);

@@ -117,7 +117,7 @@ START_TEST(a_move_that_fails_and_cannot_be_undone_tells_why_it_failed)
 	inject_ioctl_fail(VFIO_DEVICE_ATTACH_IOMMUFD_PT, 2, 1, -EAGAIN);
 	unit_fails(-ENXIO, iommufd_device_replace(scene.dev, to));
 	unit_words_have("ask for the permitted IOVAs");
-	ck_assert_ptr_eq(scene.dev->ioas, scene.ioas);
+	ck_assert_ptr_eq(scene.dev->at.ioas, scene.ioas);
 	iommufd_ioas_free(to);
 	scene_close(&scene);
 }

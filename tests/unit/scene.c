@@ -252,9 +252,9 @@ void scene_close(struct scene *scene)
 
 void scene_check_detached(const struct scene *scene)
 {
-	ck_assert_ptr_null(scene->dev->ioas);
+	ck_assert_ptr_null(scene->dev->at.ioas);
 	ck_assert_uint_eq(scene->dev->group->attached, 0);
-	ck_assert_ptr_null(scene->dev->group->ioas);
+	ck_assert_ptr_null(scene->dev->group->at.ioas);
 	ck_assert(!scene->dev->group->joined);
 	ck_assert_uint_eq(scene->ioas->attached, 0);
 	ck_assert(!scene->ioas->serving);

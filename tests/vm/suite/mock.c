@@ -49,6 +49,14 @@ static void destroy(int fd, uint32_t id)
 void mock_open(struct mock_device *mock, struct iommufd_ctx *ctx, uint32_t flags)
 {
 	struct mock_command cmd = { .op = MOCK_DOMAIN_FLAGS, .domain.flags = flags };
+	struct iommufd_device_calls calls = {
+		.struct_size = sizeof(calls),
+		.attach = mock_attach,
+		.detach = mock_detach,
+		.pasid_attach = mock_pasid_attach,
+		.pasid_detach = mock_pasid_detach,
+		.data = mock,
+	};
 
 	*mock = (struct mock_device){ .fd = fcntl(iommufd_ctx_fd(ctx), F_DUPFD_CLOEXEC, 0) };
 	ck_assert_int_ge(mock->fd, 0);
@@ -58,6 +66,7 @@ void mock_open(struct mock_device *mock, struct iommufd_ctx *ctx, uint32_t flags
 	mock->mock = cmd.domain.out_mock;
 	mock->id = cmd.domain.out_device;
 	mock->hwpt = cmd.domain.out_hwpt;
+	ok(iommufd_device_from_id(ctx, mock->id, &calls, &mock->dev));
 }
 
 void mock_close(struct mock_device *mock)
@@ -66,6 +75,14 @@ void mock_close(struct mock_device *mock)
 	destroy(mock->fd, mock->mock);
 	destroy(mock->fd, mock->scratch);
 	close(mock->fd);
+}
+
+uint32_t mock_lowest_id(int fd)
+{
+	uint32_t id = new_ioas(fd);
+
+	destroy(fd, id);
+	return id;
 }
 
 int mock_attach(void *data, uint32_t pt)

@@ -121,7 +121,9 @@ enum {
 	MOCK_PASID_BITS = 20,
 	MOCK_CACHE_ENTRIES = 4, /* of a nested page table's IOTLB, and of a device's cache */
 	MOCK_HW_QUEUES = 2,     /* of a virtual IOMMU */
-	/* Every second attach of this PASID fails with ENOMEM, as long as it is not detached: a replacement is undone. */
+	/*
+	 * Every second attach of this PASID fails with ENOMEM, as long as it is not detached: a replacement is undone.
+	 */
 	MOCK_PASID_FAILING = 1024,
 };
 
@@ -200,6 +202,9 @@ void mock_open(struct mock_device *mock, struct iommufd_ctx *ctx, uint32_t flags
 
 /* The library's handle too, unless it is NULL by now. The caller's page tables of it must have been freed. */
 void mock_close(struct mock_device *mock);
+
+/* The number that the next object will get, the lowest that is free: the same as before when nothing is left. */
+uint32_t mock_lowest_id(int fd);
 
 /* What iommufd_device_from_id() calls: 0 or -errno. Attaching once more is a replacement. */
 int mock_attach(void *mock, uint32_t pt);

@@ -92,7 +92,7 @@ static const struct file files[] = {
 	{ "fork", add_fork_tests },       { "replace", add_replace_tests }, { "batch", add_batch_tests },
 	{ "adopt", add_adopt_tests },     { "words", add_words_tests },     { "diagnose", add_diagnose_tests },
 	{ "handed", add_handed_tests },   { "bound", add_bound_tests },     { "inject", add_inject_tests },
-	{ "threads", add_threads_tests }, { "stage", add_stage_tests },
+	{ "threads", add_threads_tests }, { "stage", add_stage_tests },     { "hwpt", add_hwpt_tests },
 };
 
 static const struct file noiommu_files[] = {
@@ -102,6 +102,7 @@ static const struct file noiommu_files[] = {
 
 static const struct file mock_files[] = {
 	{ "mock-bed", add_mock_bed_tests },
+	{ "mock-hwpt", add_mock_hwpt_tests },
 };
 
 static TCase *add_case(Suite *suite, const char *name, const char *where, void (*use)(void))

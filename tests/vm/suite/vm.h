@@ -161,6 +161,7 @@ void edu_copy_works(struct edu *edu, uint64_t from, void *from_vaddr, uint64_t t
 void add_ctx_tests(TCase *tc);
 void add_ioas_tests(TCase *tc);
 void add_stage_tests(TCase *tc);
+void add_hwpt_tests(TCase *tc);
 void add_contract_tests(TCase *tc);
 void add_dma_tests(TCase *tc);
 void add_device_tests(TCase *tc);
@@ -181,6 +182,7 @@ void add_threads_tests(TCase *tc);
 
 /* The same for the path `mock`. */
 void add_mock_bed_tests(TCase *tc);
+void add_mock_hwpt_tests(TCase *tc);
 
 /* The same for tests of machines rather than of backends. */
 void add_probe_tests(TCase *tc);

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/* Hardware page tables. Internal. */
+#ifndef IFD_HWPT_H
+#define IFD_HWPT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "handle.h"
+
+struct iommufd_faultq;
+struct iommufd_hwpt_opts;
+
+struct iommufd_hwpt {
+	struct ifd_handle handle;      /* needs: a nested one its parent or vIOMMU; its queue of faults */
+	struct iommufd_hwpt *next;     /* in ioas->hwpts, unless it is nested; guarded by the gate */
+	struct iommufd_ioas *ioas;     /* what it shows, or what the one below it shows; held by whichever shows it */
+	struct iommufd_faultq *faultq; /* where its faults go, or NULL */
+	uint32_t flags;                /* IOMMUFD_HWPT bits */
+	bool nested;
+};
+
+/*
+ * Makes a nested one above `below`, the handle of a nest parent or of a virtual IOMMU over one; `ioas` is what the nest
+ * parent shows. With words.
+ */
+int ifd_hwpt_new_above(struct iommufd_device *dev, struct ifd_handle *below, struct iommufd_ioas *ioas,
+		       const struct iommufd_hwpt_opts *opts, struct iommufd_hwpt **out);
+
+#endif
