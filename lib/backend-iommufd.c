@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "explain.h"
+#include "has.h"
 #include "hwpt.h"
 #include "internal.h"
 #include "object.h"
@@ -317,6 +318,7 @@ const struct ifd_backend ifd_backend_iommufd = {
 	.maps_left = be_maps_left,
 	.command = be_command,
 	.command_refused = be_command_refused,
+	.has = ifd_iommufd_has,
 	.physical = be_physical,
 	.device_node = be_device_node,
 	.device_open = be_device_open,

@@ -15,6 +15,7 @@
 
 #include "container.h"
 #include "explain.h"
+#include "has.h"
 #include "internal.h"
 #include "probe.h"
 #include "type1.h"
@@ -460,6 +461,7 @@ const struct ifd_backend ifd_backend_vfio = {
 	.maps_left = be_maps_left,
 	.command = be_command,
 	.command_refused = be_command_refused,
+	.has = ifd_vfio_has,
 	.physical = be_physical,
 	.device_node = ifd_group_node,
 	.device_open = ifd_group_open_node,

@@ -65,6 +65,12 @@ struct ifd_backend {
 	void (*command_refused)(const struct iommufd_ctx *ctx, unsigned long request, int err, char *hint);
 
 	/*
+	 * Whether there is a feature, IOMMUFD_HAS_*, that the library knows: 1, 0, or -errno without words. Asked once
+	 * a context, unless it fails. No lock.
+	 */
+	int (*has)(const struct iommufd_ctx *ctx, uint32_t feature);
+
+	/*
 	 * For a device without an IOMMU whose memory the kernel has pinned: where the memory at an IOVA is, and how
 	 * many of `len` bytes are there in a row. -errno without words. No lock.
 	 */

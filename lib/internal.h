@@ -82,7 +82,8 @@ struct iommufd_ctx {
 	struct iommufd_ioas *unpinned;      /* whose memory is locked; guarded by `pins` */
 	atomic_bool warned;                 /* that what is locked may move all the same */
 	const volatile unsigned char *home; /* a page that the kernel wipes in child processes: 0 there, 1 here */
-	bool container_free;                /* VFIO: no IOAS has `fd` as its container; guarded by `lock` */
+	atomic_uint known, has; /* features: which were asked for, and which of them are there; a bit each */
+	bool container_free;    /* VFIO: no IOAS has `fd` as its container; guarded by `lock` */
 };
 
 struct iommufd_ioas {

@@ -44,6 +44,28 @@ enum {
 	IOMMUFD_CTX_NOIOMMU = 1u << 0,
 };
 
+/** What a context may be able to do, see iommufd_ctx_has(). */
+enum {
+	IOMMUFD_HAS_COPY = 1,           /**< mappings of one IOAS shown in another */
+	IOMMUFD_HAS_MAP_FILE = 2,       /**< files mapped: by the kernel since Linux 6.13, else by the library */
+	IOMMUFD_HAS_ALLOW_IOVAS = 3,    /**< a list of the only IOVAs that may be used */
+	IOMMUFD_HAS_HUGE_PAGES = 4,     /**< huge pages of an IOAS switched off */
+	IOMMUFD_HAS_RLIMIT_MODE = 5,    /**< locked memory counted for the process, in place of the user */
+	IOMMUFD_HAS_VFIO_IOAS = 6,      /**< an IOAS for old calls of VFIO on the same iommufd */
+	IOMMUFD_HAS_CHANGE_PROCESS = 7, /**< locked memory handed over to another process (Linux 6.14) */
+	IOMMUFD_HAS_HW_INFO = 8,        /**< a device's IOMMU tells what it is (Linux 6.6) */
+	IOMMUFD_HAS_HWPT = 9,           /**< page tables of one's own (Linux 6.6) */
+	IOMMUFD_HAS_NESTING = 10,       /**< page tables that a guest fills, and their invalidation (Linux 6.8) */
+	IOMMUFD_HAS_DIRTY = 11,         /**< which pages were written is told (iommufd: Linux 6.7) */
+	IOMMUFD_HAS_FAULTS = 12,        /**< queues of page faults (Linux 6.11) */
+	IOMMUFD_HAS_VIOMMU = 13,        /**< virtual IOMMUs (Linux 6.13) */
+	IOMMUFD_HAS_VDEVICE = 14,       /**< their devices (Linux 6.13) */
+	IOMMUFD_HAS_VEVENTQ = 15,       /**< their queues of events (Linux 6.15) */
+	IOMMUFD_HAS_HW_QUEUE = 16,      /**< their queues in hardware (Linux 6.17) */
+	IOMMUFD_HAS_PHYSICAL = 17,      /**< memory for devices without an IOMMU kept by the kernel (Linux 7.3) */
+	IOMMUFD_HAS_REPLACE = 18,       /**< devices that have a node moved while attached (Linux 6.6) */
+};
+
 /** How much a context's log callback hears. A level includes those with a smaller number. */
 enum {
 	IOMMUFD_LOG_NONE = 0,  /**< nothing */
@@ -193,6 +215,25 @@ const char *iommufd_backend_name(uint32_t backend);
  * @since 0.1
  */
 int iommufd_ctx_fd(const struct iommufd_ctx *ctx);
+
+/**
+ * @brief Whether a context can do something, before it is tried.
+ *
+ * Of iommufd the kernel is asked, in a way that changes nothing, and each thing once a context. What the library does by
+ * itself where the kernel cannot is there. The answer is of the kernel and of the library: what needs hardware can still
+ * be refused for a device, see iommufd_device_hw_info(). That alone tells whether a device has PASIDs, for which the
+ * kernel has no answer without one. What is not there is refused with -ENOTTY or -EOPNOTSUPP by the calls that need it.
+ *
+ * @param ctx     the context
+ * @param feature one of the IOMMUFD_HAS constants
+ * @return 1 when it can, 0 when it cannot
+ *
+ * @retval -EINVAL this library does not know the feature
+ *
+ * Source: each ioctl with a size that is too small: EINVAL when the kernel knows it, and ENOTTY when it does not.
+ * @since 0.1
+ */
+int iommufd_ctx_has(const struct iommufd_ctx *ctx, uint32_t feature);
 
 IOMMUFD_END_DECLS
 

@@ -232,6 +232,108 @@ START_TEST(a_context_lives_until_the_last_of_what_was_made_from_it)
 }
 END_TEST
 
+static int refusal;
+
+static int refuse(int fd, void *arg)
+{
+	(void)fd;
+	(void)arg;
+	return refusal;
+}
+
+/* The result, and how many ioctls it took. */
+static int has(const struct scene *scene, uint32_t feature, int answer, unsigned int *asked)
+{
+	unsigned int before = inject_count(INJECT_IOCTL);
+	int ret;
+
+	refusal = answer;
+	ret = iommufd_ctx_has(scene->ctx, feature);
+	*asked = inject_count(INJECT_IOCTL) - before;
+	return ret;
+}
+
+START_TEST(a_feature_is_asked_for_once_and_an_answer_that_tells_nothing_is_not_kept)
+{
+	struct scene scene;
+	unsigned int asked;
+
+	scene_open(&scene, IOMMUFD_BACKEND_IOMMUFD);
+	inject_ioctl(IOMMU_FAULT_QUEUE_ALLOC, refuse);
+	inject_ioctl(IOMMU_IOAS_COPY, refuse);
+	inject_ioctl(IOMMU_IOAS_NOIOMMU_GET_PA, refuse);
+	unit_fails(-EIO, has(&scene, IOMMUFD_HAS_FAULTS, -EIO, &asked));
+	unit_fails(-EPROTO, has(&scene, IOMMUFD_HAS_FAULTS, 0, &asked));
+	ck_assert_int_eq(has(&scene, IOMMUFD_HAS_FAULTS, -EINVAL, &asked), 1);
+	ck_assert_uint_eq(asked, 1);
+	ck_assert_int_eq(has(&scene, IOMMUFD_HAS_FAULTS, -ENOTTY, &asked), 1);
+	ck_assert_uint_eq(asked, 0);
+	ck_assert_int_eq(has(&scene, IOMMUFD_HAS_COPY, -ENOTTY, &asked), 0);
+	ck_assert_uint_eq(asked, 1);
+	ck_assert_int_eq(has(&scene, IOMMUFD_HAS_COPY, -EINVAL, &asked), 0);
+	ck_assert_uint_eq(asked, 0);
+	ck_assert_int_eq(has(&scene, IOMMUFD_HAS_MAP_FILE, -ENOTTY, &asked), 1);
+	ck_assert_uint_eq(asked, 0);
+	/* This one can be known, and not be there. */
+	unit_fails(-EINVAL, has(&scene, IOMMUFD_HAS_PHYSICAL, -EINVAL, &asked));
+	ck_assert_int_eq(has(&scene, IOMMUFD_HAS_PHYSICAL, -EOPNOTSUPP, &asked), 0);
+	scene_close(&scene);
+}
+END_TEST
+
+START_TEST(who_may_not_ask_for_physical_addresses_is_told_that_they_are_there)
+{
+	struct scene scene;
+	unsigned int asked;
+
+	scene_open(&scene, IOMMUFD_BACKEND_IOMMUFD);
+	inject_ioctl(IOMMU_IOAS_NOIOMMU_GET_PA, refuse);
+	ck_assert_int_eq(has(&scene, IOMMUFD_HAS_PHYSICAL, -EPERM, &asked), 1);
+	ck_assert_uint_eq(asked, 1);
+	scene_close(&scene);
+}
+END_TEST
+
+START_TEST(a_feature_that_the_library_does_not_know_is_refused_on_both_backends)
+{
+	struct scene scene;
+	unsigned int asked;
+
+	for (uint32_t backend = IOMMUFD_BACKEND_IOMMUFD; backend <= IOMMUFD_BACKEND_VFIO; backend++) {
+		scene_open(&scene, backend);
+		unit_fails(-EINVAL, has(&scene, 0, 0, &asked));
+		ck_assert_uint_eq(asked, 0);
+		unit_fails(-EINVAL, has(&scene, IOMMUFD_HAS_REPLACE + 1, 0, &asked));
+		unit_words_have("feature 19");
+		ck_assert_uint_eq(asked, 0);
+		unit_fails(-EINVAL, has(&scene, UINT32_MAX, 0, &asked));
+		ck_assert_uint_eq(asked, 0);
+		scene_close(&scene);
+	}
+}
+END_TEST
+
+START_TEST(a_container_has_dirty_tracking_unless_iommufd_serves_it)
+{
+	struct scene scene;
+	unsigned int asked;
+
+	scene_open(&scene, IOMMUFD_BACKEND_VFIO);
+	inject_ioctl(IOMMU_OPTION, refuse);
+	unit_fails(-ENOMEM, has(&scene, IOMMUFD_HAS_DIRTY, -ENOMEM, &asked));
+	inject_ioctl_fail(VFIO_CHECK_EXTENSION, 1, 1, -EIO);
+	unit_fails(-EIO, has(&scene, IOMMUFD_HAS_DIRTY, 0, &asked));
+	ck_assert_int_eq(has(&scene, IOMMUFD_HAS_DIRTY, -EINVAL, &asked), 1);
+	scene_close(&scene);
+	scene_open(&scene, IOMMUFD_BACKEND_VFIO);
+	inject_ioctl(IOMMU_OPTION, refuse);
+	ck_assert_int_eq(has(&scene, IOMMUFD_HAS_DIRTY, 0, &asked), 0);
+	ck_assert_int_eq(has(&scene, IOMMUFD_HAS_HWPT, 0, &asked), 0);
+	ck_assert_int_eq(has(&scene, IOMMUFD_HAS_COPY, 0, &asked), 1);
+	scene_close(&scene);
+}
+END_TEST
+
 void unit_tests(TCase *tcase)
 {
 	unsetenv("LIBIOMMUFD_BACKEND");
@@ -245,5 +347,9 @@ void unit_tests(TCase *tcase)
 	tcase_add_test(tcase, a_descriptor_that_is_neither_iommufd_nor_container_is_refused_and_stays_open);
 	tcase_add_test(tcase, an_adopted_descriptor_is_what_it_is_and_no_other_backend);
 	tcase_add_test(tcase, backends_have_names);
+	tcase_add_test(tcase, a_feature_is_asked_for_once_and_an_answer_that_tells_nothing_is_not_kept);
+	tcase_add_test(tcase, who_may_not_ask_for_physical_addresses_is_told_that_they_are_there);
+	tcase_add_test(tcase, a_feature_that_the_library_does_not_know_is_refused_on_both_backends);
+	tcase_add_test(tcase, a_container_has_dirty_tracking_unless_iommufd_serves_it);
 	tcase_add_test(tcase, a_context_lives_until_the_last_of_what_was_made_from_it);
 }

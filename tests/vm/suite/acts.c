@@ -136,6 +136,15 @@ static void new_fresh(struct stage *stage)
 	new_context(&stage->fresh);
 }
 
+/* Once a context the kernel is asked. */
+static int ctx_has(struct stage *stage)
+{
+	int ret = iommufd_ctx_has(stage->fresh, IOMMUFD_HAS_DIRTY);
+
+	stage->facts = ret == 1;
+	return ret;
+}
+
 static int probe(struct stage *stage)
 {
 	struct iommufd_report_info info = { .struct_size = sizeof(info) };
@@ -310,6 +319,7 @@ const struct act acts[] = {
 	{ "iommufd_ctx_from_fd", NEEDS_CONTEXT, ctx_from_fd, .undo = free_ctx, .survives = RECOGNISES, .handle = true },
 	{ "iommufd_ctx_add_group", NEEDS_CONTEXT, add_group, .undo = new_fresh, .prepare = stage_open_group,
 	  .on = by_group },
+	{ "iommufd_ctx_has", NEEDS_CONTEXT, ctx_has, .undo = new_fresh },
 	{ "iommufd_probe", NEEDS_CONTEXT, probe, .undo = free_report, .survives = REPORTS, .costly = true,
 	  .handle = true },
 	{ "iommufd_diagnose", NEEDS_CONTEXT, diagnose, .undo = free_diagnosis, .survives = FINDS, .costly = true,

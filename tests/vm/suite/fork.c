@@ -77,6 +77,7 @@ static void try_everything(struct bed *bed, struct iommufd_dma *dma)
 	uint32_t id;
 
 	fails(iommufd_ioas_new(bed->ctx, &ioas), -EPERM, "before fork()");
+	fails(iommufd_ctx_has(bed->ctx, IOMMUFD_HAS_COPY), -EPERM, "before fork()");
 	fails(iommufd_device_new(bed->ctx, NVME, &dev), -EPERM, "before fork()");
 	fails(iommufd_device_from_fd(bed->ctx, 0, &dev), -EPERM, "before fork()");
 	fails(iommufd_device_attach(bed->dev, bed->ioas), -EPERM, "before fork()");
