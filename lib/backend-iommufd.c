@@ -316,6 +316,7 @@ const struct ifd_backend ifd_backend_iommufd = {
 	.map = be_map,
 	.unmap = be_unmap,
 	.maps_left = be_maps_left,
+	.copies = true,
 	.command = be_command,
 	.command_refused = be_command_refused,
 	.has = ifd_iommufd_has,

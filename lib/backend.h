@@ -7,6 +7,7 @@
 #ifndef IFD_BACKEND_H
 #define IFD_BACKEND_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -61,6 +62,7 @@ struct ifd_backend {
 	 * no iommufd. command_refused() then adds to the hint what is to be said of the errno on this backend, and
 	 * nothing where that is up to the caller. No lock.
 	 */
+	bool copies; /* whether it knows IOMMU_IOAS_COPY: else what is copied is mapped again, piece by piece */
 	int (*command)(const struct iommufd_ctx *ctx, unsigned long request, void *arg);
 	void (*command_refused)(const struct iommufd_ctx *ctx, unsigned long request, int err, char *hint);
 

@@ -110,7 +110,7 @@ void ifd_hint_memlock(char *hint, uint64_t need, bool by_process)
 }
 
 /* What the kernel says of a mapping as such, so that the same words serve when it is made and when it is replayed. */
-static void hint_map(char *hint, int err, const struct ifd_map *map, bool by_process)
+void ifd_hint_map(char *hint, int err, const struct ifd_map *map, bool by_process)
 {
 	uint64_t limit;
 
@@ -136,7 +136,7 @@ int ifd_fail_map(int err, const struct ifd_map *map, bool by_process, const stru
 	char hint[IFD_HINT_MAX] = "";
 	uint64_t len = ifd_map_len(map);
 
-	hint_map(hint, err, map, by_process);
+	ifd_hint_map(hint, err, map, by_process);
 	if (dev)
 		return ifd_fail(err, hint,
 				"attach %s: the mapping of 0x%" PRIx64 ", %" PRIu64 " bytes, at IOVA 0x%" PRIx64

@@ -32,6 +32,9 @@ bool ifd_hint_limit(char *hint, bool by_process);
 /* What the limit of locked memory is beside the need, and how much of it is used; the backend says how it counts. */
 void ifd_hint_memlock(char *hint, uint64_t need, bool by_process);
 
+/* Why the kernel refused a mapping. */
+void ifd_hint_map(char *hint, int err, const struct ifd_map *map, bool by_process);
+
 /* Fails with the words for a mapping that the kernel refused, at the attach of `dev`, or with NULL by itself. */
 int ifd_fail_map(int err, const struct ifd_map *map, bool by_process, const struct iommufd_device *dev);
 

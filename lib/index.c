@@ -22,7 +22,7 @@ void ifd_index_fini(struct ifd_index *index)
 	pthread_mutex_unlock(&index->lock);
 	while ((node = ifd_tree_first(&index->by_iova, 0, UINT64_MAX))) {
 		ifd_tree_remove(&index->by_iova, node);
-		free(container_of(node, struct ifd_map, iova));
+		ifd_map_free(container_of(node, struct ifd_map, iova));
 	}
 	pthread_mutex_destroy(&index->lock);
 }
@@ -37,6 +37,16 @@ struct ifd_map *ifd_map_new(const void *vaddr, size_t len, uint32_t flags)
 		map->flags = flags;
 	}
 	return map;
+}
+
+struct ifd_map *ifd_map_part(const struct ifd_map *map, uint64_t offset, uint64_t len, uint32_t flags)
+{
+	return ifd_map_new((const void *)(uintptr_t)(map->vaddr.start + offset), (size_t)len, flags);
+}
+
+void ifd_map_free(struct ifd_map *map)
+{
+	free(map);
 }
 
 static struct ifd_map *find(const struct ifd_index *index, uint64_t start, uint64_t last)
@@ -117,6 +127,57 @@ void ifd_index_withdraw(struct ifd_index *index, struct ifd_map *map)
 	pthread_mutex_unlock(&index->lock);
 }
 
+void ifd_index_split(struct ifd_index *index, struct ifd_map *whole, struct ifd_map *const *pieces, size_t count)
+{
+	uint64_t iova = whole->iova.start;
+
+	pthread_mutex_lock(&index->lock);
+	take_out(index, whole);
+	for (size_t i = 0; i < count; iova += ifd_map_len(pieces[i++]))
+		place(index, pieces[i], iova);
+	pthread_mutex_unlock(&index->lock);
+}
+
+/* Why the range cannot be held, looking only. */
+static int check_hold(const struct ifd_index *index, uint64_t start, uint64_t last, size_t *count,
+		      struct iommufd_range *there)
+{
+	const struct ifd_map *map = find(index, start, last);
+
+	*there = (struct iommufd_range){ start, last };
+	for (*count = 0; map && map->iova.start <= there->start; map = after(index, map, last)) {
+		if (map->state != IFD_MAP_LIVE) {
+			*there = (struct iommufd_range){ map->iova.start, map->iova.last };
+			return -EBUSY;
+		}
+		++*count;
+		if (map->iova.last >= last)
+			return 0;
+		there->start = map->iova.last + 1;
+	}
+	return -ENOENT;
+}
+
+int ifd_index_hold(struct ifd_index *index, uint64_t start, uint64_t last, size_t *count, struct iommufd_range *there)
+{
+	int ret;
+
+	pthread_mutex_lock(&index->lock);
+	ret = check_hold(index, start, last, count, there);
+	for (struct ifd_map *map = ret ? NULL : find(index, start, last); map; map = after(index, map, last))
+		map->held++;
+	pthread_mutex_unlock(&index->lock);
+	return ret;
+}
+
+void ifd_index_release(struct ifd_index *index, uint64_t start, uint64_t last)
+{
+	pthread_mutex_lock(&index->lock);
+	for (struct ifd_map *map = find(index, start, last); map; map = after(index, map, last))
+		map->held--;
+	pthread_mutex_unlock(&index->lock);
+}
+
 /* Why the range cannot be unmapped as it is, looking only. */
 static int check_leave(const struct ifd_index *index, uint64_t start, uint64_t last, struct iommufd_range *there)
 {
@@ -128,7 +189,7 @@ static int check_leave(const struct ifd_index *index, uint64_t start, uint64_t l
 		*there = (struct iommufd_range){ map->iova.start, map->iova.last };
 		if (map->iova.start < start || map->iova.last > last)
 			return -EINVAL;
-		if (map->state != IFD_MAP_LIVE)
+		if (map->state != IFD_MAP_LIVE || map->held)
 			return -EBUSY;
 	}
 	return 0;
@@ -156,7 +217,7 @@ int ifd_index_leave(struct ifd_index *index, uint64_t start, uint64_t last, stru
 void ifd_index_left(struct ifd_index *index, struct ifd_map *map)
 {
 	ifd_index_withdraw(index, map);
-	free(map);
+	ifd_map_free(map);
 }
 
 void ifd_index_stay(struct ifd_index *index, struct ifd_map *map)

@@ -27,6 +27,7 @@ struct ifd_map {
 	struct ifd_map *next; /* in a list that ifd_index_leave() made */
 	uint32_t flags;       /* IOMMUFD_MAP_READ, IOMMUFD_MAP_WRITE */
 	enum ifd_map_state state;
+	unsigned int held; /* by threads that are copying it: it cannot leave */
 };
 
 struct ifd_index {
@@ -45,6 +46,12 @@ void ifd_index_fini(struct ifd_index *index);
 /* Null on no memory. It belongs to the caller until it is reserved, and again after it was withdrawn. */
 struct ifd_map *ifd_map_new(const void *vaddr, size_t len, uint32_t flags);
 
+/* The same of a part of a mapping, with flags of its own. */
+struct ifd_map *ifd_map_part(const struct ifd_map *map, uint64_t offset, uint64_t len, uint32_t flags);
+
+/* One that is in no index; or NULL. */
+void ifd_map_free(struct ifd_map *map);
+
 static inline uint64_t ifd_map_len(const struct ifd_map *map)
 {
 	return map->vaddr.last - map->vaddr.start + 1;
@@ -57,6 +64,9 @@ int ifd_index_reserve(struct ifd_index *index, struct ifd_map *map, uint64_t iov
 int ifd_index_reserve_any(struct ifd_index *index, struct ifd_map *map, uint64_t low,
 			  const struct iommufd_range *ranges, size_t count, uint64_t align);
 
+/* Puts mappings that fill it in the place of a reserved one, which is withdrawn. */
+void ifd_index_split(struct ifd_index *index, struct ifd_map *whole, struct ifd_map *const *pieces, size_t count);
+
 void ifd_index_commit(struct ifd_index *index, struct ifd_map *map);
 void ifd_index_withdraw(struct ifd_index *index, struct ifd_map *map);
 
@@ -66,6 +76,13 @@ void ifd_index_withdraw(struct ifd_index *index, struct ifd_map *map);
  */
 int ifd_index_leave(struct ifd_index *index, uint64_t start, uint64_t last, struct ifd_map **list,
 		    struct iommufd_range *there);
+
+/*
+ * Keeps every mapping of a range from leaving, until it is released, and counts them. -ENOENT: there is a hole, at
+ * there->start; -EBUSY: another thread is at work on `there`.
+ */
+int ifd_index_hold(struct ifd_index *index, uint64_t start, uint64_t last, size_t *count, struct iommufd_range *there);
+void ifd_index_release(struct ifd_index *index, uint64_t start, uint64_t last);
 
 /* A leaving mapping is gone (and freed), or stays after all. */
 void ifd_index_left(struct ifd_index *index, struct ifd_map *map);

@@ -110,6 +110,11 @@ EXPORT uint64_t iommufd_ioas_alignment(const struct iommufd_ioas *ioas)
 	return ioas->alignment;
 }
 
+EXPORT uint32_t iommufd_ioas_id(const struct iommufd_ioas *ioas)
+{
+	return ioas->id;
+}
+
 EXPORT int iommufd_ioas_to_iova(struct iommufd_ioas *ioas, const void *vaddr, size_t len, uint64_t *iova)
 {
 	int ret = ifd_ctx_check(ioas->ctx, "translate");

@@ -6,6 +6,7 @@
 
 #include "explain.h"
 #include "internal.h"
+#include "map.h"
 
 /*
  * Where the library picks addresses while no device has told what it permits: above the first page, beside the x86
@@ -20,17 +21,23 @@ static const struct iommufd_range usual_ranges[] = {
 /* Larger pages than this are in no IOMMU's page table. */
 #define MAX_ALIGNMENT (UINT64_C(1) << 30)
 
+int ifd_map_check(const char *what, uint64_t len, uint32_t flags)
+{
+	if (flags & ~(uint32_t)(IOMMUFD_MAP_READ | IOMMUFD_MAP_WRITE | IOMMUFD_MAP_FIXED))
+		return ifd_fail(-EINVAL, "use the IOMMUFD_MAP flags only", "%s with the flags 0x%x", what, flags);
+	if (!(flags & (IOMMUFD_MAP_READ | IOMMUFD_MAP_WRITE)))
+		return ifd_fail(-EINVAL, "add IOMMUFD_MAP_READ, IOMMUFD_MAP_WRITE or both",
+				"%s that a device may neither read nor write", what);
+	return len ? 0 : ifd_fail(-EINVAL, "give the length in bytes", "%s of no bytes", what);
+}
+
 static int check_map(const struct iommufd_ioas *ioas, const void *vaddr, size_t len, uint32_t flags)
 {
 	uint64_t align = ioas->alignment, start = (uintptr_t)vaddr;
+	int ret = ifd_map_check("map", len, flags);
 
-	if (flags & ~(uint32_t)(IOMMUFD_MAP_READ | IOMMUFD_MAP_WRITE | IOMMUFD_MAP_FIXED))
-		return ifd_fail(-EINVAL, "use the IOMMUFD_MAP flags only", "map with the flags 0x%x", flags);
-	if (!(flags & (IOMMUFD_MAP_READ | IOMMUFD_MAP_WRITE)))
-		return ifd_fail(-EINVAL, "add IOMMUFD_MAP_READ, IOMMUFD_MAP_WRITE or both",
-				"map that a device may neither read nor write");
-	if (!len)
-		return ifd_fail(-EINVAL, "give the length in bytes", "map of no bytes");
+	if (ret)
+		return ret;
 	if ((start | len) & (align - 1))
 		return ifd_fail(-EINVAL, "let both be multiples of iommufd_ioas_alignment()",
 				"map %p of %zu bytes: not aligned to %" PRIu64, vaddr, len, align);
@@ -74,7 +81,7 @@ static uint64_t good_alignment(const struct ifd_map *map, uint64_t least)
 	return align;
 }
 
-static int reserve_any(struct iommufd_ioas *ioas, struct ifd_map *map, uint64_t low)
+int ifd_map_reserve_any(struct iommufd_ioas *ioas, struct ifd_map *map, uint64_t low)
 {
 	const struct iommufd_range *ranges = ioas->ranges ? ioas->ranges : usual_ranges;
 	size_t count = ioas->ranges ? ioas->num_ranges : sizeof(usual_ranges) / sizeof(usual_ranges[0]);
@@ -85,6 +92,12 @@ static int reserve_any(struct iommufd_ioas *ioas, struct ifd_map *map, uint64_t 
 		return 0;
 	return ifd_fail(-ENOSPC, "unmap something, or use IOMMUFD_MAP_FIXED where nothing is attached yet",
 			"map %" PRIu64 " bytes: no free IOVAs for them", ifd_map_len(map));
+}
+
+int ifd_map_reserve(struct iommufd_ioas *ioas, struct ifd_map *map, uint32_t flags, uint64_t iova)
+{
+	/* 0 is nobody's favourite address for a buffer */
+	return flags & IOMMUFD_MAP_FIXED ? reserve_fixed(ioas, map, iova) : ifd_map_reserve_any(ioas, map, 1);
 }
 
 /* Checks the request and reserves its place: from then on no other thread can take that. The kernel is not asked. */
@@ -98,10 +111,9 @@ static int prepare(struct iommufd_ioas *ioas, const struct iommufd_map *request,
 	map = ifd_map_new(request->vaddr, request->len, request->flags & (IOMMUFD_MAP_READ | IOMMUFD_MAP_WRITE));
 	if (!map)
 		return ifd_fail(-ENOMEM, NULL, "map %p of %zu bytes", request->vaddr, request->len);
-	/* 0 is nobody's favourite address for a buffer */
-	ret = request->flags & IOMMUFD_MAP_FIXED ? reserve_fixed(ioas, map, request->iova) : reserve_any(ioas, map, 1);
+	ret = ifd_map_reserve(ioas, map, request->flags, request->iova);
 	if (ret)
-		free(map);
+		ifd_map_free(map);
 	else
 		*out = map;
 	return ret;
@@ -110,10 +122,10 @@ static int prepare(struct iommufd_ioas *ioas, const struct iommufd_map *request,
 static void give_up(struct iommufd_ioas *ioas, struct ifd_map *map)
 {
 	ifd_index_withdraw(&ioas->index, map);
-	free(map);
+	ifd_map_free(map);
 }
 
-static int map_now(struct iommufd_ioas *ioas, const struct ifd_map *map)
+int ifd_map_now(struct iommufd_ioas *ioas, const struct ifd_map *map)
 {
 	int ret = ifd_phys_pin(ioas, map);
 
@@ -136,12 +148,12 @@ static int move_up(struct iommufd_ioas *ioas, struct ifd_map **map, uint64_t ste
 	if (step > UINT64_MAX - start)
 		return ifd_fail(-ENOSPC, "unmap something", "map %" PRIu64 " bytes: no free IOVAs for them",
 				ifd_map_len(old));
-	fresh = ifd_map_new((void *)(uintptr_t)old->vaddr.start, ifd_map_len(old), old->flags);
+	fresh = ifd_map_part(old, 0, ifd_map_len(old), old->flags);
 	if (!fresh)
 		return ifd_fail(-ENOMEM, NULL, "map %" PRIu64 " bytes", ifd_map_len(old));
-	ret = reserve_any(ioas, fresh, start + step);
+	ret = ifd_map_reserve_any(ioas, fresh, start + step);
 	if (ret) {
-		free(fresh);
+		ifd_map_free(fresh);
 		return ret;
 	}
 	give_up(ioas, *map);
@@ -157,26 +169,23 @@ static int map_somewhere(struct iommufd_ioas *ioas, struct ifd_map **map, uint32
 {
 	bool may_move = ioas->ctx->adopted && !(flags & IOMMUFD_MAP_FIXED);
 	uint64_t step = ifd_map_len(*map);
-	int ret = map_now(ioas, *map);
+	int ret = ifd_map_now(ioas, *map);
 
 	for (; ret == -EEXIST && may_move; step *= 2) {
 		ret = move_up(ioas, map, step);
 		if (!ret)
-			ret = map_now(ioas, *map);
+			ret = ifd_map_now(ioas, *map);
 	}
 	return ret;
 }
 
 /* Once it is committed, another thread may unmap it: `map` is not looked at from then on. */
-static int map_gated(struct iommufd_ioas *ioas, const struct iommufd_map *request, uint64_t *iova)
+int ifd_map_make(struct iommufd_ioas *ioas, struct ifd_map *map, uint32_t flags, uint64_t *iova)
 {
-	struct ifd_map *map;
-	int ret = prepare(ioas, request, &map);
+	int ret;
 
-	if (ret)
-		return ret;
 	ifd_phys_begin(ioas);
-	ret = map_somewhere(ioas, &map, request->flags);
+	ret = map_somewhere(ioas, &map, flags);
 	if (ret) {
 		give_up(ioas, map);
 	} else {
@@ -190,6 +199,7 @@ static int map_gated(struct iommufd_ioas *ioas, const struct iommufd_map *reques
 EXPORT int iommufd_ioas_map(struct iommufd_ioas *ioas, void *vaddr, size_t len, uint32_t flags, uint64_t *iova)
 {
 	struct iommufd_map request = { .vaddr = vaddr, .len = len, .flags = flags };
+	struct ifd_map *map;
 	int ret = ifd_ctx_check(ioas->ctx, "map");
 
 	if (ret)
@@ -197,15 +207,16 @@ EXPORT int iommufd_ioas_map(struct iommufd_ioas *ioas, void *vaddr, size_t len, 
 	if (flags & IOMMUFD_MAP_FIXED)
 		request.iova = *iova;
 	pthread_rwlock_rdlock(&ioas->gate);
-	ret = map_gated(ioas, &request, iova);
+	ret = prepare(ioas, &request, &map);
+	if (!ret)
+		ret = ifd_map_make(ioas, map, flags, iova);
 	pthread_rwlock_unlock(&ioas->gate);
 	return ret;
 }
 
 /* ---- Several at once ---- */
 
-/* What the kernel does not let go stays in the index, so that the two do not part. */
-static bool take_back(struct iommufd_ioas *ioas, struct ifd_map *map)
+bool ifd_map_take_back(struct iommufd_ioas *ioas, struct ifd_map *map)
 {
 	uint64_t bytes;
 	int ret = ioas->ctx->backend->unmap(ioas, map->iova.start, ifd_map_len(map), &bytes);
@@ -215,7 +226,7 @@ static bool take_back(struct iommufd_ioas *ioas, struct ifd_map *map)
 		give_up(ioas, map);
 		return true;
 	}
-	ifd_error(&ioas->ctx->log, "a mapping of a batch that failed stays: %s", iommufd_errmsg());
+	ifd_error(&ioas->ctx->log, "a mapping of several that failed stays: %s", iommufd_errmsg());
 	ifd_phys_keep(ioas, map);
 	ifd_index_commit(&ioas->index, map);
 	return false;
@@ -242,7 +253,7 @@ static int batch_gated(struct iommufd_ioas *ioas, const struct iommufd_map *requ
 	snprintf(why, sizeof(why), "%s", iommufd_errmsg());
 	for (size_t i = 0; i < prepared; i++)
 		if (i < mapped)
-			stay += !take_back(ioas, maps[i]);
+			stay += !ifd_map_take_back(ioas, maps[i]);
 		else
 			give_up(ioas, maps[i]);
 	if (stay)

@@ -107,6 +107,34 @@ struct iommufd_map {
 int iommufd_ioas_map_batch(struct iommufd_ioas *ioas, struct iommufd_map *maps, size_t count);
 
 /**
+ * @brief Map in an IOAS what is mapped in another one, or elsewhere in the same.
+ *
+ * The range must be mapped from end to end: by one mapping or by several neighbours, of which the first and the last
+ * may be cut. All of it is copied, or nothing. In `dst` there is then one mapping for each in `src`, one behind the
+ * other, to be unmapped by itself or with the others; it does not matter what becomes of those in `src`.
+ *
+ * On iommufd the copies share the pinned pages, so that these count once against the limit of locked memory. On VFIO
+ * the memory is mapped anew, and counts again.
+ *
+ * @param src      the IOAS to copy from
+ * @param src_iova start of the range, aligned to the iommufd_ioas_alignment() of both
+ * @param len      bytes, aligned like that
+ * @param dst      the IOAS to copy to, of the same context; it may be `src`
+ * @param flags    as for iommufd_ioas_map(); IOMMUFD_MAP_WRITE only where `src` has that too
+ * @param iova     the address in `dst`; read with IOMMUFD_MAP_FIXED, written without it
+ *
+ * @retval -ENOENT some of the range is not mapped; the words have the first such address
+ * @retval -EPERM  a mapping in `src` is without IOMMUFD_MAP_WRITE; the words name it
+ * @retval -EBUSY  another thread is mapping or unmapping in the range
+ * @retval -EINVAL, -EOVERFLOW, -EEXIST, -ENOSPC, -ENOMEM, -EFAULT  as for iommufd_ioas_map()
+ *
+ * Source: IOMMU_IOAS_COPY (Linux 6.2); VFIO_IOMMU_MAP_DMA.
+ * @since 0.1
+ */
+int iommufd_ioas_copy(struct iommufd_ioas *src, uint64_t src_iova, uint64_t len, struct iommufd_ioas *dst,
+		      uint32_t flags, uint64_t *iova);
+
+/**
  * @brief How many more mappings the kernel takes.
  *
  * @param ioas the IOAS
@@ -136,7 +164,7 @@ int iommufd_ioas_maps_left(struct iommufd_ioas *ioas, uint64_t *left);
  * @retval -EINVAL    `len` is 0; something is not aligned; the range cuts a mapping in two (the words name it)
  * @retval -EOVERFLOW `iova + len` goes past 2^64
  * @retval -ENOENT    nothing is mapped in the range
- * @retval -EBUSY     another thread is mapping or unmapping in the range, or the kernel holds a mapping
+ * @retval -EBUSY     another thread is mapping, unmapping or copying in the range, or the kernel holds a mapping
  *
  * Source: IOMMU_IOAS_UNMAP (Linux 6.2); VFIO_IOMMU_UNMAP_DMA.
  * @since 0.1
@@ -183,6 +211,15 @@ int iommufd_ioas_ranges(struct iommufd_ioas *ioas, struct iommufd_range *ranges,
  * @since 0.1
  */
 uint64_t iommufd_ioas_alignment(const struct iommufd_ioas *ioas);
+
+/**
+ * @brief The number by which the iommufd knows the IOAS, for those who make ioctls of their own on iommufd_ctx_fd().
+ *
+ * @param ioas the IOAS
+ * @return the number; 0 on VFIO, which has none
+ * @since 0.1
+ */
+uint32_t iommufd_ioas_id(const struct iommufd_ioas *ioas);
 
 /**
  * @brief The IOVA of memory that is mapped.

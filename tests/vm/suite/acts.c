@@ -245,6 +245,19 @@ static int maps_left(struct stage *stage)
 	return iommufd_ioas_maps_left(stage->bed.ioas, &stage->out.number);
 }
 
+static int copy(struct stage *stage)
+{
+	return iommufd_ioas_copy(stage->bed.ioas, STAGE_FIRST, 2 * PAGE, stage->bed.ioas, RW, &stage->out.number);
+}
+
+static int copy_fixed(struct stage *stage)
+{
+	uint64_t iova = STAGE_FREE;
+
+	return iommufd_ioas_copy(stage->bed.ioas, STAGE_FIRST, 2 * PAGE, stage->bed.ioas, RW | IOMMUFD_MAP_FIXED,
+				 &iova);
+}
+
 static int unmap_one(struct stage *stage)
 {
 	return iommufd_ioas_unmap(stage->bed.ioas, STAGE_FIRST + PAGE, PAGE, &stage->out.number);
@@ -332,6 +345,8 @@ const struct act acts[] = {
 	{ "iommufd_ioas_map_batch", NEEDS_ATTACHED, map_batch, .undo = unmap_batch },
 	{ "iommufd_ioas_maps_left", NEEDS_ATTACHED, maps_left, .seldom = true },
 	{ "iommufd_ioas_maps_left, detached", NEEDS_DEVICE, maps_left, .seldom = true },
+	{ "iommufd_ioas_copy", NEEDS_ATTACHED, copy, .undo = unmap },
+	{ "iommufd_ioas_copy, fixed", NEEDS_ATTACHED, copy_fixed, .undo = unmap_fixed },
 	{ "iommufd_ioas_unmap", NEEDS_ATTACHED, unmap_one, .undo = map_second, .survives = UNMAPS, .seldom = true },
 	{ "iommufd_ioas_unmap, several", NEEDS_ATTACHED, unmap_several, .undo = map_all, .survives = UNMAPS,
 	  .seldom = true, .by_steps = true },
