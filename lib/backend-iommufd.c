@@ -212,9 +212,10 @@ static int fail_attach(struct iommufd_device *dev, const struct ifd_target *to, 
 	struct iommufd_ioas *ioas = to->ioas;
 	const struct ifd_scratch scratch = { dev->ctx->fd, dev->way->attach, dev->way->detach };
 	char hint[IFD_HINT_MAX] = "";
+	int ret = to->hwpt ? 0 : ifd_scratch_explain(&scratch, dev, ioas, err);
 
-	if (!to->hwpt && ifd_scratch_explains(&scratch, dev, ioas, err))
-		return err;
+	if (ret)
+		return ret;
 	if (dev->way == &ifd_by_id && (err == -EPERM || err == -EBUSY || err == -ENODEV || err == -EOPNOTSUPP))
 		ifd_hint(hint, err == -EOPNOTSUPP ? "give iommufd_device_from_id() a way to do it"
 						  : "so says who has bound it");

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "explain.h"
+#include "file.h"
 #include "handle.h"
 #include "internal.h"
 #include "map.h"
@@ -54,6 +55,8 @@ static int fail_hold(const struct copy *copy, int err, const struct iommufd_rang
 
 static int check_piece(const struct copy *copy, const struct ifd_map *map)
 {
+	if (map->file && copy->dst->physical)
+		return ifd_file_fail_physical("copy a mapping of a file");
 	if (copy->flags & ~map->flags & IOMMUFD_MAP_WRITE)
 		return ifd_fail(-EPERM, "leave out IOMMUFD_MAP_WRITE, or map it with that in the first place",
 				"copy IOVA 0x%" PRIx64 "-0x%" PRIx64 " for writing: 0x%" PRIx64 "-0x%" PRIx64

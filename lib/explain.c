@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "explain.h"
+#include "file.h"
 #include "internal.h"
 #include "type1.h"
 #include "udev.h"
@@ -109,6 +110,20 @@ void ifd_hint_memlock(char *hint, uint64_t need, bool by_process)
 							: ": memory is short, or what its cgroup permits");
 }
 
+/* A dma-buf is looked at when it is mapped, not when it is pinned. */
+static void hint_dmabuf(char *hint, int err)
+{
+	if (err == -EOPNOTSUPP)
+		ifd_hint(hint,
+			 "the kernel takes dma-bufs that vfio-pci has made of a device's memory, in one piece, and no "
+			 "others: of udmabuf, map the memfd behind it");
+	else if (err == -ENODEV)
+		ifd_hint(hint,
+			 "its device has taken the memory back, at a reset for instance: unmap it, and map it anew");
+	else if (err == -EINVAL || err == -EFAULT)
+		ifd_hint(hint, "a kernel before Linux 6.19 takes no dma-buf");
+}
+
 /* What the kernel says of a mapping as such, so that the same words serve when it is made and when it is replayed. */
 void ifd_hint_map(char *hint, int err, const struct ifd_map *map, bool by_process)
 {
@@ -116,6 +131,10 @@ void ifd_hint_map(char *hint, int err, const struct ifd_map *map, bool by_proces
 
 	if (err == -ENOMEM) {
 		ifd_hint_memlock(hint, ifd_map_len(map), by_process);
+	} else if (map->file && map->file->dmabuf) {
+		hint_dmabuf(hint, err);
+	} else if (map->file && err == -EFAULT) {
+		ifd_hint(hint, "the file ends before, since it was cut off, or has no pages left for it");
 	} else if (err == -EFAULT) {
 		if (!ifd_hint_memory(hint, map->vaddr.start, map->vaddr.last, map->flags & IOMMUFD_MAP_WRITE))
 			ifd_hint(hint, "some of it is of a kind that cannot be pinned");
@@ -131,12 +150,26 @@ void ifd_hint_map(char *hint, int err, const struct ifd_map *map, bool by_proces
 	}
 }
 
+static int fail_map_file(int err, const struct ifd_map *map, const char *hint, const struct iommufd_device *dev)
+{
+	uint64_t start = ifd_file_offset(map), last = start + (ifd_map_len(map) - 1);
+
+	return ifd_fail(err, hint, "%s%s%s bytes 0x%" PRIx64 "-0x%" PRIx64 " of a file at IOVA 0x%" PRIx64 "%s",
+			dev ? "attach " : "map", dev ? dev->found->name : "", dev ? ": the mapping of" : "", start,
+			last, map->iova.start, dev ? " cannot be made" : "");
+}
+
 int ifd_fail_map(int err, const struct ifd_map *map, bool by_process, const struct iommufd_device *dev)
 {
 	char hint[IFD_HINT_MAX] = "";
 	uint64_t len = ifd_map_len(map);
 
+	/* The kernel has another errno for a file that has become too short, where memory of one is EFAULT. */
+	if (map->file && err == -EINVAL)
+		err = -EFAULT;
 	ifd_hint_map(hint, err, map, by_process);
+	if (map->file)
+		return fail_map_file(err, map, hint, dev);
 	if (dev)
 		return ifd_fail(err, hint,
 				"attach %s: the mapping of 0x%" PRIx64 ", %" PRIu64 " bytes, at IOVA 0x%" PRIx64

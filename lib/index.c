@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "file.h"
 #include "index.h"
 
 #define container_of(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
@@ -41,11 +42,17 @@ struct ifd_map *ifd_map_new(const void *vaddr, size_t len, uint32_t flags)
 
 struct ifd_map *ifd_map_part(const struct ifd_map *map, uint64_t offset, uint64_t len, uint32_t flags)
 {
-	return ifd_map_new((const void *)(uintptr_t)(map->vaddr.start + offset), (size_t)len, flags);
+	struct ifd_map *part = ifd_map_new((const void *)(uintptr_t)(map->vaddr.start + offset), (size_t)len, flags);
+
+	if (part)
+		part->file = ifd_file_get(map->file);
+	return part;
 }
 
 void ifd_map_free(struct ifd_map *map)
 {
+	if (map)
+		ifd_file_put(map->file);
 	free(map);
 }
 
@@ -109,7 +116,8 @@ void ifd_index_commit(struct ifd_index *index, struct ifd_map *map)
 {
 	pthread_mutex_lock(&index->lock);
 	map->state = IFD_MAP_LIVE;
-	ifd_tree_insert(&index->by_vaddr, &map->vaddr);
+	if (!map->file)
+		ifd_tree_insert(&index->by_vaddr, &map->vaddr);
 	pthread_mutex_unlock(&index->lock);
 }
 
@@ -205,7 +213,8 @@ int ifd_index_leave(struct ifd_index *index, uint64_t start, uint64_t last, stru
 	ret = check_leave(index, start, last, there);
 	for (map = ret ? NULL : find(index, start, last); map; map = after(index, map, last)) {
 		map->state = IFD_MAP_LEAVING;
-		ifd_tree_remove(&index->by_vaddr, &map->vaddr);
+		if (!map->file)
+			ifd_tree_remove(&index->by_vaddr, &map->vaddr);
 		map->next = NULL;
 		*tail = map;
 		tail = &map->next;
@@ -243,6 +252,20 @@ const struct ifd_map *ifd_index_after(struct ifd_index *index, const struct ifd_
 	next = after(index, map, UINT64_MAX);
 	pthread_mutex_unlock(&index->lock);
 	return next;
+}
+
+bool ifd_index_first(struct ifd_index *index, bool (*is)(const struct ifd_map *map), struct iommufd_range *range)
+{
+	const struct ifd_map *map;
+
+	pthread_mutex_lock(&index->lock);
+	map = find(index, 0, UINT64_MAX);
+	while (map && !is(map))
+		map = after(index, map, UINT64_MAX);
+	if (map)
+		*range = (struct iommufd_range){ map->iova.start, map->iova.last };
+	pthread_mutex_unlock(&index->lock);
+	return map;
 }
 
 uint64_t ifd_index_bytes(struct ifd_index *index)
@@ -287,7 +310,7 @@ int ifd_index_to_vaddr(struct ifd_index *index, uint64_t iova, size_t len, uint6
 	pthread_mutex_lock(&index->lock);
 	if (last >= iova)
 		map = find(index, iova, last);
-	if (map && (map->state != IFD_MAP_LIVE || map->iova.start > iova || map->iova.last < last))
+	if (map && (map->file || map->state != IFD_MAP_LIVE || map->iova.start > iova || map->iova.last < last))
 		map = NULL;
 	if (map)
 		*vaddr = map->vaddr.start + (iova - map->iova.start);

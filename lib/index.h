@@ -14,6 +14,8 @@
 
 #include "tree.h"
 
+struct ifd_file;
+
 enum ifd_map_state {
 	IFD_MAP_RESERVED, /* the kernel is being asked to map it; not found by translation */
 	IFD_MAP_LIVE,
@@ -27,13 +29,14 @@ struct ifd_map {
 	struct ifd_map *next; /* in a list that ifd_index_leave() made */
 	uint32_t flags;       /* IOMMUFD_MAP_READ, IOMMUFD_MAP_WRITE */
 	enum ifd_map_state state;
-	unsigned int held; /* by threads that are copying it: it cannot leave */
+	struct ifd_file *file; /* what it is of, or NULL for memory of the process, which alone is in by_vaddr */
+	unsigned int held;     /* by threads that are copying it: it cannot leave */
 };
 
 struct ifd_index {
 	pthread_mutex_t lock;
 	struct ifd_tree by_iova;
-	struct ifd_tree by_vaddr; /* live ones only */
+	struct ifd_tree by_vaddr; /* live ones only, and none of a file */
 	size_t count;
 	uint64_t bytes;
 };
@@ -97,6 +100,9 @@ const struct ifd_map *ifd_index_next(struct ifd_index *index, uint64_t start, ui
 /* The lowest mapping above `map`, or NULL. The same goes for it. */
 const struct ifd_map *ifd_index_after(struct ifd_index *index, const struct ifd_map *map);
 
+/* The range of the lowest mapping of a kind, whatever its state; false when there is none. */
+bool ifd_index_first(struct ifd_index *index, bool (*is)(const struct ifd_map *map), struct iommufd_range *range);
+
 /* How many bytes are mapped, or about to be; and how many mappings they are. */
 uint64_t ifd_index_bytes(struct ifd_index *index);
 size_t ifd_index_count(struct ifd_index *index);
@@ -107,7 +113,7 @@ bool ifd_index_first_vaddr(struct ifd_index *index, uint64_t start, uint64_t las
 /* Where an address is mapped, and how many bytes there are from it to the end of the mapping; -ENOENT. */
 int ifd_index_find_vaddr(struct ifd_index *index, uint64_t vaddr, uint64_t *iova, uint64_t *len);
 
-/* Translation of a live mapping; -ENOENT when none covers all of it. Sets no words. */
+/* Translation of a live mapping of memory; -ENOENT when none covers all of it. Sets no words. */
 int ifd_index_to_iova(struct ifd_index *index, uint64_t vaddr, size_t len, uint64_t *iova);
 int ifd_index_to_vaddr(struct ifd_index *index, uint64_t iova, size_t len, uint64_t *vaddr);
 

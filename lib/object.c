@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "file.h"
 #include "internal.h"
 #include "object.h"
 #include "uapi/iommufd.h"
@@ -76,21 +77,55 @@ void ifd_object_destroy(const struct ifd_object *object)
 		ifd_error(object->log, "destroying iommufd object %u: %s", object->id, IFD_STRERROR(ret));
 }
 
+static uint32_t kernels_flags(const struct ifd_map *map)
+{
+	return IOMMU_IOAS_MAP_FIXED_IOVA | (map->flags & IOMMUFD_MAP_READ ? IOMMU_IOAS_MAP_READABLE : 0) |
+	       (map->flags & IOMMUFD_MAP_WRITE ? IOMMU_IOAS_MAP_WRITEABLE : 0);
+}
+
+static int map_file(const struct ifd_object *object, const struct ifd_map *map)
+{
+	struct iommu_ioas_map_file cmd = {
+		.size = sizeof(cmd),
+		.flags = kernels_flags(map),
+		.ioas_id = object->id,
+		.fd = map->file->fd,
+		.start = map->vaddr.start,
+		.length = ifd_map_len(map),
+		.iova = map->iova.start,
+	};
+
+	return ifd_sys_ioctl(object->log, object->fd, IOMMU_IOAS_MAP_FILE, &cmd);
+}
+
+int ifd_object_copy(const struct ifd_object *object, uint32_t from, const struct ifd_map *map)
+{
+	struct iommu_ioas_copy cmd = {
+		.size = sizeof(cmd),
+		.flags = kernels_flags(map),
+		.dst_ioas_id = object->id,
+		.src_ioas_id = from,
+		.length = ifd_map_len(map),
+		.dst_iova = map->iova.start,
+		.src_iova = map->iova.start,
+	};
+
+	return ifd_sys_ioctl(object->log, object->fd, IOMMU_IOAS_COPY, &cmd);
+}
+
 int ifd_object_map(const struct ifd_object *object, const struct ifd_map *map)
 {
 	struct iommu_ioas_map cmd = {
 		.size = sizeof(cmd),
-		.flags = IOMMU_IOAS_MAP_FIXED_IOVA,
+		.flags = kernels_flags(map),
 		.ioas_id = object->id,
 		.user_va = map->vaddr.start,
 		.length = ifd_map_len(map),
 		.iova = map->iova.start,
 	};
 
-	if (map->flags & IOMMUFD_MAP_READ)
-		cmd.flags |= IOMMU_IOAS_MAP_READABLE;
-	if (map->flags & IOMMUFD_MAP_WRITE)
-		cmd.flags |= IOMMU_IOAS_MAP_WRITEABLE;
+	if (ifd_file_is_kernels(map->file))
+		return map_file(object, map);
 	return ifd_sys_ioctl(object->log, object->fd, IOMMU_IOAS_MAP, &cmd);
 }
 

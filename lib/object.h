@@ -35,6 +35,9 @@ void ifd_object_destroy(const struct ifd_object *object);
 /* 0, or -errno without words. */
 int ifd_object_map(const struct ifd_object *object, const struct ifd_map *map);
 
+/* The same of what another object of the iommufd has at this place. */
+int ifd_object_copy(const struct ifd_object *object, uint32_t from, const struct ifd_map *map);
+
 /* Ranges in memory that the caller frees, and the alignment. With words. */
 int ifd_object_limits(const struct ifd_object *object, struct iommufd_range **ranges, size_t *count,
 		      uint64_t *alignment);
@@ -51,7 +54,7 @@ int ifd_object_compat(const struct ifd_log *log, int fd, uint16_t op, uint32_t *
 /*
  * The kernel does not tell which mapping keeps a device from attaching, and what it permits can be asked only of an
  * object that it is attached to. So an empty one is made in `fd` and the device attached to it: the mappings are held
- * against its ranges, and then made there one by one. Returns whether one was found for the reason `err`, with words.
+ * against its ranges, and then made there one by one. When one is found for the reason `err`, the errno with words; else 0.
  */
 struct ifd_scratch {
 	int fd;
@@ -59,7 +62,7 @@ struct ifd_scratch {
 	void (*detach)(struct iommufd_device *dev);
 };
 
-bool ifd_scratch_explains(const struct ifd_scratch *scratch, struct iommufd_device *dev, struct iommufd_ioas *ioas,
-			  int err);
+int ifd_scratch_explain(const struct ifd_scratch *scratch, struct iommufd_device *dev, struct iommufd_ioas *ioas,
+			int err);
 
 #endif

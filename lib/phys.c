@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 
 #include "explain.h"
+#include "file.h"
 #include "internal.h"
 #include "udev.h"
 #include "vma.h"
@@ -188,8 +189,12 @@ static void warn_of_moves(const struct iommufd_device *dev)
 
 int ifd_phys_attach(const struct iommufd_device *dev, struct iommufd_ioas *ioas)
 {
-	int ret = dev->unpinned && !ioas->unpinned ? begin_locking(ioas, dev) : 0;
+	int ret = 0;
 
+	if (dev->found->noiommu && ifd_file_is_mapped(&ioas->index))
+		return ifd_file_fail_physical("attach it to an IOAS with a mapping of a file");
+	if (dev->unpinned && !ioas->unpinned)
+		ret = begin_locking(ioas, dev);
 	if (ret)
 		return ret;
 	if (dev->unpinned)

@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -115,6 +116,18 @@ int ifd_sys_stat(const char *path, struct stat *st)
 int ifd_sys_fstat(int fd, struct stat *st)
 {
 	return fstat(fd, st) ? -errno : 0;
+}
+
+int ifd_sys_fstatfs(int fd, struct statfs *fs)
+{
+	return fstatfs(fd, fs) ? -errno : 0;
+}
+
+int ifd_sys_fcntl(int fd, int command)
+{
+	int ret = fcntl(fd, command);
+
+	return ret < 0 ? -errno : ret;
 }
 
 ssize_t ifd_sys_read_text(const char *path, char *buf, size_t size)

@@ -42,6 +42,11 @@ ssize_t ifd_sys_pwrite(int fd, const void *buf, size_t len, uint64_t offset);
 
 int ifd_sys_stat(const char *path, struct stat *st);
 int ifd_sys_fstat(int fd, struct stat *st);
+struct statfs;
+int ifd_sys_fstatfs(int fd, struct statfs *fs);
+
+/* A command of fcntl() that takes nothing and answers with a number of 0 or more; or -errno. */
+int ifd_sys_fcntl(int fd, int command);
 
 /* The text of a small file, or the target of a link; cut off at `size`, always terminated. Its length, or -errno. */
 ssize_t ifd_sys_read_text(const char *path, char *buf, size_t size);

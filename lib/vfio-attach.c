@@ -229,9 +229,10 @@ static int fail_get_device(struct iommufd_device *dev, struct iommufd_ioas *ioas
 {
 	const struct ifd_scratch scratch = { ioas->container, compat_attach, compat_detach };
 	char hint[IFD_HINT_MAX] = "";
+	int ret = ifd_scratch_explain(&scratch, dev, ioas, err);
 
-	if (ifd_scratch_explains(&scratch, dev, ioas, err))
-		return err;
+	if (ret)
+		return ret;
 	if (err == -EADDRINUSE)
 		return fail_reserved(dev, ioas, err);
 	if (err == -ENOMEM)

@@ -107,6 +107,44 @@ struct iommufd_map {
 int iommufd_ioas_map_batch(struct iommufd_ioas *ioas, struct iommufd_map *maps, size_t count);
 
 /**
+ * @brief Map a piece of a file for devices: of a memfd, of tmpfs or hugetlbfs, or of a dma-buf.
+ *
+ * The process need not have the file mapped, and may close the descriptor afterwards. What a device sees are the file's
+ * pages, as every process does that maps it. Such a mapping has no address in the process, so that translation by
+ * address or to one does not find it (-ENOENT); a device without an IOMMU cannot use it.
+ *
+ * Where the kernel cannot map files (VFIO, and iommufd before Linux 6.13) the library maps the file into the process,
+ * and that; it takes addresses until the mapping is gone. Dma-bufs cannot be had like this. On iommufd the kernel takes
+ * those that vfio-pci has made of a device's memory (Linux 6.19), in one piece, and refuses others, such as udmabuf's.
+ * One whose device takes the memory back, at a reset for instance, stays mapped and leads nowhere from then on, also
+ * when the device gives it again: unmap it and map it anew.
+ *
+ * Mappings of files alone can go from process to process, see iommufd_ctx_change_process().
+ *
+ * @param ioas  the IOAS
+ * @param fd    the file, open for reading, and for writing with IOMMUFD_MAP_WRITE
+ * @param start where the piece begins in the file, aligned to iommufd_ioas_alignment()
+ * @param len   bytes, aligned like that; they must be there, see ftruncate()
+ * @param flags as for iommufd_ioas_map()
+ * @param iova  as for iommufd_ioas_map()
+ *
+ * @retval -EBADF      `fd` is not open, or was opened with O_PATH
+ * @retval -EINVAL     the file is of another kind, or ends before the piece does (the words have its size); something is
+ *                     not aligned, or see iommufd_ioas_map()
+ * @retval -EACCES     `fd` is not open for what is asked for
+ * @retval -EPERM      IOMMUFD_MAP_WRITE of a memfd that is sealed against writing
+ * @retval -EOPNOTSUPP a dma-buf that cannot be had; or there is a device without an IOMMU
+ * @retval -ENODEV     a dma-buf whose device has taken its memory back
+ * @retval -EFAULT     the file was made shorter meanwhile, or has no pages left
+ * @retval -EOVERFLOW, -EEXIST, -ENOSPC, -ENOMEM  as for iommufd_ioas_map()
+ *
+ * Source: IOMMU_IOAS_MAP_FILE (Linux 6.13); mmap() and IOMMU_IOAS_MAP or VFIO_IOMMU_MAP_DMA.
+ * @since 0.1
+ */
+int iommufd_ioas_map_file(struct iommufd_ioas *ioas, int fd, uint64_t start, size_t len, uint32_t flags,
+			  uint64_t *iova);
+
+/**
  * @brief Map in an IOAS what is mapped in another one, or elsewhere in the same.
  *
  * The range must be mapped from end to end: by one mapping or by several neighbours, of which the first and the last

@@ -245,6 +245,51 @@ static int maps_left(struct stage *stage)
 	return iommufd_ioas_maps_left(stage->bed.ioas, &stage->out.number);
 }
 
+/* Beside the places that are looked at, since for a file there is no address to be found. */
+#define FILE_AT UINT64_C(0x300000)
+
+static void make_file(struct stage *stage)
+{
+	stage->file = memfd_create("stage", MFD_CLOEXEC);
+	ck_assert_int_ge(stage->file, 0);
+	ck_assert_int_eq(ftruncate(stage->file, 4 * PAGE), 0);
+}
+
+static int map_file(struct stage *stage)
+{
+	uint64_t iova = FILE_AT;
+
+	return iommufd_ioas_map_file(stage->bed.ioas, stage->file, PAGE, 2 * PAGE, RW | IOMMUFD_MAP_FIXED, &iova);
+}
+
+static void unmap_file(struct stage *stage)
+{
+	ok(iommufd_ioas_unmap(stage->bed.ioas, FILE_AT, 2 * PAGE, NULL));
+}
+
+static int copy_file(struct stage *stage)
+{
+	return iommufd_ioas_copy(stage->second, FILE_AT, PAGE, stage->bed.ioas, RW, &stage->out.number);
+}
+
+static void unmap_copy(struct stage *stage)
+{
+	ok(iommufd_ioas_unmap(stage->bed.ioas, stage->out.number, PAGE, NULL));
+}
+
+static void map_file_second(struct stage *stage)
+{
+	uint64_t iova = FILE_AT;
+
+	make_file(stage);
+	ok(iommufd_ioas_map_file(stage->second, stage->file, 0, 2 * PAGE, RW | IOMMUFD_MAP_FIXED, &iova));
+}
+
+static bool has_iommu(void)
+{
+	return !vm_path->noiommu;
+}
+
 static int copy(struct stage *stage)
 {
 	return iommufd_ioas_copy(stage->bed.ioas, STAGE_FIRST, 2 * PAGE, stage->bed.ioas, RW, &stage->out.number);
@@ -345,6 +390,12 @@ const struct act acts[] = {
 	{ "iommufd_ioas_map_batch", NEEDS_ATTACHED, map_batch, .undo = unmap_batch },
 	{ "iommufd_ioas_maps_left", NEEDS_ATTACHED, maps_left, .seldom = true },
 	{ "iommufd_ioas_maps_left, detached", NEEDS_DEVICE, maps_left, .seldom = true },
+	{ "iommufd_ioas_map_file", NEEDS_ATTACHED, map_file, .undo = unmap_file, .prepare = make_file,
+	  .on = has_iommu },
+	{ "iommufd_ioas_map_file, detached", NEEDS_CONTEXT, map_file, .undo = unmap_file, .prepare = make_file,
+	  .on = has_iommu },
+	{ "iommufd_ioas_copy, of a file", NEEDS_ATTACHED, copy_file, .undo = unmap_copy, .prepare = map_file_second,
+	  .on = has_iommu },
 	{ "iommufd_ioas_copy", NEEDS_ATTACHED, copy, .undo = unmap },
 	{ "iommufd_ioas_copy, fixed", NEEDS_ATTACHED, copy_fixed, .undo = unmap_fixed },
 	{ "iommufd_ioas_unmap", NEEDS_ATTACHED, unmap_one, .undo = map_second, .survives = UNMAPS, .seldom = true },

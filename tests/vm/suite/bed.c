@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -230,6 +231,13 @@ void vm_let_go(const struct vm_other *other)
 	close(other->leash);
 	ck_assert_int_eq(waitpid(other->pid, &status, 0), other->pid);
 	ck_assert_int_eq(status, 0);
+}
+
+unsigned long vm_linux(void)
+{
+	struct utsname name;
+
+	return uname(&name) ? 0 : strtoul(name.release, NULL, 10);
 }
 
 int open_fds(void)

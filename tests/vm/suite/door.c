@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "door.h"
@@ -104,7 +105,7 @@ const char *door_name(unsigned long call)
 		[DOOR_OPEN] = "open",         [DOOR_DUP] = "dup",         [DOOR_MMAP] = "mmap",
 		[DOOR_MADVISE] = "madvise",   [DOOR_SYSCALL] = "syscall", [DOOR_PREAD] = "pread",
 		[DOOR_PWRITE] = "pwrite",     [DOOR_STAT] = "stat",       [DOOR_FSTAT] = "fstat",
-		[DOOR_READLINK] = "readlink",
+		[DOOR_READLINK] = "readlink", [DOOR_STATFS] = "fstatfs",
 	};
 	static char request[32];
 
@@ -348,6 +349,18 @@ int door_fstat(int fd, struct stat *st)
 	REAL("fstat64", int, int, struct stat *);
 
 	ret = passage.refused ? -1 : real(fd, st);
+	leave(&passage, ret < 0);
+	return ret;
+}
+
+int door_fstatfs(int fd, struct statfs *fs) __asm__("fstatfs64");
+int door_fstatfs(int fd, struct statfs *fs)
+{
+	struct passage passage = enter(DOOR_STATFS, __builtin_return_address(0));
+	int ret;
+	REAL("fstatfs64", int, int, struct statfs *);
+
+	ret = passage.refused ? -1 : real(fd, fs);
 	leave(&passage, ret < 0);
 	return ret;
 }

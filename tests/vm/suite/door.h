@@ -22,6 +22,7 @@ enum door_call {
 	DOOR_STAT,
 	DOOR_FSTAT,
 	DOOR_READLINK,
+	DOOR_STATFS,
 	DOOR_CALLS,
 };
 

@@ -93,12 +93,12 @@ static const struct file files[] = {
 	{ "adopt", add_adopt_tests },     { "words", add_words_tests },     { "diagnose", add_diagnose_tests },
 	{ "handed", add_handed_tests },   { "bound", add_bound_tests },     { "inject", add_inject_tests },
 	{ "threads", add_threads_tests }, { "stage", add_stage_tests },     { "hwpt", add_hwpt_tests },
-	{ "copy", add_copy_tests },
+	{ "file", add_file_tests },       { "copy", add_copy_tests },
 };
 
 static const struct file noiommu_files[] = {
 	{ "noiommu", add_noiommu_tests }, { "handed", add_handed_tests },   { "bound", add_bound_tests },
-	{ "inject", add_inject_tests },   { "threads", add_threads_tests },
+	{ "inject", add_inject_tests },   { "threads", add_threads_tests }, { "file", add_file_noiommu_tests },
 };
 
 static const struct file mock_files[] = {

@@ -117,6 +117,9 @@ bool vm_has_node(const char *address);
 
 int open_fds(void);
 
+/* The first number of the kernel's version. */
+unsigned long vm_linux(void);
+
 /* Whether the path that is being tested can move an attached device: iommufd with nodes can. */
 bool vm_can_replace(void);
 
@@ -169,6 +172,7 @@ void add_device_tests(TCase *tc);
 void add_region_tests(TCase *tc);
 void add_irq_tests(TCase *tc);
 void add_refusal_tests(TCase *tc);
+void add_file_tests(TCase *tc);
 void add_fork_tests(TCase *tc);
 void add_replace_tests(TCase *tc);
 void add_batch_tests(TCase *tc);
@@ -188,6 +192,7 @@ void add_mock_hwpt_tests(TCase *tc);
 /* The same for tests of machines rather than of backends. */
 void add_probe_tests(TCase *tc);
 void add_noiommu_tests(TCase *tc);
+void add_file_noiommu_tests(TCase *tc);
 void add_iommu_tests(TCase *tc);
 void add_no_iommu_tests(TCase *tc);
 void add_no_iommufd_tests(TCase *tc);
