@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "explain.h"
+#include "file.h"
 #include "has.h"
 #include "hwpt.h"
 #include "internal.h"
@@ -75,6 +76,23 @@ static int be_ioas_limits(struct iommufd_ioas *ioas, struct iommufd_range **rang
 		return ifd_object_limits(&object, ranges, count, alignment);
 	*ranges = NULL;
 	return 0;
+}
+
+static int be_ioas_allow(struct iommufd_ioas *ioas, const struct iommufd_range *ranges, size_t count)
+{
+	struct iommu_ioas_allow_iovas cmd = {
+		.size = sizeof(cmd),
+		.ioas_id = ioas->id,
+		.num_iovas = (uint32_t)count,
+		.allowed_iovas = (uintptr_t)ranges,
+	};
+	int ret = ifd_sys_ioctl(&ioas->ctx->log, ioas->ctx->fd, IOMMU_IOAS_ALLOW_IOVAS, &cmd);
+
+	return ret ? ifd_fail(ret,
+			      ret == -EADDRINUSE ? "something in them is reserved: stay inside of iommufd_ioas_ranges()"
+						 : NULL,
+			      "allow IOVAs")
+		   : 0;
 }
 
 /* A compat container, and who asked for it, have pinned memory counted by process. */
@@ -231,7 +249,7 @@ static int fail_attach(struct iommufd_device *dev, const struct ifd_target *to, 
 	else if (err == -ENODEV)
 		ifd_hint_gone(hint, dev->found);
 	else if (err == -EADDRINUSE)
-		ifd_hint(hint, "a mapping conflicts with what its IOMMU permits");
+		ifd_hint(hint, "a mapping, or the list of allowed IOVAs, conflicts with what its IOMMU permits");
 	else if (err == -ENOMEM)
 		ifd_hint_memlock(hint, ifd_index_bytes(&ioas->index), by_process(ioas->ctx));
 	else if (err == -EFAULT)
@@ -275,6 +293,10 @@ static int be_replace(struct iommufd_device *dev, const struct ifd_target *to)
 			 "the mapping 0x%" PRIx64 "-0x%" PRIx64 " is where its IOMMU reserves 0x%" PRIx64 "-0x%" PRIx64
 			 ": unmap it first",
 			 map->iova.start, map->iova.last, reserved.start, reserved.last);
+	else if (ret == -EADDRINUSE && to->ioas->num_allowed)
+		ifd_hint(hint, "its IOMMU reserves some of what iommufd_ioas_allow() was given");
+	else if (ret == -EINVAL && ifd_file_is_mapped(&to->ioas->index))
+		ifd_hint(hint, "a file that is mapped there may have been cut off, so that some of it cannot be pinned");
 	else if (ret == -ENOMEM)
 		ifd_hint_memlock(hint, ifd_index_bytes(&to->ioas->index), by_process(dev->ctx));
 	else if (ret == -EFAULT)
@@ -314,6 +336,7 @@ const struct ifd_backend ifd_backend_iommufd = {
 	.ioas_new = be_ioas_new,
 	.ioas_free = be_ioas_free,
 	.ioas_limits = be_ioas_limits,
+	.ioas_allow = be_ioas_allow,
 	.map = be_map,
 	.unmap = be_unmap,
 	.maps_left = be_maps_left,

@@ -189,6 +189,14 @@ static int be_ioas_limits(struct iommufd_ioas *ioas, struct iommufd_range **rang
 	return 0;
 }
 
+static int be_ioas_allow(struct iommufd_ioas *ioas, const struct iommufd_range *ranges, size_t count)
+{
+	(void)ioas;
+	(void)ranges;
+	(void)count;
+	return 0;
+}
+
 /* While the kernel has nothing, it will take what the index has once it is replayed. */
 static int left_of_limit(struct iommufd_ioas *ioas, uint64_t *left)
 {
@@ -456,6 +464,7 @@ const struct ifd_backend ifd_backend_vfio = {
 	.ioas_new = be_ioas_new,
 	.ioas_free = be_ioas_free,
 	.ioas_limits = be_ioas_limits,
+	.ioas_allow = be_ioas_allow,
 	.map = be_map,
 	.unmap = be_unmap,
 	.maps_left = be_maps_left,

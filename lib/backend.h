@@ -45,6 +45,12 @@ struct ifd_backend {
 	int (*ioas_limits)(struct iommufd_ioas *ioas, struct iommufd_range **ranges, size_t *count,
 			   uint64_t *alignment);
 
+	/*
+	 * The only IOVAs that may be picked, ascending and apart; none for all. Gate exclusive. Where the kernel picks
+	 * none it need not know them: then 0, and that devices permit them is up to ifd_ioas_refresh().
+	 */
+	int (*ioas_allow)(struct iommufd_ioas *ioas, const struct iommufd_range *ranges, size_t count);
+
 	/* One mapping, reserved in the index. Gate shared. Where the kernel cannot take it yet, remember to replay. */
 	int (*map)(struct iommufd_ioas *ioas, const struct ifd_map *map);
 

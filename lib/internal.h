@@ -105,6 +105,10 @@ struct iommufd_ioas {
 	struct iommufd_ioas *next_unpinned; /* in ctx->unpinned */
 	struct iommufd_hwpt *hwpts;         /* page tables that somebody made of it; guarded by the gate */
 
+	/* Of these, what the library picks is taken; each is inside of one of `ranges`. NULL for all of `ranges`. */
+	struct iommufd_range *allowed;
+	size_t num_allowed;
+
 	/* the backend's own */
 	uint32_t id;         /* iommufd: the object; 0 for none */
 	int container;       /* VFIO: or -1 */

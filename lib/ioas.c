@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "allow.h"
 #include "explain.h"
 #include "internal.h"
 
@@ -55,6 +56,7 @@ void ifd_ioas_put(struct iommufd_ioas *ioas)
 	ifd_index_fini(&ioas->index);
 	pthread_rwlock_destroy(&ioas->gate);
 	free(ioas->ranges);
+	free(ioas->allowed);
 	free(ioas);
 	ifd_ctx_put(ctx);
 }
@@ -178,6 +180,7 @@ int ifd_ioas_refresh(struct iommufd_ioas *ioas)
 {
 	struct iommufd_range *ranges = NULL, *old = ioas->ranges;
 	uint64_t align, least = ifd_sys_page_size(), wanted = 0;
+	const struct iommufd_range *misfit;
 	const struct ifd_map *map = NULL;
 	size_t count = 0;
 	int ret;
@@ -193,6 +196,12 @@ int ifd_ioas_refresh(struct iommufd_ioas *ioas)
 		ret = ifd_fail(-EPROTO, "the kernel should have refused the device for it",
 			       "the mapping 0x%" PRIx64 "-0x%" PRIx64 " does not fit the device", map->iova.start,
 			       map->iova.last);
+		free(ranges);
+		return ret;
+	}
+	misfit = ifd_allow_misfit(ioas->allowed, ioas->num_allowed, ranges, count);
+	if (misfit) {
+		ret = ifd_fail_allow("attach a device", misfit, ranges, count);
 		free(ranges);
 		return ret;
 	}

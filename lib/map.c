@@ -87,10 +87,16 @@ int ifd_map_reserve_any(struct iommufd_ioas *ioas, struct ifd_map *map, uint64_t
 	size_t count = ioas->ranges ? ioas->num_ranges : sizeof(usual_ranges) / sizeof(usual_ranges[0]);
 	uint64_t least = ioas->alignment;
 
+	if (ioas->num_allowed) {
+		ranges = ioas->allowed;
+		count = ioas->num_allowed;
+	}
 	if (!ifd_index_reserve_any(&ioas->index, map, low, ranges, count, good_alignment(map, least)) ||
 	    !ifd_index_reserve_any(&ioas->index, map, low, ranges, count, least))
 		return 0;
-	return ifd_fail(-ENOSPC, "unmap something, or use IOMMUFD_MAP_FIXED where nothing is attached yet",
+	return ifd_fail(-ENOSPC,
+			ioas->num_allowed ? "unmap something, or allow more with iommufd_ioas_allow()"
+					  : "unmap something, or use IOMMUFD_MAP_FIXED where nothing is attached yet",
 			"map %" PRIu64 " bytes: no free IOVAs for them", ifd_map_len(map));
 }
 

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
+#include "allow.h"
 #include "explain.h"
 #include "file.h"
 #include "internal.h"
 #include "object.h"
+#include "udev.h"
 
 /* Of a file nobody has a descriptor any more. */
 static int try_map(const struct iommufd_ioas *ioas, const struct ifd_object *object, const struct ifd_map *map)
@@ -30,8 +33,10 @@ static const struct ifd_map *first_refused(struct iommufd_ioas *ioas, const stru
 static int explain(const struct ifd_object *object, struct iommufd_device *dev, struct iommufd_ioas *ioas, int err)
 {
 	struct iommufd_range *ranges = NULL;
+	const struct iommufd_range *misfit;
 	const struct ifd_map *map;
 	uint64_t alignment;
+	char what[128];
 	size_t count = 0;
 	int ret = 0;
 
@@ -39,6 +44,11 @@ static int explain(const struct ifd_object *object, struct iommufd_device *dev, 
 		map = ifd_ioas_misfit(ioas, ranges, count, alignment);
 		if (map)
 			ret = ifd_fail_misfit(err, map, ranges, count, dev);
+		misfit = ifd_allow_misfit(ioas->allowed, ioas->num_allowed, ranges, count);
+		if (!map && misfit) {
+			snprintf(what, sizeof(what), "attach %s", dev->found->name);
+			ret = ifd_fail_allow(what, misfit, ranges, count);
+		}
 		free(ranges);
 	} else if (err != -EADDRINUSE) {
 		map = first_refused(ioas, object, err);

@@ -242,6 +242,57 @@ int iommufd_ioas_unmap_all(struct iommufd_ioas *ioas, uint64_t *unmapped);
 int iommufd_ioas_ranges(struct iommufd_ioas *ioas, struct iommufd_range *ranges, size_t max);
 
 /**
+ * @brief Add ranges to the IOVAs that the library may pick.
+ *
+ * As long as there is such a list, IOVAs that are picked are of it only; IOMMUFD_MAP_FIXED may go elsewhere. It stays
+ * for the IOAS's life. A device that reserves some of it for something else cannot be attached, so that a guest's
+ * addresses stay free whatever comes.
+ *
+ * @param ioas   the IOAS
+ * @param ranges in any order; those that touch or overlap, each other or what is there, become one
+ * @param count  how many; 0 empties the list, and `ranges` may then be NULL
+ *
+ * @retval -EINVAL     a range ends before it starts, or has a single address; or there are more than 65536
+ * @retval -EADDRINUSE an attached device does not permit all of it; the words have the range
+ * @retval -ENOMEM     no memory
+ *
+ * Source: IOMMU_IOAS_ALLOW_IOVAS (Linux 6.2); on VFIO the library sees to it by itself.
+ * @since 0.1
+ */
+int iommufd_ioas_allow(struct iommufd_ioas *ioas, const struct iommufd_range *ranges, size_t count);
+
+/**
+ * @brief Whether IOMMUs may use pages larger than the CPU's smallest for what is mapped: they may at first.
+ *
+ * Without them all mappings cost more memory and time. Dirty tracking by small pages, and whoever measures, may want it.
+ *
+ * @param ioas the IOAS
+ * @param on   1 for yes, 0 for no
+ *
+ * @retval -EINVAL     `on` is neither
+ * @retval -EBUSY      something is mapped, and a device or a page table is there: it is too late to say no
+ * @retval -EADDRINUSE a mapping is not aligned as it would have to be
+ * @retval -EOPNOTSUPP VFIO has no such option
+ *
+ * Source: IOMMU_OPTION_HUGE_PAGES (Linux 6.2).
+ * @since 0.1
+ */
+int iommufd_ioas_set_huge_pages(struct iommufd_ioas *ioas, uint32_t on);
+
+/**
+ * @brief Whether they may.
+ *
+ * @param ioas the IOAS
+ * @param on   1 or 0
+ *
+ * @retval -EOPNOTSUPP VFIO has no such option
+ *
+ * Source: IOMMU_OPTION_HUGE_PAGES (Linux 6.2).
+ * @since 0.1
+ */
+int iommufd_ioas_get_huge_pages(struct iommufd_ioas *ioas, uint32_t *on);
+
+/**
  * @brief What addresses and lengths of mappings must be a multiple of: the page size, or more if an IOMMU wants it.
  *
  * @param ioas the IOAS

@@ -290,6 +290,38 @@ static bool has_iommu(void)
 	return !vm_path->noiommu;
 }
 
+static int allow(struct stage *stage)
+{
+	const struct iommufd_range range = { 0x40000000, 0x4fffffff };
+
+	return iommufd_ioas_allow(stage->bed.ioas, &range, 1);
+}
+
+static void allow_all(struct stage *stage)
+{
+	ok(iommufd_ioas_allow(stage->bed.ioas, NULL, 0));
+}
+
+static bool has_options(void)
+{
+	return vm_backend == IOMMUFD_BACKEND_IOMMUFD;
+}
+
+static int huge_pages_off(struct stage *stage)
+{
+	return iommufd_ioas_set_huge_pages(stage->second, 0);
+}
+
+static void huge_pages_on(struct stage *stage)
+{
+	ok(iommufd_ioas_set_huge_pages(stage->second, 1));
+}
+
+static int get_huge_pages(struct stage *stage)
+{
+	return iommufd_ioas_get_huge_pages(stage->bed.ioas, &stage->out.on);
+}
+
 static int copy(struct stage *stage)
 {
 	return iommufd_ioas_copy(stage->bed.ioas, STAGE_FIRST, 2 * PAGE, stage->bed.ioas, RW, &stage->out.number);
@@ -398,6 +430,9 @@ const struct act acts[] = {
 	  .on = has_iommu },
 	{ "iommufd_ioas_copy", NEEDS_ATTACHED, copy, .undo = unmap },
 	{ "iommufd_ioas_copy, fixed", NEEDS_ATTACHED, copy_fixed, .undo = unmap_fixed },
+	{ "iommufd_ioas_allow", NEEDS_ATTACHED, allow, .undo = allow_all, .on = has_iommu, .seldom = true },
+	{ "iommufd_ioas_set_huge_pages", NEEDS_CONTEXT, huge_pages_off, .undo = huge_pages_on, .on = has_options },
+	{ "iommufd_ioas_get_huge_pages", NEEDS_CONTEXT, get_huge_pages, .on = has_options },
 	{ "iommufd_ioas_unmap", NEEDS_ATTACHED, unmap_one, .undo = map_second, .survives = UNMAPS, .seldom = true },
 	{ "iommufd_ioas_unmap, several", NEEDS_ATTACHED, unmap_several, .undo = map_all, .survives = UNMAPS,
 	  .seldom = true, .by_steps = true },

@@ -16,6 +16,7 @@ union out {
 	struct iommufd_diagnosis *diagnosis;
 	void *addr;
 	uint64_t number;
+	uint32_t on;
 	unsigned char bytes[192];
 	struct iommufd_dma dma;
 	struct iommufd_map maps[3];

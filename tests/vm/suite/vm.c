@@ -93,7 +93,7 @@ static const struct file files[] = {
 	{ "adopt", add_adopt_tests },     { "words", add_words_tests },     { "diagnose", add_diagnose_tests },
 	{ "handed", add_handed_tests },   { "bound", add_bound_tests },     { "inject", add_inject_tests },
 	{ "threads", add_threads_tests }, { "stage", add_stage_tests },     { "hwpt", add_hwpt_tests },
-	{ "file", add_file_tests },       { "copy", add_copy_tests },
+	{ "file", add_file_tests },       { "copy", add_copy_tests },       { "allow", add_allow_tests },
 };
 
 static const struct file noiommu_files[] = {

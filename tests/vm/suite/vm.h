@@ -166,6 +166,7 @@ void add_ioas_tests(TCase *tc);
 void add_stage_tests(TCase *tc);
 void add_hwpt_tests(TCase *tc);
 void add_contract_tests(TCase *tc);
+void add_allow_tests(TCase *tc);
 void add_copy_tests(TCase *tc);
 void add_dma_tests(TCase *tc);
 void add_device_tests(TCase *tc);
