@@ -78,6 +78,7 @@ struct iommufd_ctx {
 	struct iommufd_device *devices; /* that are open; guarded by `opening` */
 	pthread_mutex_t lock;
 	struct ifd_group *groups;
+	struct iommufd_ioas *ioases; /* all of them; guarded by `lock` */
 	pthread_mutex_t pins; /* where memory is locked: held from there to the index, and from there to the unlock */
 	struct iommufd_ioas *unpinned;      /* whose memory is locked; guarded by `pins` */
 	atomic_int maps_files;              /* iommufd: what file.c knows of the kernel */
@@ -88,7 +89,8 @@ struct iommufd_ctx {
 };
 
 struct iommufd_ioas {
-	atomic_uint refs; /* the owner, each attached device */
+	struct iommufd_ioas *next; /* in ctx->ioases; guarded by ctx->lock */
+	atomic_uint refs;          /* the owner, each attached device */
 	struct iommufd_ctx *ctx;
 	pthread_rwlock_t gate;
 	struct ifd_index index;

@@ -33,12 +33,28 @@ EXPORT int iommufd_ioas_new(struct iommufd_ctx *ctx, struct iommufd_ioas **out)
 	pthread_rwlock_init(&ioas->gate, NULL);
 	ifd_index_init(&ioas->index);
 	ifd_ctx_get(ctx);
+	pthread_mutex_lock(&ctx->lock);
+	ioas->next = ctx->ioases;
+	ctx->ioases = ioas;
+	pthread_mutex_unlock(&ctx->lock);
 	ret = ifd_ioas_refresh(ioas);
 	if (ret)
 		ifd_ioas_put(ioas);
 	else
 		*out = ioas;
 	return ret;
+}
+
+static void take_out(struct iommufd_ioas *ioas)
+{
+	struct iommufd_ctx *ctx = ioas->ctx;
+	struct iommufd_ioas **at = &ctx->ioases;
+
+	ifd_lock(ctx, &ctx->lock);
+	while (*at != ioas)
+		at = &(*at)->next;
+	*at = ioas->next;
+	ifd_unlock(ctx, &ctx->lock);
 }
 
 void ifd_ioas_get(struct iommufd_ioas *ioas)
@@ -52,6 +68,7 @@ void ifd_ioas_put(struct iommufd_ioas *ioas)
 
 	if (atomic_fetch_sub(&ioas->refs, 1) != 1)
 		return;
+	take_out(ioas);
 	ctx->backend->ioas_free(ioas);
 	ifd_index_fini(&ioas->index);
 	pthread_rwlock_destroy(&ioas->gate);

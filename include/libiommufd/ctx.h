@@ -235,6 +235,91 @@ int iommufd_ctx_fd(const struct iommufd_ctx *ctx);
  */
 int iommufd_ctx_has(const struct iommufd_ctx *ctx, uint32_t feature);
 
+/**
+ * @brief Let old calls of VFIO on the iommufd, and devices that are opened by their group there, use an IOAS.
+ *
+ * An iommufd can stand for a VFIO container in a program that knows no better. One IOAS of it is what such calls map in,
+ * and what a device is attached to when its group hands it out. The library lends it for the moment of an attach by
+ * group, and gives it back.
+ *
+ * @param ctx  the context
+ * @param ioas the IOAS, of this context; when it is destroyed, there is none any more
+ *
+ * @retval -EINVAL     the IOAS is of another context
+ * @retval -EOPNOTSUPP on VFIO
+ *
+ * Source: IOMMU_VFIO_IOAS (Linux 6.2).
+ * @since 0.1
+ */
+int iommufd_ctx_set_compat_ioas(struct iommufd_ctx *ctx, struct iommufd_ioas *ioas);
+
+/**
+ * @brief Which IOAS they use.
+ *
+ * @param ctx the context
+ * @param id  its number, to be held against iommufd_ioas_id(): the kernel or another program may have made it
+ *
+ * @retval -ENOENT     there is none
+ * @retval -EOPNOTSUPP on VFIO
+ * @retval -EPROTO     the kernel's answer contradicts itself
+ *
+ * Source: IOMMU_VFIO_IOAS (Linux 6.2).
+ * @since 0.1
+ */
+int iommufd_ctx_get_compat_ioas(struct iommufd_ctx *ctx, uint32_t *id);
+
+/**
+ * @brief Let them use none any more. It is no failure when there was none.
+ *
+ * @param ctx the context
+ *
+ * @retval -EOPNOTSUPP on VFIO
+ *
+ * Source: IOMMU_VFIO_IOAS (Linux 6.2).
+ * @since 0.1
+ */
+int iommufd_ctx_clear_compat_ioas(struct iommufd_ctx *ctx);
+
+/**
+ * @brief Whether another process can take over what is pinned, see iommufd_ctx_change_process().
+ *
+ * All IOASes of the context are looked at: each mapping must be of a file, by iommufd_ioas_map_file(). What was mapped
+ * through another context, by another process for instance, is not known here.
+ *
+ * @param ctx the context
+ * @return 0 when it can
+ *
+ * @retval -EINVAL     a mapping is of this process's memory or of a dma-buf; the words name it
+ * @retval -EBUSY      another thread is mapping or unmapping; the words name the place
+ * @retval -ENOTTY     the kernel does not know it
+ * @retval -EOPNOTSUPP on VFIO
+ *
+ * Source: IOMMU_IOAS_CHANGE_PROCESS (Linux 6.14).
+ * @since 0.1
+ */
+int iommufd_ctx_can_change_process(struct iommufd_ctx *ctx);
+
+/**
+ * @brief Make this process the one that the pinned memory of the whole iommufd is counted for.
+ *
+ * For a program that replaces itself while devices go on: the old process hands the descriptor of the iommufd to the new
+ * one, which adopts it with iommufd_ctx_from_fd() and calls this. What is mapped stays mapped meanwhile. From then on the
+ * limit of locked memory is the new process's, and the old one may end. The kernel counts for the new one before it stops
+ * counting for the old one: where both are of one user, whose memory is counted, the limit must have room for both.
+ *
+ * @param ctx the context, in the new process
+ *
+ * @retval -EINVAL     a mapping is of a process's memory, or of a dma-buf: see iommufd_ctx_can_change_process()
+ * @retval -EBUSY      something is being mapped
+ * @retval -ENOMEM     this process's limit of locked memory does not permit it
+ * @retval -ENOTTY     the kernel does not know it
+ * @retval -EOPNOTSUPP on VFIO
+ *
+ * Source: IOMMU_IOAS_CHANGE_PROCESS (Linux 6.14).
+ * @since 0.1
+ */
+int iommufd_ctx_change_process(struct iommufd_ctx *ctx);
+
 IOMMUFD_END_DECLS
 
 #endif

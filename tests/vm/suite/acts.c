@@ -187,6 +187,52 @@ static void free_ioas(struct stage *stage)
 	iommufd_ioas_free(stage->out.ioas);
 }
 
+static bool has_options(void)
+{
+	return vm_backend == IOMMUFD_BACKEND_IOMMUFD;
+}
+
+static int set_compat(struct stage *stage)
+{
+	return iommufd_ctx_set_compat_ioas(stage->bed.ctx, stage->second);
+}
+
+static void clear_compat(struct stage *stage)
+{
+	ok(iommufd_ctx_clear_compat_ioas(stage->bed.ctx));
+}
+
+static void put_compat(struct stage *stage)
+{
+	ok(set_compat(stage));
+}
+
+static int get_compat(struct stage *stage)
+{
+	return iommufd_ctx_get_compat_ioas(stage->bed.ctx, &stage->out.on);
+}
+
+static int unset_compat(struct stage *stage)
+{
+	return iommufd_ctx_clear_compat_ioas(stage->bed.ctx);
+}
+
+/* All of this context is empty, and so nothing stands in the way. */
+static int can_change(struct stage *stage)
+{
+	return iommufd_ctx_can_change_process(stage->fresh);
+}
+
+static int change(struct stage *stage)
+{
+	return iommufd_ctx_change_process(stage->fresh);
+}
+
+static bool changes_process(void)
+{
+	return has_options() && vm_linux() >= 7;
+}
+
 /* ---- Mappings ---- */
 
 static int map(struct stage *stage)
@@ -302,11 +348,6 @@ static void allow_all(struct stage *stage)
 	ok(iommufd_ioas_allow(stage->bed.ioas, NULL, 0));
 }
 
-static bool has_options(void)
-{
-	return vm_backend == IOMMUFD_BACKEND_IOMMUFD;
-}
-
 static int huge_pages_off(struct stage *stage)
 {
 	return iommufd_ioas_set_huge_pages(stage->second, 0);
@@ -414,6 +455,12 @@ const struct act acts[] = {
 	  .handle = true },
 	{ "iommufd_diagnose", NEEDS_CONTEXT, diagnose, .undo = free_diagnosis, .survives = FINDS, .costly = true,
 	  .handle = true },
+	{ "iommufd_ctx_set_compat_ioas", NEEDS_CONTEXT, set_compat, .undo = clear_compat, .on = has_options },
+	{ "iommufd_ctx_get_compat_ioas", NEEDS_CONTEXT, get_compat, .prepare = put_compat, .on = has_options },
+	{ "iommufd_ctx_clear_compat_ioas", NEEDS_CONTEXT, unset_compat, .undo = put_compat, .prepare = put_compat,
+	  .on = has_options },
+	{ "iommufd_ctx_can_change_process", NEEDS_CONTEXT, can_change, .on = changes_process },
+	{ "iommufd_ctx_change_process", NEEDS_CONTEXT, change, .on = changes_process },
 	{ "iommufd_ioas_new", NEEDS_CONTEXT, ioas_new, .undo = free_ioas, .survives = AVOIDS, .spends = true,
 	  .handle = true },
 	{ "iommufd_ioas_new, a further one", NEEDS_CONTEXT, ioas_new_further, .undo = free_ioas, .handle = true },

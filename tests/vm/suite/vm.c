@@ -94,6 +94,7 @@ static const struct file files[] = {
 	{ "handed", add_handed_tests },   { "bound", add_bound_tests },     { "inject", add_inject_tests },
 	{ "threads", add_threads_tests }, { "stage", add_stage_tests },     { "hwpt", add_hwpt_tests },
 	{ "file", add_file_tests },       { "copy", add_copy_tests },       { "allow", add_allow_tests },
+	{ "process", add_process_tests },
 };
 
 static const struct file noiommu_files[] = {

@@ -168,6 +168,7 @@ void add_hwpt_tests(TCase *tc);
 void add_contract_tests(TCase *tc);
 void add_allow_tests(TCase *tc);
 void add_copy_tests(TCase *tc);
+void add_process_tests(TCase *tc);
 void add_dma_tests(TCase *tc);
 void add_device_tests(TCase *tc);
 void add_region_tests(TCase *tc);
