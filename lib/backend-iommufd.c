@@ -45,6 +45,25 @@ static int be_open(const struct ifd_log *log, struct ifd_candidate *candidate)
 	return fd;
 }
 
+/* Nothing is to be done where it is so already: in a container that iommufd serves, and perhaps in what was adopted. */
+static int be_memlock(const struct iommufd_ctx *ctx)
+{
+	uint64_t wanted = ctx->memlock_mode == IOMMUFD_MEMLOCK_PROCESS;
+	struct iommu_option cmd = {
+		.size = sizeof(cmd), .option_id = IOMMU_OPTION_RLIMIT_MODE, .op = IOMMU_OPTION_OP_SET, .val64 = wanted
+	};
+	int ret = ifd_object_by_process(&ctx->log, ctx->fd);
+
+	if (ret >= 0)
+		ret = (uint64_t)ret == wanted ? 0 : ifd_sys_ioctl(&ctx->log, ctx->fd, IOMMU_OPTION, &cmd);
+	return ret ? ifd_fail(ret,
+			      ret == -EPERM   ? "it takes CAP_SYS_RESOURCE: give it, or leave memlock_mode at 0"
+			      : ret == -EBUSY ? "there is something in the iommufd: set it before that is made"
+					      : NULL,
+			      "have pinned memory counted by %s", wanted ? "process" : "user")
+		   : 0;
+}
+
 static struct ifd_object object_of(const struct iommufd_ioas *ioas)
 {
 	return (struct ifd_object){ &ioas->ctx->log, ioas->ctx->fd, ioas->id };
@@ -296,7 +315,8 @@ static int be_replace(struct iommufd_device *dev, const struct ifd_target *to)
 	else if (ret == -EADDRINUSE && to->ioas->num_allowed)
 		ifd_hint(hint, "its IOMMU reserves some of what iommufd_ioas_allow() was given");
 	else if (ret == -EINVAL && ifd_file_is_mapped(&to->ioas->index))
-		ifd_hint(hint, "a file that is mapped there may have been cut off, so that some of it cannot be pinned");
+		ifd_hint(hint,
+			 "a file that is mapped there may have been cut off, so that some of it cannot be pinned");
 	else if (ret == -ENOMEM)
 		ifd_hint_memlock(hint, ifd_index_bytes(&to->ioas->index), by_process(dev->ctx));
 	else if (ret == -EFAULT)
@@ -333,6 +353,7 @@ const struct ifd_backend ifd_backend_iommufd = {
 	.node = IFD_DEV_IOMMU,
 	.open = be_open,
 	.recognise = be_recognise,
+	.memlock = be_memlock,
 	.ioas_new = be_ioas_new,
 	.ioas_free = be_ioas_free,
 	.ioas_limits = be_ioas_limits,

@@ -113,6 +113,16 @@ static int be_recognise(const struct ifd_log *log, int fd)
 	       (!ifd_sys_fstat(fd, &st) && st.st_rdev == makedev(MISC_MAJOR, VFIO_MINOR));
 }
 
+static int be_memlock(const struct iommufd_ctx *ctx)
+{
+	char hint[IFD_HINT_MAX] = "VFIO counts by process: leave memlock_mode at 0, or use the backend iommufd";
+
+	if (ctx->memlock_mode == IOMMUFD_MEMLOCK_PROCESS)
+		return 0;
+	ifd_hint_passed_over(hint, ctx);
+	return ifd_fail(-EOPNOTSUPP, hint, "have pinned memory counted by user");
+}
+
 bool ifd_container_serves(const struct iommufd_ctx *ctx, int container, bool assumed)
 {
 	struct vfio_iommu_type1_info info = { .argsz = sizeof(info) };
@@ -461,6 +471,7 @@ const struct ifd_backend ifd_backend_vfio = {
 	.node = IFD_DEV_VFIO,
 	.open = be_open,
 	.recognise = be_recognise,
+	.memlock = be_memlock,
 	.ioas_new = be_ioas_new,
 	.ioas_free = be_ioas_free,
 	.ioas_limits = be_ioas_limits,

@@ -68,8 +68,10 @@ static int ctx_alloc(const struct iommufd_ctx_opts *theirs, uint32_t *wanted, st
 		return ifd_fail(-EINVAL, "use IOMMUFD_BACKEND_AUTO, _IOMMUFD or _VFIO", "backend %u", opts.backend);
 	if (opts.flags & ~(uint32_t)IOMMUFD_CTX_NOIOMMU)
 		return ifd_fail(-EINVAL, "use the IOMMUFD_CTX flags only", "context flags 0x%x", opts.flags);
-	if (opts.reserved)
-		return ifd_fail(-E2BIG, "set it to 0", "context options with a reserved member that is not 0");
+	if (opts.memlock_mode && opts.memlock_mode != IOMMUFD_MEMLOCK_USER &&
+	    opts.memlock_mode != IOMMUFD_MEMLOCK_PROCESS)
+		return ifd_fail(-EINVAL, "use 0, IOMMUFD_MEMLOCK_USER or _PROCESS", "memlock mode %u",
+				opts.memlock_mode);
 	ret = ifd_log_init(&log, &opts);
 	if (ret)
 		return ret;
@@ -80,6 +82,7 @@ static int ctx_alloc(const struct iommufd_ctx_opts *theirs, uint32_t *wanted, st
 	ctx->refs = 1;
 	ctx->log = log;
 	ctx->noiommu = opts.flags & IOMMUFD_CTX_NOIOMMU;
+	ctx->memlock_mode = opts.memlock_mode;
 	ctx->fd = -1;
 	ret = set_home(ctx);
 	if (ret) {
@@ -111,6 +114,11 @@ static void use_backend(struct iommufd_ctx *ctx, const struct ifd_backend *backe
 	ctx->backend = backend;
 	ctx->fd = fd;
 	ctx->container_free = true;
+}
+
+static int set_memlock(struct iommufd_ctx *ctx)
+{
+	return ctx->memlock_mode ? ctx->backend->memlock(ctx) : 0;
 }
 
 static int open_one(struct iommufd_ctx *ctx, const struct ifd_backend *backend)
@@ -159,6 +167,8 @@ EXPORT int iommufd_ctx_new(const struct iommufd_ctx_opts *opts, struct iommufd_c
 		ret = ifd_backend_from_env(&wanted);
 	if (!ret)
 		ret = wanted == IOMMUFD_BACKEND_AUTO ? open_first(ctx) : open_one(ctx, backend_by_id(wanted));
+	if (!ret)
+		ret = set_memlock(ctx);
 	if (ret) {
 		ctx_destroy(ctx);
 		return ret;
@@ -222,6 +232,8 @@ EXPORT int iommufd_ctx_from_fd(int fd, const struct iommufd_ctx_opts *opts, stru
 	if (ret)
 		return ret;
 	ret = adopt(ctx, fd, wanted);
+	if (!ret)
+		ret = set_memlock(ctx);
 	if (ret) {
 		ctx_destroy(ctx);
 		return ret;

@@ -66,10 +66,11 @@ struct ifd_group {
 struct vfio_region_info;
 
 struct iommufd_ctx {
-	atomic_uint refs; /* the owner, each IOAS, each device */
-	bool noiommu;     /* devices without an IOMMU may be opened */
-	bool adopted;     /* `fd` is a copy of one that is somebody else's too */
-	bool orphan;      /* its owner has freed it, so no device will be opened any more; guarded by `opening` */
+	atomic_uint refs;      /* the owner, each IOAS, each device */
+	bool noiommu;          /* devices without an IOMMU may be opened */
+	uint32_t memlock_mode; /* that was asked for: an IOMMUFD_MEMLOCK constant, or 0 */
+	bool adopted;          /* `fd` is a copy of one that is somebody else's too */
+	bool orphan;           /* its owner has freed it, so no device will be opened any more; guarded by `opening` */
 	struct ifd_log log;
 	const struct ifd_backend *backend;
 	char *passed_over;       /* AUTO: why it is not the first one, or NULL */

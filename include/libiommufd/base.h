@@ -68,6 +68,14 @@ struct iommufd_range {
 	uint64_t last;  /**< last address of the range, not the one behind it */
 };
 
+/** How a kernel counts the memory that is pinned for DMA. */
+enum {
+	IOMMUFD_MEMLOCK_UNKNOWN = 0, /**< not known; as an option: as it is */
+	IOMMUFD_MEMLOCK_NONE = 1,    /**< not at all: the process has CAP_IPC_LOCK */
+	IOMMUFD_MEMLOCK_USER = 2,    /**< per user, summed over the user's processes (iommufd) */
+	IOMMUFD_MEMLOCK_PROCESS = 3, /**< per process, together with mlock() (VFIO containers) */
+};
+
 /**
  * @brief The words of this thread's most recent failure.
  *

@@ -92,7 +92,12 @@ struct iommufd_ctx_opts {
 	uint32_t backend;   /**< IOMMUFD_BACKEND_AUTO, or the one backend to use and no other */
 	uint32_t log_level; /**< how much `log` hears: IOMMUFD_LOG_NONE to IOMMUFD_LOG_DEBUG */
 	uint32_t flags;     /**< IOMMUFD_CTX bits */
-	uint32_t reserved;  /**< 0 */
+	/**
+	 * How pinned memory is to be counted: IOMMUFD_MEMLOCK_USER or IOMMUFD_MEMLOCK_PROCESS; 0 leaves it as it is,
+	 * which is by user on iommufd and by process on VFIO. To change it takes CAP_SYS_RESOURCE, and an iommufd in
+	 * which there is nothing yet.
+	 */
+	uint32_t memlock_mode;
 	iommufd_log_fn log; /**< the callback, or NULL for silence */
 	void *log_data;     /**< handed to `log` */
 };
@@ -113,7 +118,8 @@ struct iommufd_ctx_opts {
  * @retval -ENOENT     the kernel has no node for the backend: no `/dev/iommu`, no `/dev/vfio/vfio`
  * @retval -EACCES     the node is there, and its permissions are in the way
  * @retval -ENODEV     the node is there, and the kernel's driver for it is not
- * @retval -EOPNOTSUPP the container serves no IOMMU type that this library knows
+ * @retval -EOPNOTSUPP the container serves no IOMMU type that this library knows; or VFIO was to count by user
+ * @retval -EPERM      how memory is counted may be changed with CAP_SYS_RESOURCE only
  * @retval -ENOMEM     no memory
  *
  * With IOMMUFD_BACKEND_AUTO and no usable backend the result is that of iommufd, and the words have the reasons of
@@ -140,7 +146,8 @@ int iommufd_ctx_new(const struct iommufd_ctx_opts *opts, struct iommufd_ctx **ou
  * @retval -EBADF  `fd` is not open
  * @retval -EINVAL `fd` is neither an iommufd nor a container, or not of the backend that `opts` names; or see
  *                 iommufd_ctx_new() for the options
- * @retval -E2BIG  as for iommufd_ctx_new()
+ * @retval -E2BIG, -EPERM, -EOPNOTSUPP  as for iommufd_ctx_new()
+ * @retval -EBUSY  there is something in the iommufd, so that it is too late to change how memory is counted
  * @retval -EMFILE no file descriptor is left
  * @retval -ENOMEM no memory
  *

@@ -10,14 +10,6 @@
 
 IOMMUFD_BEGIN_DECLS
 
-/** How a kernel counts the memory that is pinned for DMA. */
-enum {
-	IOMMUFD_MEMLOCK_UNKNOWN = 0, /**< no backend is usable */
-	IOMMUFD_MEMLOCK_NONE = 1,    /**< not at all: the process has CAP_IPC_LOCK */
-	IOMMUFD_MEMLOCK_USER = 2,    /**< per user, summed over the user's processes (iommufd) */
-	IOMMUFD_MEMLOCK_PROCESS = 3, /**< per process, together with mlock() (VFIO containers) */
-};
-
 /** The whole report in numbers. The caller sets `struct_size`. */
 struct iommufd_report_info {
 	size_t struct_size;     /**< `sizeof(struct iommufd_report_info)` */

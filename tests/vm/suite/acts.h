@@ -90,8 +90,8 @@ struct act {
 
 #define SURVIVES(...) ((const struct survival[]){ __VA_ARGS__, { 0, 0 } })
 
-/* Contexts and mappings; devices. Each ends with a row without a name. */
-extern const struct act acts[], device_acts[];
+/* Contexts and mappings; more about address spaces; devices. Each ends with a row without a name. */
+extern const struct act acts[], ioas_acts[], device_acts[];
 
 /* How the path reaches a device. */
 bool by_node(void);

@@ -196,6 +196,73 @@ START_TEST(the_log_hears_opening_and_every_ioctl)
 }
 END_TEST
 
+static int new_counted(uint32_t mode, struct iommufd_ctx **out)
+{
+	struct iommufd_ctx_opts opts = { .struct_size = sizeof(opts), .backend = vm_backend, .memlock_mode = mode };
+
+	return iommufd_ctx_new(&opts, out);
+}
+
+static int adopt_counted(uint32_t mode, struct iommufd_ctx *from, struct iommufd_ctx **out)
+{
+	struct iommufd_ctx_opts opts = { .struct_size = sizeof(opts), .backend = vm_backend, .memlock_mode = mode };
+
+	return iommufd_ctx_from_fd(iommufd_ctx_fd(from), &opts, out);
+}
+
+START_TEST(pinned_memory_is_counted_as_the_options_say)
+{
+	struct iommufd_ctx *ctx = NULL, *other = NULL;
+	struct iommufd_ioas *ioas;
+
+	fails(new_counted(17, &ctx), -EINVAL, "IOMMUFD_MEMLOCK_USER");
+	fails(new_counted(IOMMUFD_MEMLOCK_NONE, &ctx), -EINVAL, "IOMMUFD_MEMLOCK_USER");
+	if (vm_backend == IOMMUFD_BACKEND_VFIO) {
+		fails(new_counted(IOMMUFD_MEMLOCK_USER, &ctx), -EOPNOTSUPP, "VFIO counts by process");
+		ck_assert_ptr_null(ctx);
+		ok(new_counted(IOMMUFD_MEMLOCK_PROCESS, &ctx));
+		iommufd_ctx_free(ctx);
+		return;
+	}
+	ok(new_counted(IOMMUFD_MEMLOCK_USER, &ctx));
+	ok(iommufd_ioas_new(ctx, &ioas));
+	fails(adopt_counted(IOMMUFD_MEMLOCK_PROCESS, ctx, &other), -EBUSY, "there is something in the iommufd");
+	ck_assert_ptr_null(other);
+	ok(adopt_counted(IOMMUFD_MEMLOCK_USER, ctx, &other)); /* that it is so already is no change */
+	iommufd_ctx_free(other);
+	iommufd_ioas_free(ioas);
+	iommufd_ctx_free(ctx);
+}
+END_TEST
+
+/* Two contexts: by user their memory adds up, by process too, but only with what the process has locked beside it. */
+START_TEST(memory_that_is_counted_by_process_adds_to_what_is_locked)
+{
+	struct iommufd_ctx *ctx = NULL, *by_user;
+	void *locked = memory(8 * PAGE);
+	struct iommufd_device *dev;
+	struct iommufd_ioas *ioas;
+	uint64_t iova;
+
+	vm_open_to_all(EDU);
+	ok(new_counted(IOMMUFD_MEMLOCK_PROCESS, &ctx)); /* while there is the right to do so */
+	vm_become_user(64 << 10);
+	ok(new_counted(0, &by_user));
+	iommufd_ctx_free(by_user);
+	if (vm_backend == IOMMUFD_BACKEND_IOMMUFD)
+		fails(new_counted(IOMMUFD_MEMLOCK_PROCESS, &by_user), -EPERM, "CAP_SYS_RESOURCE");
+	ok(iommufd_ioas_new(ctx, &ioas));
+	ok(iommufd_device_new(ctx, EDU, &dev));
+	ok(iommufd_device_attach(dev, ioas));
+	ck_assert_int_eq(mlock(locked, 8 * PAGE), 0);
+	fails(iommufd_ioas_map(ioas, memory(9 * PAGE), 9 * PAGE, RW, &iova), -ENOMEM, "counted per process");
+	ok(iommufd_ioas_map(ioas, memory(8 * PAGE), 8 * PAGE, RW, &iova));
+	iommufd_device_free(dev);
+	iommufd_ioas_free(ioas);
+	iommufd_ctx_free(ctx);
+}
+END_TEST
+
 void add_ctx_tests(TCase *tc)
 {
 	tcase_add_test(tc, the_variable_forces_a_backend);
@@ -208,4 +275,6 @@ void add_ctx_tests(TCase *tc)
 	tcase_add_test(tc, handles_may_be_freed_in_any_order);
 	tcase_add_test(tc, descriptors_are_closed_in_programs_that_are_executed);
 	tcase_add_test(tc, the_log_hears_opening_and_every_ioctl);
+	tcase_add_test(tc, pinned_memory_is_counted_as_the_options_say);
+	tcase_add_test(tc, memory_that_is_counted_by_process_adds_to_what_is_locked);
 }

@@ -388,6 +388,8 @@ static void go_through_all(bool memory)
 	totals->path = vm_path->name;
 	for (const struct act *act = acts; act->name; act++)
 		go_through(act, memory);
+	for (const struct act *act = ioas_acts; act->name; act++)
+		go_through(act, memory);
 	for (const struct act *act = device_acts; act->name; act++)
 		go_through(act, memory);
 	ck_assert_uint_eq(totals->leaks, 0);
