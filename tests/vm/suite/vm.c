@@ -105,6 +105,7 @@ static const struct file noiommu_files[] = {
 static const struct file mock_files[] = {
 	{ "mock-bed", add_mock_bed_tests },
 	{ "mock-hwpt", add_mock_hwpt_tests },
+	{ "mock-ioas", add_mock_ioas_tests },
 };
 
 static TCase *add_case(Suite *suite, const char *name, const char *where, void (*use)(void))
