@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+#include <errno.h>
 #include <stdlib.h>
 
 #include "handle.h"
@@ -17,14 +18,29 @@ void *ifd_handle_new(struct iommufd_ctx *ctx, size_t size)
 	return handle;
 }
 
-void ifd_handle_need(struct ifd_handle *handle, struct ifd_handle *other)
+static void add_need(struct ifd_handle *handle, struct ifd_handle *other)
 {
 	int i = 0;
 
 	while (handle->needs[i])
 		i++;
 	handle->needs[i] = other;
+}
+
+void ifd_handle_need(struct ifd_handle *handle, struct ifd_handle *other)
+{
+	add_need(handle, other);
 	ifd_handle_get(other);
+}
+
+void ifd_handle_need_living(struct ifd_handle *handle, struct ifd_handle *other)
+{
+	unsigned int refs = other->refs;
+
+	while (refs && !atomic_compare_exchange_weak(&other->refs, &refs, refs + 1))
+		;
+	if (refs)
+		add_need(handle, other);
 }
 
 void ifd_handle_need_ioas(struct ifd_handle *handle, struct iommufd_ioas *ioas)
@@ -53,6 +69,34 @@ void ifd_handle_destroy(struct ifd_handle *handle)
 		ifd_object_destroy(&object);
 	handle->fd = -1;
 	handle->id = 0;
+}
+
+int ifd_handle_make(struct ifd_handle *handle, unsigned long request, void *cmd, const uint32_t *id, const uint32_t *fd)
+{
+	int ret = ifd_command(handle->ctx, request, cmd);
+
+	if (ret)
+		return ret;
+	handle->id = *id;
+	if (fd)
+		handle->fd = (int)*fd;
+	return handle->id && (!fd || handle->fd >= 0) ? 0 : -EPROTO;
+}
+
+int ifd_handle_made(struct ifd_handle *handle, int ret, unsigned long request, const struct ifd_reason *reasons,
+		    const char *what)
+{
+	char hint[IFD_HINT_MAX] = "";
+
+	if (!ret)
+		return 0;
+	ifd_hint_command(hint, handle->ctx, request, ret);
+	while (reasons->err && reasons->err != ret)
+		reasons++;
+	if (!*hint && reasons->err)
+		ifd_hint(hint, "%s", reasons->hint);
+	ifd_handle_put(handle);
+	return ifd_fail(ret, hint, "%s", what);
 }
 
 void ifd_handle_put(struct ifd_handle *handle)

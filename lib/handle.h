@@ -39,6 +39,9 @@ void *ifd_handle_new(struct iommufd_ctx *ctx, size_t size);
 
 /* Holds `other` on behalf of `handle`, until that is destroyed. At most IFD_NEEDS_MAX times. */
 void ifd_handle_need(struct ifd_handle *handle, struct ifd_handle *other);
+
+/* The same of one that another thread may be about to destroy: nothing, when nobody holds it any more. */
+void ifd_handle_need_living(struct ifd_handle *handle, struct ifd_handle *other);
 void ifd_handle_need_ioas(struct ifd_handle *handle, struct iommufd_ioas *ioas);
 void ifd_handle_need_device(struct ifd_handle *handle, struct iommufd_device *dev);
 
@@ -49,6 +52,23 @@ void ifd_handle_put(struct ifd_handle *handle);
 
 /* Destroys the object, for a leave() that has to do something behind it. In a child process it is the parent's. */
 void ifd_handle_destroy(struct ifd_handle *handle);
+
+/*
+ * Makes the object: the command, whose answers are the number and for a queue the descriptor, else NULL. 0, or -errno
+ * without words.
+ */
+int ifd_handle_make(struct ifd_handle *handle, unsigned long request, void *cmd, const uint32_t *id,
+		    const uint32_t *fd);
+
+/* What there is to say about an errno of the kernel. A table of these ends with an errno of 0. */
+struct ifd_reason {
+	int err;
+	const char *hint;
+};
+
+/* When it could not be made: puts it, with words. Returns `ret`, and does nothing when that is 0. */
+int ifd_handle_made(struct ifd_handle *handle, int ret, unsigned long request, const struct ifd_reason *reasons,
+		    const char *what);
 
 /* An ioctl that only an iommufd knows: 0, or -errno without words. */
 int ifd_command(const struct iommufd_ctx *ctx, unsigned long request, void *arg);

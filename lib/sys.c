@@ -108,6 +108,26 @@ ssize_t ifd_sys_pwrite(int fd, const void *buf, size_t len, uint64_t offset)
 	return n < 0 ? -errno : n;
 }
 
+ssize_t ifd_sys_read(int fd, void *buf, size_t len)
+{
+	ssize_t n;
+
+	do
+		n = read(fd, buf, len);
+	while (n < 0 && errno == EINTR);
+	return n < 0 ? -errno : n;
+}
+
+ssize_t ifd_sys_write(int fd, const void *buf, size_t len)
+{
+	ssize_t n;
+
+	do
+		n = write(fd, buf, len);
+	while (n < 0 && errno == EINTR);
+	return n < 0 ? -errno : n;
+}
+
 int ifd_sys_stat(const char *path, struct stat *st)
 {
 	return stat(path, st) ? -errno : 0;

@@ -40,6 +40,10 @@ int ifd_sys_madvise(void *addr, size_t len, int advice);
 ssize_t ifd_sys_pread(int fd, void *buf, size_t len, uint64_t offset);
 ssize_t ifd_sys_pwrite(int fd, const void *buf, size_t len, uint64_t offset);
 
+/* The same of files without a position: queues. */
+ssize_t ifd_sys_read(int fd, void *buf, size_t len);
+ssize_t ifd_sys_write(int fd, const void *buf, size_t len);
+
 int ifd_sys_stat(const char *path, struct stat *st);
 int ifd_sys_fstat(int fd, struct stat *st);
 struct statfs;

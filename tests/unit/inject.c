@@ -42,6 +42,8 @@ static const struct ifd_found *devices[DEVICES];
 static size_t num_devices;
 static void (*meanwhile)(void), (*waiting)(void);
 static unsigned int late;
+static inject_reader reader;
+static inject_writer writer;
 
 int __real_ifd_sys_open(const char *path, int flags);
 int __real_ifd_sys_dup(int fd);
@@ -53,6 +55,8 @@ int __real_ifd_sys_munmap(void *addr, size_t len);
 int __real_ifd_sys_madvise(void *addr, size_t len, int advice);
 ssize_t __real_ifd_sys_pread(int fd, void *buf, size_t len, uint64_t offset);
 ssize_t __real_ifd_sys_pwrite(int fd, const void *buf, size_t len, uint64_t offset);
+ssize_t __real_ifd_sys_read(int fd, void *buf, size_t len);
+ssize_t __real_ifd_sys_write(int fd, const void *buf, size_t len);
 int __real_ifd_sys_stat(const char *path, struct stat *st);
 int __real_ifd_sys_fstat(int fd, struct stat *st);
 ssize_t __real_ifd_sys_read_text(const char *path, char *buf, size_t size);
@@ -73,6 +77,8 @@ int __wrap_ifd_sys_munmap(void *addr, size_t len);
 int __wrap_ifd_sys_madvise(void *addr, size_t len, int advice);
 ssize_t __wrap_ifd_sys_pread(int fd, void *buf, size_t len, uint64_t offset);
 ssize_t __wrap_ifd_sys_pwrite(int fd, const void *buf, size_t len, uint64_t offset);
+ssize_t __wrap_ifd_sys_read(int fd, void *buf, size_t len);
+ssize_t __wrap_ifd_sys_write(int fd, const void *buf, size_t len);
 int __wrap_ifd_sys_stat(const char *path, struct stat *st);
 int __wrap_ifd_sys_fstat(int fd, struct stat *st);
 ssize_t __wrap_ifd_sys_read_text(const char *path, char *buf, size_t size);
@@ -127,6 +133,12 @@ static struct request *find(unsigned long number)
 void inject_ioctl(unsigned long number, inject_answer answer)
 {
 	find(number)->answer = answer;
+}
+
+void inject_queue(inject_reader new_reader, inject_writer new_writer)
+{
+	reader = new_reader;
+	writer = new_writer;
 }
 
 int inject_succeed(int fd, void *arg)
@@ -331,6 +343,20 @@ ssize_t __wrap_ifd_sys_pwrite(int fd, const void *buf, size_t len, uint64_t offs
 	int err = enter(INJECT_PWRITE);
 
 	return err ? err : __real_ifd_sys_pwrite(fd, buf, len, offset);
+}
+
+ssize_t __wrap_ifd_sys_read(int fd, void *buf, size_t len)
+{
+	int err = enter(INJECT_READ);
+
+	return err ? err : reader ? reader(fd, buf, len) : __real_ifd_sys_read(fd, buf, len);
+}
+
+ssize_t __wrap_ifd_sys_write(int fd, const void *buf, size_t len)
+{
+	int err = enter(INJECT_WRITE);
+
+	return err ? err : writer ? writer(fd, buf, len) : __real_ifd_sys_write(fd, buf, len);
 }
 
 int __wrap_ifd_sys_stat(const char *path, struct stat *st)

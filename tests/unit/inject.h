@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 struct ifd_found;
 
@@ -21,6 +22,8 @@ enum inject_call {
 	INJECT_MADVISE,
 	INJECT_PREAD,
 	INJECT_PWRITE,
+	INJECT_READ,
+	INJECT_WRITE,
 	INJECT_STAT,
 	INJECT_FSTAT,
 	INJECT_READ_TEXT,
@@ -46,6 +49,11 @@ typedef int (*inject_answer)(int fd, void *arg);
 
 /* NULL sends the request to the kernel again. */
 void inject_ioctl(unsigned long request, inject_answer answer);
+
+/* The same for what is read from, and written to, descriptors without a position. */
+typedef ssize_t (*inject_reader)(int fd, void *buf, size_t len);
+typedef ssize_t (*inject_writer)(int fd, const void *buf, size_t len);
+void inject_queue(inject_reader reader, inject_writer writer);
 
 /* The answer that fills nothing and returns 0. */
 int inject_succeed(int fd, void *arg);
