@@ -11,6 +11,7 @@
 #include <libiommufd/device.h>
 #include <libiommufd/diagnosis.h>
 #include <libiommufd/dma.h>
+#include <libiommufd/fault.h>
 #include <libiommufd/hwinfo.h>
 #include <libiommufd/hwpt.h>
 #include <libiommufd/ioas.h>

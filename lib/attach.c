@@ -2,6 +2,7 @@
 /* A device's way into an address space, out of it, and from one to another. */
 #include <errno.h>
 
+#include "fault.h"
 #include "hwpt.h"
 #include "internal.h"
 #include "udev.h"
@@ -133,6 +134,7 @@ EXPORT int iommufd_device_attach_hwpt(struct iommufd_device *dev, struct iommufd
 EXPORT int iommufd_device_detach(struct iommufd_device *dev)
 {
 	struct ifd_target from = dev->at;
+	uint32_t mark;
 	int ret = ifd_ctx_check(dev->ctx, "detach a device");
 
 	if (ret)
@@ -144,9 +146,11 @@ EXPORT int iommufd_device_detach(struct iommufd_device *dev)
 	ifd_pci_quiet(dev);
 	ifd_region_close_all(dev);
 
+	mark = ifd_faults_mark(from.hwpt);
 	pthread_rwlock_wrlock(&from.ioas->gate);
 	detach_gated(dev, from.ioas);
 	pthread_rwlock_unlock(&from.ioas->gate);
+	ifd_faults_drop(from.hwpt, dev->id, 0, mark);
 
 	dev->at = (struct ifd_target){ NULL, NULL };
 	ifd_target_put(&from);
@@ -200,17 +204,20 @@ static int replace_gated(struct iommufd_device *dev, const struct ifd_target *fr
 static int replace(struct iommufd_device *dev, const struct ifd_target *to)
 {
 	struct ifd_target from = dev->at;
+	uint32_t mark;
 	int ret = ifd_target_check(dev, to);
 
 	if (!ret)
 		ret = ifd_device_attached(dev, "replace the IOAS");
 	if (ret || ifd_target_is(&from, to))
 		return ret;
+	mark = ifd_faults_mark(from.hwpt);
 	ifd_gates_lock(from.ioas, to->ioas);
 	ret = replace_gated(dev, &from, to);
 	ifd_gates_unlock(from.ioas, to->ioas);
 	if (ret)
 		return ret;
+	ifd_faults_drop(from.hwpt, dev->id, 0, mark);
 	ifd_target_get(to);
 	dev->at = *to;
 	ifd_target_put(&from);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "fault.h"
 #include "hwpt.h"
 #include "internal.h"
 #include "udev.h"
@@ -135,6 +136,7 @@ EXPORT int iommufd_device_pasid_replace(struct iommufd_device *dev, uint32_t pas
 {
 	struct ifd_pasid *entry;
 	struct ifd_target to, from;
+	uint32_t mark;
 	int ret = choose(ioas, hwpt, &to);
 
 	if (!ret)
@@ -147,11 +149,13 @@ EXPORT int iommufd_device_pasid_replace(struct iommufd_device *dev, uint32_t pas
 	from = entry->at;
 	if (ifd_target_is(&from, &to))
 		return 0;
+	mark = ifd_faults_mark(from.hwpt);
 	ifd_gates_lock(from.ioas, to.ioas);
 	ret = replace_gated(dev, entry, &to);
 	ifd_gates_unlock(from.ioas, to.ioas);
 	if (ret)
 		return ret;
+	ifd_faults_drop(from.hwpt, dev->id, pasid, mark);
 	ifd_target_get(&to);
 	entry->at = to;
 	ifd_target_put(&from);
@@ -162,15 +166,18 @@ static void detach(struct iommufd_device *dev, struct ifd_pasid **at)
 {
 	struct ifd_pasid *entry = *at;
 	struct iommufd_ioas *ioas = entry->at.ioas;
+	uint32_t mark;
 
 	if (ifd_in_child(dev->ctx)) {
 		ioas->pasids--;
 	} else {
+		mark = ifd_faults_mark(entry->at.hwpt);
 		pthread_rwlock_wrlock(&ioas->gate);
 		dev->ctx->backend->pasid_detach(dev, entry->pasid);
 		ioas->pasids--;
 		ifd_ioas_refresh_after(ioas);
 		pthread_rwlock_unlock(&ioas->gate);
+		ifd_faults_drop(entry->at.hwpt, dev->id, entry->pasid, mark);
 	}
 	*at = entry->next;
 	ifd_target_put(&entry->at);
