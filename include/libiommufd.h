@@ -19,5 +19,6 @@
 #include <libiommufd/object.h>
 #include <libiommufd/pci.h>
 #include <libiommufd/report.h>
+#include <libiommufd/viommu.h>
 
 #endif

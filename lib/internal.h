@@ -10,6 +10,7 @@
  *   dev->lock    a device's region mappings and interrupts
  *   ctx->lock    the list of groups and who has claimed them; a leaf, no ioctl under it
  *   index.lock   what is mapped; a leaf, no ioctl under it
+ *   those of queues and virtual IOMMUs, see there: leaves, held across their own ioctls, reads and writes
  */
 #ifndef IFD_INTERNAL_H
 #define IFD_INTERNAL_H

@@ -105,6 +105,8 @@ static int unmap_gated(struct iommufd_ioas *ioas, uint64_t start, uint64_t last,
 		return 0;
 	snprintf(hint, sizeof(hint),
 		 "the kernel refused some of it: %" PRIu64 " bytes were unmapped, the rest stays mapped", *total);
+	if (error == -EBUSY)
+		ifd_hint(hint, "; a hardware queue may be there, see iommufd_hwqueue_free()");
 	return ifd_fail(error, hint, "unmap IOVA 0x%" PRIx64 "-0x%" PRIx64, start, last);
 }
 

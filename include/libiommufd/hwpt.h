@@ -94,6 +94,29 @@ void iommufd_hwpt_free(struct iommufd_hwpt *hwpt);
 uint32_t iommufd_hwpt_id(const struct iommufd_hwpt *hwpt);
 
 /**
+ * @brief Throw away what the IOMMU has cached of a nested page table.
+ *
+ * More entries than the kernel takes at once (2^19) are handed over piece by piece.
+ *
+ * @param hwpt      a nested page table
+ * @param data_type IOMMU_HWPT_INVALIDATE_DATA_* of the kernel
+ * @param entries   `count` entries of the vendor's layout
+ * @param entry_len bytes of one, up to the page size
+ * @param count     how many; 0 asks whether the IOMMU knows the type
+ * @param done      how many were handled, also when it fails: go on behind them; or NULL
+ *
+ * @retval -EINVAL     no nested page table; a length, or an entry, that the IOMMU does not take
+ * @retval -EOPNOTSUPP the IOMMU does not know the type, or a flag in an entry
+ * @retval -ENOTTY     the kernel is older than Linux 6.8
+ * @retval -EFAULT     the entries cannot be read
+ *
+ * Source: IOMMU_HWPT_INVALIDATE (Linux 6.8).
+ * @since 0.1
+ */
+int iommufd_hwpt_invalidate(struct iommufd_hwpt *hwpt, uint32_t data_type, const void *entries, size_t entry_len,
+			    uint32_t count, uint32_t *done);
+
+/**
  * @brief Attach a device to a page table, in place of an IOAS.
  *
  * Like iommufd_device_attach(), to the IOAS that the page table, or the one below it, shows. iommufd_device_detach()

@@ -191,6 +191,8 @@ void add_threads_tests(TCase *tc);
 void add_mock_bed_tests(TCase *tc);
 void add_mock_hwpt_tests(TCase *tc);
 void add_mock_ioas_tests(TCase *tc);
+void add_mock_queue_tests(TCase *tc);
+void add_mock_viommu_tests(TCase *tc);
 
 /* The same for tests of machines rather than of backends. */
 void add_probe_tests(TCase *tc);
