@@ -103,9 +103,10 @@ static const struct file noiommu_files[] = {
 };
 
 static const struct file mock_files[] = {
-	{ "mock-bed", add_mock_bed_tests },
-	{ "mock-hwpt", add_mock_hwpt_tests },
-	{ "mock-ioas", add_mock_ioas_tests },
+	{ "mock-bed", add_mock_bed_tests },       { "mock-fault", add_mock_fault_tests },
+	{ "mock-hwpt", add_mock_hwpt_tests },     { "mock-ioas", add_mock_ioas_tests },
+	{ "mock-order", add_mock_order_tests },   { "mock-queue", add_mock_queue_tests },
+	{ "mock-viommu", add_mock_viommu_tests }, { "inject", add_inject_tests },
 };
 
 static TCase *add_case(Suite *suite, const char *name, const char *where, void (*use)(void))

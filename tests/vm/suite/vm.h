@@ -189,8 +189,10 @@ void add_threads_tests(TCase *tc);
 
 /* The same for the path `mock`. */
 void add_mock_bed_tests(TCase *tc);
+void add_mock_fault_tests(TCase *tc);
 void add_mock_hwpt_tests(TCase *tc);
 void add_mock_ioas_tests(TCase *tc);
+void add_mock_order_tests(TCase *tc);
 void add_mock_queue_tests(TCase *tc);
 void add_mock_viommu_tests(TCase *tc);
 
