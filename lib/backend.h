@@ -33,7 +33,10 @@ struct ifd_backend {
 	/* 1 when the file is this backend's, 0 when not; sets no words. Called by iommufd_ctx_from_fd(). */
 	int (*recognise)(const struct ifd_log *log, int fd);
 
-	/* Has pinned memory counted by ctx->memlock_mode, which is not 0. Right after the context was opened or adopted. */
+	/*
+	 * Has pinned memory counted by ctx->memlock_mode, which is not 0. Right after the context was opened or
+	 * adopted.
+	 */
 	int (*memlock)(const struct iommufd_ctx *ctx);
 
 	/* Fills the backend's own members; no lock. The free cannot fail: no device is attached any more. */

@@ -54,7 +54,8 @@ int ifd_object_compat(const struct ifd_log *log, int fd, uint16_t op, uint32_t *
 /*
  * The kernel does not tell which mapping keeps a device from attaching, and what it permits can be asked only of an
  * object that it is attached to. So an empty one is made in `fd` and the device attached to it: the mappings are held
- * against its ranges, and then made there one by one. When one is found for the reason `err`, the errno with words; else 0.
+ * against its ranges, and then made there one by one. When one is found for the reason `err`, the errno with words;
+ * else 0.
  */
 struct ifd_scratch {
 	int fd;

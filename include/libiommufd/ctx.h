@@ -226,10 +226,11 @@ int iommufd_ctx_fd(const struct iommufd_ctx *ctx);
 /**
  * @brief Whether a context can do something, before it is tried.
  *
- * Of iommufd the kernel is asked, in a way that changes nothing, and each thing once a context. What the library does by
- * itself where the kernel cannot is there. The answer is of the kernel and of the library: what needs hardware can still
- * be refused for a device, see iommufd_device_hw_info(). That alone tells whether a device has PASIDs, for which the
- * kernel has no answer without one. What is not there is refused with -ENOTTY or -EOPNOTSUPP by the calls that need it.
+ * Of iommufd the kernel is asked, in a way that changes nothing, and each thing once a context. What the library does
+ * by itself where the kernel cannot is there. The answer is of the kernel and of the library: what needs hardware can
+ * still be refused for a device, see iommufd_device_hw_info(). That alone tells whether a device has PASIDs, for which
+ * the kernel has no answer without one. What is not there is refused with -ENOTTY or -EOPNOTSUPP by the calls that need
+ * it.
  *
  * @param ctx     the context
  * @param feature one of the IOMMUFD_HAS constants
@@ -245,8 +246,8 @@ int iommufd_ctx_has(const struct iommufd_ctx *ctx, uint32_t feature);
 /**
  * @brief Let old calls of VFIO on the iommufd, and devices that are opened by their group there, use an IOAS.
  *
- * An iommufd can stand for a VFIO container in a program that knows no better. One IOAS of it is what such calls map in,
- * and what a device is attached to when its group hands it out. The library lends it for the moment of an attach by
+ * An iommufd can stand for a VFIO container in a program that knows no better. One IOAS of it is what such calls map
+ * in, and what a device is attached to when its group hands it out. The library lends it for the moment of an attach by
  * group, and gives it back.
  *
  * @param ctx  the context
@@ -309,10 +310,11 @@ int iommufd_ctx_can_change_process(struct iommufd_ctx *ctx);
 /**
  * @brief Make this process the one that the pinned memory of the whole iommufd is counted for.
  *
- * For a program that replaces itself while devices go on: the old process hands the descriptor of the iommufd to the new
- * one, which adopts it with iommufd_ctx_from_fd() and calls this. What is mapped stays mapped meanwhile. From then on the
- * limit of locked memory is the new process's, and the old one may end. The kernel counts for the new one before it stops
- * counting for the old one: where both are of one user, whose memory is counted, the limit must have room for both.
+ * For a program that replaces itself while devices go on: the old process hands the descriptor of the iommufd to the
+ * new one, which adopts it with iommufd_ctx_from_fd() and calls this. What is mapped stays mapped meanwhile. From then
+ * on the limit of locked memory is the new process's, and the old one may end. The kernel counts for the new one before
+ * it stops counting for the old one: where both are of one user, whose memory is counted, the limit must have room for
+ * both.
  *
  * @param ctx the context, in the new process
  *

@@ -264,7 +264,8 @@ int iommufd_ioas_allow(struct iommufd_ioas *ioas, const struct iommufd_range *ra
 /**
  * @brief Whether IOMMUs may use pages larger than the CPU's smallest for what is mapped: they may at first.
  *
- * Without them all mappings cost more memory and time. Dirty tracking by small pages, and whoever measures, may want it.
+ * Without them all mappings cost more memory and time. Dirty tracking by small pages, and whoever measures, may want
+ * it.
  *
  * @param ioas the IOAS
  * @param on   1 for yes, 0 for no

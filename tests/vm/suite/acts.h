@@ -74,6 +74,7 @@ struct act {
 	void (*undo)(struct stage *stage); /* NULL where nothing has changed */
 
 	void (*prepare)(struct stage *stage); /* NULL where nothing else is needed */
+	void (*finish)(struct stage *stage);  /* what undoes that; NULL where the stage does */
 	bool (*on)(void);                     /* whether the path has it; NULL for every path */
 	bool (*opens)(void);                  /* whether the kernel opens a device in it; NULL for never */
 	const char *address;                  /* of the device, EDU when it is NULL */
@@ -90,8 +91,11 @@ struct act {
 
 #define SURVIVES(...) ((const struct survival[]){ __VA_ARGS__, { 0, 0 } })
 
-/* Contexts and mappings; more about address spaces; devices. Each ends with a row without a name. */
-extern const struct act acts[], ioas_acts[], device_acts[];
+/*
+ * Contexts and mappings; more about address spaces; devices; what only the mock IOMMU has. A row without a name ends
+ * each.
+ */
+extern const struct act acts[], ioas_acts[], device_acts[], mock_acts[];
 
 /* How the path reaches a device. */
 bool by_node(void);

@@ -105,7 +105,8 @@ const char *door_name(unsigned long call)
 		[DOOR_OPEN] = "open",         [DOOR_DUP] = "dup",         [DOOR_MMAP] = "mmap",
 		[DOOR_MADVISE] = "madvise",   [DOOR_SYSCALL] = "syscall", [DOOR_PREAD] = "pread",
 		[DOOR_PWRITE] = "pwrite",     [DOOR_STAT] = "stat",       [DOOR_FSTAT] = "fstat",
-		[DOOR_READLINK] = "readlink", [DOOR_STATFS] = "fstatfs",
+		[DOOR_READLINK] = "readlink", [DOOR_STATFS] = "fstatfs",  [DOOR_READ] = "read",
+		[DOOR_WRITE] = "write",
 	};
 	static char request[32];
 
@@ -325,6 +326,28 @@ ssize_t door_pwrite(int fd, const void *buf, size_t len, off_t offset)
 	REAL("pwrite64", ssize_t, int, const void *, size_t, off_t);
 
 	ret = passage.refused ? -1 : real(fd, buf, len, offset);
+	leave(&passage, ret < 0);
+	return ret;
+}
+
+ssize_t read(int fd, void *buf, size_t len)
+{
+	struct passage passage = enter(DOOR_READ, __builtin_return_address(0));
+	ssize_t ret;
+	REAL("read", ssize_t, int, void *, size_t);
+
+	ret = passage.refused ? -1 : real(fd, buf, len);
+	leave(&passage, ret < 0);
+	return ret;
+}
+
+ssize_t write(int fd, const void *buf, size_t len)
+{
+	struct passage passage = enter(DOOR_WRITE, __builtin_return_address(0));
+	ssize_t ret;
+	REAL("write", ssize_t, int, const void *, size_t);
+
+	ret = passage.refused ? -1 : real(fd, buf, len);
 	leave(&passage, ret < 0);
 	return ret;
 }

@@ -19,6 +19,8 @@ enum door_call {
 	DOOR_SYSCALL, /* mlock and capget, which are made by number */
 	DOOR_PREAD,
 	DOOR_PWRITE,
+	DOOR_READ,
+	DOOR_WRITE,
 	DOOR_STAT,
 	DOOR_FSTAT,
 	DOOR_READLINK,

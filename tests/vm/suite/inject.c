@@ -14,6 +14,7 @@
 
 #include "acts.h"
 #include "door.h"
+#include "nest.h"
 #include "uapi/iommufd.h"
 
 #define UNTOUCHED 0x5a
@@ -43,6 +44,7 @@ static const uint64_t places[] = {
 struct view {
 	uint64_t ranges, alignment, mapped, locked; /* bytes that the library has mapped; kilobytes that are locked */
 	int fds, attached, msi, intx;
+	uint32_t objects[4]; /* the lowest numbers that are free in the iommufd, of the mock IOMMU */
 	unsigned char index[PLACES], kernel[PLACES];
 };
 
@@ -129,6 +131,8 @@ static void look(struct stage *stage, struct view *view)
 		view->msi = vectors(stage->bed.dev, IOMMUFD_PCI_MSI);
 		view->intx = vectors(stage->bed.dev, IOMMUFD_PCI_INTX);
 	}
+	if (vm_path->mock)
+		nest_numbers(iommufd_ctx_fd(stage->bed.ctx), view->objects, 4);
 	view->fds = open_fds();
 }
 
@@ -188,6 +192,11 @@ static void compare(struct row *row, const struct view *expected, const char *wh
 		wrong(row, "%s: a leak: %d file descriptors, not %d; %lu bytes, not %lu; %lu KiB locked, not %lu", when,
 		      now.fds, expected->fds, (unsigned long)now.mapped, (unsigned long)expected->mapped,
 		      (unsigned long)now.locked, (unsigned long)expected->locked);
+	}
+	if (memcmp(now.objects, expected->objects, sizeof(now.objects)) != 0) {
+		totals->leaks++;
+		wrong(row, "%s: a leak: the next objects are %u to %u, not %u to %u", when, now.objects[0],
+		      now.objects[3], expected->objects[0], expected->objects[3]);
 	}
 	if (row->halfway)
 		return;
@@ -373,6 +382,8 @@ static void go_through(const struct act *act, bool memory)
 	}
 	snprintf(row.where, sizeof(row.where), "%s on %s", act->name, vm_path->name);
 	compare(&row, &row.before, "in the end");
+	if (act->finish)
+		act->finish(&row.stage);
 	stage_close(&row.stage);
 	clock_gettime(CLOCK_MONOTONIC, &to);
 	if (getenv("TEST_INJECT_TIMES"))
@@ -383,15 +394,14 @@ static void go_through(const struct act *act, bool memory)
 
 static void go_through_all(bool memory)
 {
+	const struct act *const ours[] = { acts, ioas_acts, device_acts, NULL };
+	const struct act *const mocks[] = { mock_acts, NULL };
 	unsigned int before = totals->mistakes;
 
 	totals->path = vm_path->name;
-	for (const struct act *act = acts; act->name; act++)
-		go_through(act, memory);
-	for (const struct act *act = ioas_acts; act->name; act++)
-		go_through(act, memory);
-	for (const struct act *act = device_acts; act->name; act++)
-		go_through(act, memory);
+	for (const struct act *const *table = vm_path->mock ? mocks : ours; *table; table++)
+		for (const struct act *act = *table; act->name; act++)
+			go_through(act, memory);
 	ck_assert_uint_eq(totals->leaks, 0);
 	ck_assert_msg(totals->mistakes == before, "%u mistakes, see above", totals->mistakes - before);
 }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
-/* What the mock IOMMU shows of files, copies, dma-bufs and the list of allowed IOVAs: which pages it has, and how often. */
+/*
+ * What the mock IOMMU shows of files, copies, dma-bufs and the list of allowed IOVAs: which pages it has, and how
+ * often.
+ */
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
