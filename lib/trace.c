@@ -124,6 +124,8 @@ static const struct request requests[] = {
 	       F(vfio_iommu_type1_dma_map, iova), F(vfio_iommu_type1_dma_map, size)),
 	STRUCT(VFIO_IOMMU_UNMAP_DMA, F(vfio_iommu_type1_dma_unmap, flags), F(vfio_iommu_type1_dma_unmap, iova),
 	       F(vfio_iommu_type1_dma_unmap, size)),
+	STRUCT(VFIO_IOMMU_DIRTY_PAGES, F(vfio_iommu_type1_dirty_bitmap, argsz),
+	       F(vfio_iommu_type1_dirty_bitmap, flags)),
 };
 
 static const struct request *find(unsigned long number)

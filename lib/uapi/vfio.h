@@ -287,4 +287,31 @@ struct vfio_iommu_type1_dma_unmap {
 #define VFIO_DMA_UNMAP_FLAG_ALL              (1 << 1)
 #define VFIO_DMA_UNMAP_FLAG_VADDR            (1 << 2)
 
+/* With GET_DIRTY_BITMAP this stands behind an unmap. Pages as small as the IOMMU has them, and no others. */
+struct vfio_bitmap {
+	uint64_t pgsize;
+	uint64_t size; /* of the data in bytes */
+	uint64_t data; /* address of the words */
+};
+
+/*
+ * One flag at a time; with GET_BITMAP the range stands behind. EACCES: the container is type1. What was told is
+ * forgotten. The words of a mapping are written, not merely its bits set; a range that cuts a mapping is EINVAL.
+ */
+struct vfio_iommu_type1_dirty_bitmap {
+	uint32_t argsz;
+	uint32_t flags;
+	uint8_t data[];
+};
+#define VFIO_IOMMU_DIRTY_PAGES                 _IO(VFIO_TYPE, VFIO_BASE + 17)
+#define VFIO_IOMMU_DIRTY_PAGES_FLAG_START      (1 << 0)
+#define VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP       (1 << 1)
+#define VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP (1 << 2)
+
+struct vfio_iommu_type1_dirty_bitmap_get {
+	uint64_t iova;
+	uint64_t size;
+	struct vfio_bitmap bitmap;
+};
+
 #endif
