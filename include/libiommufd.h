@@ -10,6 +10,7 @@
 #include <libiommufd/ctx.h>
 #include <libiommufd/device.h>
 #include <libiommufd/diagnosis.h>
+#include <libiommufd/dirty.h>
 #include <libiommufd/dma.h>
 #include <libiommufd/fault.h>
 #include <libiommufd/hwinfo.h>

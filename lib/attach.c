@@ -32,11 +32,30 @@ static int check_addresses(const struct iommufd_device *dev, const struct iommuf
 				  dev->found->name);
 }
 
+/* Gate held exclusively, for both. */
+static void enter(struct iommufd_device *dev, const struct ifd_target *to)
+{
+	ifd_target_get(to);
+	dev->at = *to;
+	dev->next_user = to->ioas->users;
+	to->ioas->users = dev;
+}
+
+static void leave(struct iommufd_device *dev)
+{
+	struct iommufd_device **at = &dev->at.ioas->users;
+
+	while (*at != dev)
+		at = &(*at)->next_user;
+	*at = dev->next_user;
+	dev->at = (struct ifd_target){ NULL, NULL };
+}
+
 /*
  * Gate held exclusively, also for the claim: whether a device is the last of its group must not change between the
  * count and the ioctl.
  */
-static int attach_gated(struct iommufd_device *dev, const struct ifd_target *to)
+static int attach_now(struct iommufd_device *dev, const struct ifd_target *to)
 {
 	const struct ifd_backend *backend = dev->ctx->backend;
 	int ret = check_addresses(dev, to->ioas);
@@ -55,8 +74,10 @@ static int attach_gated(struct iommufd_device *dev, const struct ifd_target *to)
 	ret = learn(dev);
 	if (!ret)
 		ret = ifd_ioas_refresh(to->ioas);
-	if (!ret)
+	if (!ret) {
+		enter(dev, to);
 		return 0;
+	}
 
 	ifd_phys_detach(dev, to->ioas);
 detach:
@@ -67,8 +88,21 @@ unclaim:
 	return ret;
 }
 
+static int attach_gated(struct iommufd_device *dev, struct ifd_target to)
+{
+	struct iommufd_hwpt *made = NULL;
+	int ret = dev->ctx->backend->dirty_join(dev, &to, &made);
+
+	if (!ret)
+		ret = attach_now(dev, &to);
+	if (made)
+		ifd_hwpt_drop(made); /* the device has it */
+	return ret;
+}
+
 static void detach_gated(struct iommufd_device *dev, struct iommufd_ioas *ioas)
 {
+	leave(dev);
 	dev->ctx->backend->detach(dev, ioas);
 	ifd_group_unclaim(dev);
 	ifd_phys_detach(dev, ioas);
@@ -111,12 +145,10 @@ static int attach(struct iommufd_device *dev, const struct ifd_target *to)
 				ifd_target_is(&dev->at, to) ? "this" : "another", to->hwpt ? "page table" : "IOAS");
 
 	pthread_rwlock_wrlock(&to->ioas->gate);
-	ret = attach_gated(dev, to);
+	ret = attach_gated(dev, *to);
 	pthread_rwlock_unlock(&to->ioas->gate);
 	if (ret)
 		return ret;
-	ifd_target_get(to);
-	dev->at = *to;
 	ifd_info(&dev->ctx->log, "%s is attached", dev->found->name);
 	return 0;
 }
@@ -148,11 +180,11 @@ EXPORT int iommufd_device_detach(struct iommufd_device *dev)
 
 	mark = ifd_faults_mark(from.hwpt);
 	pthread_rwlock_wrlock(&from.ioas->gate);
+	from = dev->at; /* perhaps by now to another page table of the same IOAS */
 	detach_gated(dev, from.ioas);
 	pthread_rwlock_unlock(&from.ioas->gate);
 	ifd_faults_drop(from.hwpt, dev->id, 0, mark);
 
-	dev->at = (struct ifd_target){ NULL, NULL };
 	ifd_target_put(&from);
 	ifd_info(&dev->ctx->log, "%s is detached", dev->found->name);
 	return 0;
@@ -173,7 +205,7 @@ static int move_back(struct iommufd_device *dev, const struct ifd_target *from, 
 }
 
 /* Both gates held exclusively. */
-static int replace_gated(struct iommufd_device *dev, const struct ifd_target *from, const struct ifd_target *to)
+int ifd_device_move(struct iommufd_device *dev, const struct ifd_target *from, const struct ifd_target *to)
 {
 	const struct ifd_backend *backend = dev->ctx->backend;
 	int ret = check_addresses(dev, to->ioas);
@@ -195,10 +227,29 @@ static int replace_gated(struct iommufd_device *dev, const struct ifd_target *fr
 		from->ioas->attached++;
 		return move_back(dev, from, ret);
 	}
+	if (from->ioas == to->ioas) {
+		ifd_target_get(to);
+		dev->at.hwpt = to->hwpt;
+		return 0;
+	}
+	leave(dev);
+	enter(dev, to);
 	ifd_phys_detach(dev, from->ioas);
 	ifd_phys_attach(dev, to->ioas); /* only the kernel pins for devices that can be moved */
 	ifd_ioas_refresh_after(from->ioas);
 	return 0;
+}
+
+static int replace_gated(struct iommufd_device *dev, const struct ifd_target *from, struct ifd_target to)
+{
+	struct iommufd_hwpt *made = NULL;
+	int ret = dev->ctx->backend->dirty_join(dev, &to, &made);
+
+	if (!ret)
+		ret = ifd_device_move(dev, from, &to);
+	if (made)
+		ifd_hwpt_drop(made);
+	return ret;
 }
 
 static int replace(struct iommufd_device *dev, const struct ifd_target *to)
@@ -213,13 +264,12 @@ static int replace(struct iommufd_device *dev, const struct ifd_target *to)
 		return ret;
 	mark = ifd_faults_mark(from.hwpt);
 	ifd_gates_lock(from.ioas, to->ioas);
-	ret = replace_gated(dev, &from, to);
+	from = dev->at;
+	ret = replace_gated(dev, &from, *to);
 	ifd_gates_unlock(from.ioas, to->ioas);
 	if (ret)
 		return ret;
 	ifd_faults_drop(from.hwpt, dev->id, 0, mark);
-	ifd_target_get(to);
-	dev->at = *to;
 	ifd_target_put(&from);
 	ifd_info(&dev->ctx->log, "%s is attached elsewhere", dev->found->name);
 	return 0;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dirty.h"
 #include "explain.h"
 #include "file.h"
 #include "has.h"
@@ -288,8 +289,11 @@ static uint32_t id_of(const struct ifd_target *target)
 
 static int be_attach(struct iommufd_device *dev, const struct ifd_target *to)
 {
-	int ret = dev->way->attach(dev, id_of(to));
+	int ret = ifd_dirty_may_attach(dev, to);
 
+	if (ret)
+		return ret;
+	ret = dev->way->attach(dev, id_of(to));
 	return ret ? fail_attach(dev, to, ret) : 0;
 }
 
@@ -327,8 +331,11 @@ static int be_replace(struct iommufd_device *dev, const struct ifd_target *to)
 static int be_pasid_attach(struct iommufd_device *dev, uint32_t pasid, const struct ifd_target *to)
 {
 	char hint[IFD_HINT_MAX] = "";
-	int ret = dev->way->pasid_attach ? dev->way->pasid_attach(dev, pasid, id_of(to)) : -EOPNOTSUPP;
+	int ret = ifd_dirty_may_attach(dev, to);
 
+	if (ret)
+		return ret;
+	ret = dev->way->pasid_attach ? dev->way->pasid_attach(dev, pasid, id_of(to)) : -EOPNOTSUPP;
 	if (ret == -EOPNOTSUPP)
 		ifd_hint(hint, "its driver, or the way by which it is reached, has no PASIDs");
 	else if (ret == -EINVAL)
@@ -360,6 +367,10 @@ const struct ifd_backend ifd_backend_iommufd = {
 	.ioas_allow = be_ioas_allow,
 	.map = be_map,
 	.unmap = be_unmap,
+	.dirty_set = ifd_tables_dirty_set,
+	.dirty_join = ifd_tables_dirty_join,
+	.dirty_read = ifd_tables_dirty_read,
+	.dirty_unmap = ifd_tables_dirty_unmap,
 	.maps_left = be_maps_left,
 	.copies = true,
 	.command = be_command,

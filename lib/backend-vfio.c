@@ -14,6 +14,7 @@
 #include <sys/sysmacros.h>
 
 #include "container.h"
+#include "dirty.h"
 #include "explain.h"
 #include "has.h"
 #include "internal.h"
@@ -257,11 +258,7 @@ static int map_now(struct iommufd_ioas *ioas, const struct ifd_map *map, const s
 	return ret ? ifd_fail_map(ret, map, true, dev) : 0;
 }
 
-/*
- * A group that could not leave, since somebody had a copy of its device's descriptor, goes by itself when the last copy
- * is closed. With the last group go all mappings, and nobody is told. Found out when a call fails: true if it is so.
- */
-static bool stopped_serving(struct iommufd_ioas *ioas)
+bool ifd_container_stopped(struct iommufd_ioas *ioas)
 {
 	if (ioas->attached)
 		return false;
@@ -273,7 +270,7 @@ static int be_map(struct iommufd_ioas *ioas, const struct ifd_map *map)
 {
 	int ret = ioas->serving ? map_now(ioas, map, NULL) : 0;
 
-	return ret && stopped_serving(ioas) ? 0 : ret;
+	return ret && ifd_container_stopped(ioas) ? 0 : ret;
 }
 
 static int be_unmap(struct iommufd_ioas *ioas, uint64_t iova, uint64_t len, uint64_t *unmapped)
@@ -283,7 +280,7 @@ static int be_unmap(struct iommufd_ioas *ioas, uint64_t iova, uint64_t len, uint
 
 	if (ioas->serving)
 		ret = ifd_sys_ioctl(&ioas->ctx->log, ioas->container, VFIO_IOMMU_UNMAP_DMA, &cmd);
-	if (ret && !stopped_serving(ioas))
+	if (ret && !ifd_container_stopped(ioas))
 		return ifd_fail(ret, NULL, "unmap IOVA 0x%" PRIx64 "-0x%" PRIx64, iova, iova + (len - 1));
 	*unmapped = ret ? len : cmd.size;
 	return 0;
@@ -372,6 +369,11 @@ int ifd_container_set_noiommu(struct iommufd_ioas *ioas)
 	if (ifd_sys_ioctl(&ioas->ctx->log, ioas->container, VFIO_IOMMU_GET_INFO, &info) == -ENOTTY)
 		return 0;
 	return ifd_sys_ioctl(&ioas->ctx->log, ioas->container, VFIO_SET_IOMMU, (void *)(uintptr_t)VFIO_NOIOMMU_IOMMU);
+}
+
+int ifd_container_type(const struct iommufd_ioas *ioas)
+{
+	return best_type(&ioas->ctx->log, ioas->container);
 }
 
 int ifd_container_set_type(struct iommufd_ioas *ioas)
@@ -478,6 +480,10 @@ const struct ifd_backend ifd_backend_vfio = {
 	.ioas_allow = be_ioas_allow,
 	.map = be_map,
 	.unmap = be_unmap,
+	.dirty_set = ifd_container_dirty_set,
+	.dirty_join = ifd_container_dirty_join,
+	.dirty_read = ifd_container_dirty_read,
+	.dirty_unmap = ifd_container_dirty_unmap,
 	.maps_left = be_maps_left,
 	.command = be_command,
 	.command_refused = be_command_refused,

@@ -14,6 +14,7 @@
 #include <libiommufd/base.h>
 
 struct ifd_candidate;
+struct ifd_dirty;
 struct ifd_found;
 struct ifd_log;
 struct ifd_map;
@@ -65,6 +66,30 @@ struct ifd_backend {
 	 * Gate shared or exclusive.
 	 */
 	int (*unmap)(struct iommufd_ioas *ioas, uint64_t iova, uint64_t len, uint64_t *unmapped);
+
+	/*
+	 * Begins or ends to watch which pages are written, with words. Where the kernel cannot begin yet, it does when
+	 * the first device is attached. When an end fails, what was written is lost to the kernel. Gate exclusive.
+	 */
+	int (*dirty_set)(struct iommufd_ioas *ioas, bool on);
+
+	/*
+	 * What a device is to be attached to becomes something that tells of its writes, if anybody wants to know: what
+	 * others of its group have, or a page table that is made for it and dropped by the caller afterwards.
+	 * -EOPNOTSUPP where nothing can tell. Gate exclusive.
+	 */
+	int (*dirty_join)(struct iommufd_device *dev, struct ifd_target *to, struct iommufd_hwpt **made);
+
+	/*
+	 * Hands over to ifd_dirty_take() what the kernel knows to be dirty, in a range at least, and lets it forget it
+	 * unless it can be told to keep it. With words; what it told until it failed has been handed over. Gate
+	 * exclusive.
+	 */
+	int (*dirty_read)(struct iommufd_ioas *ioas, uint64_t start, uint64_t last, const struct ifd_dirty *to);
+
+	/* As unmap(), and hands over what is dirty in the range, as late as the kernel permits. Gate held. */
+	int (*dirty_unmap)(struct iommufd_ioas *ioas, uint64_t iova, uint64_t len, const struct ifd_dirty *to,
+			   uint64_t *unmapped);
 
 	/* How many more mappings the kernel will take, UINT64_MAX where it sets no number. Gate shared. */
 	int (*maps_left)(struct iommufd_ioas *ioas, uint64_t *left);

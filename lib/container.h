@@ -19,6 +19,18 @@ bool ifd_container_serves(const struct iommufd_ctx *ctx, int container, bool ass
 /* The best that is served; version 1 is not tried where version 2 is served and fails. -errno without words. */
 int ifd_container_set_type(struct iommufd_ioas *ioas);
 
+/* The type that it has, or will get; 0 for none. -errno without words. */
+int ifd_container_type(const struct iommufd_ioas *ioas);
+
+/*
+ * A group that could not leave, since somebody had a copy of its device's descriptor, goes by itself when the last copy
+ * is closed. With the last group go all mappings, and nobody is told. Found out when a call fails: true if it is so.
+ */
+bool ifd_container_stopped(struct iommufd_ioas *ioas);
+
+/* Begins to track dirty pages, in a container that serves. With words. */
+int ifd_container_dirty_begin(struct iommufd_ioas *ioas);
+
 /* Without an IOMMU there is no table of mappings: the container only stands for the permission. */
 int ifd_container_set_noiommu(struct iommufd_ioas *ioas);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 #include <errno.h>
 
+#include "dirty.h"
 #include "explain.h"
 #include "hwpt.h"
 #include "internal.h"
@@ -145,21 +146,39 @@ static struct iommufd_hwpt *hwpt_new(struct iommufd_device *dev, struct iommufd_
 
 /* ---- Those that show an IOAS ---- */
 
-/* It permits more when a page table is gone. In a child process the list is the parent's. */
+/* Gate held. It permits more when a page table is gone. */
+static void leave_gated(struct iommufd_hwpt *hwpt)
+{
+	struct iommufd_hwpt **at = &hwpt->ioas->hwpts;
+
+	while (*at != hwpt)
+		at = &(*at)->next;
+	ifd_dirty_end(hwpt);
+	*at = hwpt->next;
+	ifd_handle_destroy(&hwpt->handle);
+	ifd_ioas_refresh_after(hwpt->ioas);
+}
+
+/* In a child process the list is the parent's. */
 static void leave(struct ifd_handle *handle)
 {
 	struct iommufd_hwpt *hwpt = (struct iommufd_hwpt *)handle;
-	struct iommufd_hwpt **at = &hwpt->ioas->hwpts;
 
 	if (ifd_in_child(handle->ctx))
 		return;
 	pthread_rwlock_wrlock(&hwpt->ioas->gate);
-	while (*at != hwpt)
-		at = &(*at)->next;
-	*at = hwpt->next;
-	ifd_handle_destroy(handle);
-	ifd_ioas_refresh_after(hwpt->ioas);
+	leave_gated(hwpt);
 	pthread_rwlock_unlock(&hwpt->ioas->gate);
+}
+
+/* Whoever else has one cannot give it up before the gate is open again, or had given up the device's before. */
+void ifd_hwpt_drop(struct iommufd_hwpt *hwpt)
+{
+	if (hwpt->handle.refs == 1) {
+		hwpt->handle.leave = NULL;
+		leave_gated(hwpt);
+	}
+	ifd_handle_put(&hwpt->handle);
 }
 
 /* Gate held. From the moment when it is there the IOAS is bound to what it permits. */
@@ -171,29 +190,23 @@ static int show(struct iommufd_device *dev, struct iommufd_hwpt *hwpt, const str
 		return ret;
 	hwpt->next = hwpt->ioas->hwpts;
 	hwpt->ioas->hwpts = hwpt;
-	ret = ifd_ioas_refresh(hwpt->ioas);
+	ret = ifd_dirty_begin(hwpt);
+	if (!ret)
+		ret = ifd_ioas_refresh(hwpt->ioas);
 	if (ret)
 		hwpt->ioas->hwpts = hwpt->next;
 	return ret;
 }
 
-EXPORT int iommufd_hwpt_new(struct iommufd_device *dev, struct iommufd_ioas *ioas,
-			    const struct iommufd_hwpt_opts *theirs, struct iommufd_hwpt **out)
+int ifd_hwpt_show(struct iommufd_device *dev, struct iommufd_ioas *ioas, const struct iommufd_hwpt_opts *opts,
+		  struct iommufd_hwpt **out)
 {
-	struct iommufd_hwpt_opts opts;
-	struct iommufd_hwpt *hwpt;
-	int ret = check_opts(theirs, &opts, FLAGS);
+	struct iommufd_hwpt *hwpt = hwpt_new(dev, ioas);
+	int ret;
 
-	if (!ret)
-		ret = check_ctx(dev, ioas->ctx, &opts);
-	if (ret)
-		return ret;
-	hwpt = hwpt_new(dev, ioas);
 	if (!hwpt)
 		return -ENOMEM;
-	pthread_rwlock_wrlock(&ioas->gate);
-	ret = show(dev, hwpt, &opts);
-	pthread_rwlock_unlock(&ioas->gate);
+	ret = show(dev, hwpt, opts);
 	if (ret) {
 		ifd_handle_put(&hwpt->handle);
 		return ret;
@@ -202,6 +215,22 @@ EXPORT int iommufd_hwpt_new(struct iommufd_device *dev, struct iommufd_ioas *ioa
 	hwpt->handle.leave = leave;
 	*out = hwpt;
 	return 0;
+}
+
+EXPORT int iommufd_hwpt_new(struct iommufd_device *dev, struct iommufd_ioas *ioas,
+			    const struct iommufd_hwpt_opts *theirs, struct iommufd_hwpt **out)
+{
+	struct iommufd_hwpt_opts opts;
+	int ret = check_opts(theirs, &opts, FLAGS);
+
+	if (!ret)
+		ret = check_ctx(dev, ioas->ctx, &opts);
+	if (ret)
+		return ret;
+	pthread_rwlock_wrlock(&ioas->gate);
+	ret = ifd_hwpt_show(dev, ioas, &opts, out);
+	pthread_rwlock_unlock(&ioas->gate);
+	return ret;
 }
 
 /* ---- Nested ones ---- */
@@ -237,10 +266,15 @@ int ifd_hwpt_new_above(struct iommufd_device *dev, struct ifd_handle *below, str
 EXPORT int iommufd_hwpt_new_nested(struct iommufd_device *dev, struct iommufd_hwpt *parent,
 				   const struct iommufd_hwpt_opts *opts, struct iommufd_hwpt **out)
 {
+	int ret;
+
 	if (!(parent->flags & IOMMUFD_HWPT_NEST_PARENT))
 		return ifd_fail(-EINVAL, "make that one with IOMMUFD_HWPT_NEST_PARENT",
 				"make a nested page table above one that is no nest parent");
-	return ifd_hwpt_new_above(dev, &parent->handle, parent->ioas, opts, out);
+	ret = ifd_hwpt_new_above(dev, &parent->handle, parent->ioas, opts, out);
+	if (!ret)
+		(*out)->flags |= parent->flags & IOMMUFD_HWPT_DIRTY; /* that one is written through it */
+	return ret;
 }
 
 EXPORT void iommufd_hwpt_free(struct iommufd_hwpt *hwpt)

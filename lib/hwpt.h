@@ -21,6 +21,14 @@ struct iommufd_hwpt {
 };
 
 /*
+ * Gate of the IOAS held exclusively. A paging one, as iommufd_hwpt_new() makes it of options that were checked, with
+ * words; and a reference to one given up there, which may be the last.
+ */
+int ifd_hwpt_show(struct iommufd_device *dev, struct iommufd_ioas *ioas, const struct iommufd_hwpt_opts *opts,
+		  struct iommufd_hwpt **out);
+void ifd_hwpt_drop(struct iommufd_hwpt *hwpt);
+
+/*
  * Makes a nested one above `below`, the handle of a nest parent or of a virtual IOMMU over one; `ioas` is what the nest
  * parent shows. With words.
  */

@@ -51,8 +51,10 @@ struct ifd_map *ifd_map_part(const struct ifd_map *map, uint64_t offset, uint64_
 
 void ifd_map_free(struct ifd_map *map)
 {
-	if (map)
-		ifd_file_put(map->file);
+	if (!map)
+		return;
+	ifd_file_put(map->file);
+	free(map->kept);
 	free(map);
 }
 
@@ -234,9 +236,9 @@ void ifd_index_stay(struct ifd_index *index, struct ifd_map *map)
 	ifd_index_commit(index, map);
 }
 
-const struct ifd_map *ifd_index_next(struct ifd_index *index, uint64_t start, uint64_t last)
+struct ifd_map *ifd_index_next(struct ifd_index *index, uint64_t start, uint64_t last)
 {
-	const struct ifd_map *map;
+	struct ifd_map *map;
 
 	pthread_mutex_lock(&index->lock);
 	map = find(index, start, last);
@@ -244,9 +246,9 @@ const struct ifd_map *ifd_index_next(struct ifd_index *index, uint64_t start, ui
 	return map;
 }
 
-const struct ifd_map *ifd_index_after(struct ifd_index *index, const struct ifd_map *map)
+struct ifd_map *ifd_index_after(struct ifd_index *index, const struct ifd_map *map)
 {
-	const struct ifd_map *next;
+	struct ifd_map *next;
 
 	pthread_mutex_lock(&index->lock);
 	next = after(index, map, UINT64_MAX);

@@ -7,6 +7,7 @@
 #define IFD_INDEX_H
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -31,6 +32,8 @@ struct ifd_map {
 	enum ifd_map_state state;
 	struct ifd_file *file; /* what it is of, or NULL for memory of the process, which alone is in by_vaddr */
 	unsigned int held;     /* by threads that are copying it: it cannot leave */
+	uint64_t *kept;        /* its dirty pages that nobody has been told of, see dirty.c; NULL for none */
+	bool all_dirty;        /* in place of that, where there was no memory for it */
 };
 
 struct ifd_index {
@@ -95,10 +98,10 @@ void ifd_index_stay(struct ifd_index *index, struct ifd_map *map);
  * The lowest mapping that shares an address with the range, whatever its state, or NULL. What it returns stays only
  * while no other thread can unmap; with the IOAS's gate held exclusively, that is.
  */
-const struct ifd_map *ifd_index_next(struct ifd_index *index, uint64_t start, uint64_t last);
+struct ifd_map *ifd_index_next(struct ifd_index *index, uint64_t start, uint64_t last);
 
 /* The lowest mapping above `map`, or NULL. The same goes for it. */
-const struct ifd_map *ifd_index_after(struct ifd_index *index, const struct ifd_map *map);
+struct ifd_map *ifd_index_after(struct ifd_index *index, const struct ifd_map *map);
 
 /* The range of the lowest mapping of a kind, whatever its state; false when there is none. */
 bool ifd_index_first(struct ifd_index *index, bool (*is)(const struct ifd_map *map), struct iommufd_range *range);

@@ -100,6 +100,7 @@ struct iommufd_ioas {
 	/* guarded by the gate */
 	unsigned int attached;        /* devices */
 	unsigned int pasids;          /* that are attached */
+	unsigned int unseen_pasids;   /* of these, the ones whose page tables do not tell of writes */
 	struct iommufd_range *ranges; /* permitted, ascending; NULL while nothing is attached */
 	size_t num_ranges;
 	_Atomic uint64_t alignment;
@@ -108,6 +109,8 @@ struct iommufd_ioas {
 	atomic_uint unpinned;               /* of these, those for which the library has to keep memory in its place */
 	struct iommufd_ioas *next_unpinned; /* in ctx->unpinned */
 	struct iommufd_hwpt *hwpts;         /* page tables that somebody made of it; guarded by the gate */
+	struct iommufd_device *users;       /* devices that are attached; guarded by the gate */
+	bool tracking;                      /* which pages are written is being watched; guarded by the gate */
 
 	/* Of these, what the library picks is taken; each is inside of one of `ranges`. NULL for all of `ranges`. */
 	struct iommufd_range *allowed;
@@ -137,8 +140,9 @@ struct ifd_window {
 #define IFD_MAX_REGIONS 1024
 
 struct iommufd_device {
-	atomic_uint refs;            /* the owner, each handle that needs it open */
-	struct iommufd_device *next; /* in ctx->devices */
+	atomic_uint refs;                 /* the owner, each handle that needs it open */
+	struct iommufd_device *next;      /* in ctx->devices */
+	struct iommufd_device *next_user; /* in the `users` of the IOAS that it is attached to */
 	struct iommufd_ctx *ctx;
 	struct ifd_found *found;   /* what discovery knew when it was opened */
 	struct ifd_group *group;   /* or NULL */
@@ -221,6 +225,9 @@ int ifd_check_limits(const struct iommufd_range *ranges, size_t count, uint64_t 
 /* attach.c. The first: -EINVAL with words when it is of another context. */
 int ifd_target_check(const struct iommufd_device *dev, const struct ifd_target *to);
 void ifd_target_get(const struct ifd_target *target);
+
+/* Both gates held exclusively. The caller gives up what it was attached to. With words. */
+int ifd_device_move(struct iommufd_device *dev, const struct ifd_target *from, const struct ifd_target *to);
 void ifd_target_put(const struct ifd_target *target);
 
 /* pasid.c: when the device is freed. In a child process the kernel is not asked. */

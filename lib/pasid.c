@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "dirty.h"
 #include "fault.h"
 #include "hwpt.h"
 #include "internal.h"
@@ -55,6 +56,14 @@ static int choose(struct iommufd_ioas *ioas, struct iommufd_hwpt *hwpt, struct i
 	return 0;
 }
 
+/* Gate held. Also those whose writes are not seen. */
+static void count(const struct ifd_target *at, int change)
+{
+	at->ioas->pasids += (unsigned int)change;
+	if (!ifd_dirty_tells(at))
+		at->ioas->unseen_pasids += (unsigned int)change;
+}
+
 /* Gate held. What the kernel permits may have changed with it. */
 static int attach_gated(struct iommufd_device *dev, uint32_t pasid, const struct ifd_target *to)
 {
@@ -62,11 +71,11 @@ static int attach_gated(struct iommufd_device *dev, uint32_t pasid, const struct
 
 	if (ret)
 		return ret;
-	to->ioas->pasids++;
+	count(to, 1);
 	ret = ifd_ioas_refresh(to->ioas);
 	if (!ret)
 		return 0;
-	to->ioas->pasids--;
+	count(to, -1);
 	dev->ctx->backend->pasid_detach(dev, pasid);
 	return ret;
 }
@@ -115,16 +124,16 @@ static int replace_gated(struct iommufd_device *dev, struct ifd_pasid *entry, co
 
 	if (ret)
 		return ret;
-	entry->at.ioas->pasids--;
-	to->ioas->pasids++;
+	count(&entry->at, -1);
+	count(to, 1);
 	ret = ifd_ioas_refresh(to->ioas);
 	if (!ret) {
 		ifd_ioas_refresh_after(entry->at.ioas);
 		return 0;
 	}
 	ifd_hint(hint, "%s", iommufd_errmsg());
-	to->ioas->pasids--;
-	entry->at.ioas->pasids++;
+	count(to, -1);
+	count(&entry->at, 1);
 	if (backend->pasid_attach(dev, entry->pasid, &entry->at))
 		ifd_error(&dev->ctx->log, "PASID %u of %s stays where it was moved to: %s", entry->pasid,
 			  dev->found->name, iommufd_errmsg());
@@ -169,12 +178,12 @@ static void detach(struct iommufd_device *dev, struct ifd_pasid **at)
 	uint32_t mark;
 
 	if (ifd_in_child(dev->ctx)) {
-		ioas->pasids--;
+		count(&entry->at, -1);
 	} else {
 		mark = ifd_faults_mark(entry->at.hwpt);
 		pthread_rwlock_wrlock(&ioas->gate);
 		dev->ctx->backend->pasid_detach(dev, entry->pasid);
-		ioas->pasids--;
+		count(&entry->at, -1);
 		ifd_ioas_refresh_after(ioas);
 		pthread_rwlock_unlock(&ioas->gate);
 		ifd_faults_drop(entry->at.hwpt, dev->id, entry->pasid, mark);

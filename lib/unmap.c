@@ -3,10 +3,14 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "dirty.h"
 #include "internal.h"
 
-static void gone(struct iommufd_ioas *ioas, struct ifd_map *map)
+/* `to`, here and below: where its dirty pages go, or NULL. */
+static void gone(struct iommufd_ioas *ioas, struct ifd_map *map, const struct ifd_dirty *to)
 {
+	if (to)
+		ifd_dirty_kept(map, to);
 	ifd_phys_begin(ioas);
 	ifd_phys_unpin(ioas, map);
 	ifd_phys_end(ioas);
@@ -22,25 +26,33 @@ static void stays(struct iommufd_ioas *ioas, struct ifd_map *map)
 	ifd_phys_end(ioas);
 }
 
+static int unmap_now(struct iommufd_ioas *ioas, uint64_t iova, uint64_t len, const struct ifd_dirty *to, uint64_t *done)
+{
+	const struct ifd_backend *backend = ioas->ctx->backend;
+
+	return to ? backend->dirty_unmap(ioas, iova, len, to, done) : backend->unmap(ioas, iova, len, done);
+}
+
 /*
  * After the kernel refused to unmap a run: each mapping by itself, so that the index knows which ones are left. The
  * errno of the last that stays, 0 when all went after all.
  */
-static int sort_out(struct iommufd_ioas *ioas, struct ifd_map *map, const struct ifd_map *end, uint64_t *total)
+static int sort_out(struct iommufd_ioas *ioas, struct ifd_map *map, const struct ifd_map *end,
+		    const struct ifd_dirty *to, uint64_t *total)
 {
 	int error = 0;
 
 	while (map != end) {
 		struct ifd_map *next = map->next;
 		uint64_t done = 0;
-		int ret = ioas->ctx->backend->unmap(ioas, map->iova.start, ifd_map_len(map), &done);
+		int ret = unmap_now(ioas, map->iova.start, ifd_map_len(map), to, &done);
 
 		if (ret && ret != -ENOENT) {
 			error = ret;
 			stays(ioas, map);
 		} else {
 			*total += ifd_map_len(map);
-			gone(ioas, map);
+			gone(ioas, map, to);
 		}
 		map = next;
 	}
@@ -48,7 +60,8 @@ static int sort_out(struct iommufd_ioas *ioas, struct ifd_map *map, const struct
 }
 
 /* Unmaps the neighbours at the head of the list in one go. Returns the rest of the list. */
-static struct ifd_map *unmap_run(struct iommufd_ioas *ioas, struct ifd_map *first, uint64_t *total, int *error)
+static struct ifd_map *unmap_run(struct iommufd_ioas *ioas, struct ifd_map *first, const struct ifd_dirty *to,
+				 uint64_t *total, int *error)
 {
 	uint64_t start = first->iova.start, last = first->iova.last, done = 0;
 	struct ifd_map *map, *end = first->next;
@@ -57,9 +70,9 @@ static struct ifd_map *unmap_run(struct iommufd_ioas *ioas, struct ifd_map *firs
 	for (; end && last != UINT64_MAX && end->iova.start == last + 1; end = end->next)
 		last = end->iova.last;
 
-	ret = ioas->ctx->backend->unmap(ioas, start, last - start + 1, &done);
+	ret = unmap_now(ioas, start, last - start + 1, to, &done);
 	if (ret) {
-		ret = sort_out(ioas, first, end, total);
+		ret = sort_out(ioas, first, end, to, total);
 		*error = *error ? *error : ret;
 		return end;
 	}
@@ -70,7 +83,7 @@ static struct ifd_map *unmap_run(struct iommufd_ioas *ioas, struct ifd_map *firs
 	while (first != end) {
 		map = first;
 		first = first->next;
-		gone(ioas, map);
+		gone(ioas, map, to);
 	}
 	return end;
 }
@@ -89,7 +102,8 @@ static int fail_unmap(int ret, uint64_t start, uint64_t last, const struct iommu
 }
 
 /* Gate held, arguments checked. Holes in the range are never shown to the kernel: another thread may map there. */
-static int unmap_gated(struct iommufd_ioas *ioas, uint64_t start, uint64_t last, uint64_t *total)
+static int unmap_gated(struct iommufd_ioas *ioas, uint64_t start, uint64_t last, const struct ifd_dirty *to,
+		       uint64_t *total)
 {
 	struct iommufd_range there = { 0, 0 };
 	char hint[IFD_HINT_MAX];
@@ -100,7 +114,7 @@ static int unmap_gated(struct iommufd_ioas *ioas, uint64_t start, uint64_t last,
 	if (ret)
 		return fail_unmap(ret, start, last, &there);
 	while (list)
-		list = unmap_run(ioas, list, total, &error);
+		list = unmap_run(ioas, list, to, total, &error);
 	if (!error)
 		return 0;
 	snprintf(hint, sizeof(hint),
@@ -137,7 +151,7 @@ EXPORT int iommufd_ioas_unmap(struct iommufd_ioas *ioas, uint64_t iova, uint64_t
 	pthread_rwlock_rdlock(&ioas->gate);
 	ret = check_unmap(ioas, iova, len);
 	if (!ret)
-		ret = unmap_gated(ioas, iova, iova + (len - 1), &total);
+		ret = unmap_gated(ioas, iova, iova + (len - 1), NULL, &total);
 	pthread_rwlock_unlock(&ioas->gate);
 	if (!ret && unmapped)
 		*unmapped = total;
@@ -154,7 +168,26 @@ EXPORT int iommufd_ioas_unmap_all(struct iommufd_ioas *ioas, uint64_t *unmapped)
 	/* Exclusive, so that "everything" means something while other threads map. */
 	pthread_rwlock_wrlock(&ioas->gate);
 	if (ifd_index_next(&ioas->index, 0, UINT64_MAX))
-		ret = unmap_gated(ioas, 0, UINT64_MAX, &total);
+		ret = unmap_gated(ioas, 0, UINT64_MAX, NULL, &total);
+	pthread_rwlock_unlock(&ioas->gate);
+	if (!ret && unmapped)
+		*unmapped = total;
+	return ret;
+}
+
+EXPORT int iommufd_ioas_unmap_dirty(struct iommufd_ioas *ioas, uint64_t iova, uint64_t len, uint64_t page_size,
+				    uint64_t *bitmap, uint64_t *unmapped)
+{
+	struct ifd_dirty to = { .keep = false };
+	uint64_t total = 0;
+	int ret = ifd_ctx_check(ioas->ctx, "unmap");
+
+	if (ret)
+		return ret;
+	pthread_rwlock_rdlock(&ioas->gate);
+	ret = ifd_dirty_check(ioas, iova, len, page_size, bitmap, &to);
+	if (!ret)
+		ret = unmap_gated(ioas, iova, iova + (len - 1), &to, &total);
 	pthread_rwlock_unlock(&ioas->gate);
 	if (!ret && unmapped)
 		*unmapped = total;

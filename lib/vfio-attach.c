@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "container.h"
+#include "dirty.h"
 #include "explain.h"
 #include "holders.h"
 #include "internal.h"
@@ -77,6 +78,9 @@ static int leave(struct ifd_group *group, struct iommufd_ioas *ioas)
 {
 	int ret = 0;
 
+	/* What the container knows may go with the group. */
+	if (ioas->tracking && ioas->serving)
+		ifd_dirty_save(ioas);
 	if (!group->theirs)
 		ret = ifd_sys_ioctl(&ioas->ctx->log, group->fd, VFIO_GROUP_UNSET_CONTAINER, NULL);
 	if (ret)
@@ -140,7 +144,12 @@ static int make_serve(struct iommufd_device *dev, struct iommufd_ioas *ioas)
 	ret = serves ? 0 : ifd_container_set_type(ioas);
 	if (is_elsewhere(dev, ret))
 		return fail_elsewhere(dev);
-	ret = ret ? fail_join(dev, "choose the container's IOMMU", ret) : ifd_container_replay(dev, ioas);
+	if (ret)
+		ret = fail_join(dev, "choose the container's IOMMU", ret);
+	if (!ret && ioas->tracking)
+		ret = ifd_container_dirty_begin(ioas);
+	if (!ret)
+		ret = ifd_container_replay(dev, ioas);
 	ioas->serving = !ret;
 	return ret;
 }

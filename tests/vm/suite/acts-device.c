@@ -275,9 +275,10 @@ static int irq_unmask(struct stage *stage)
 /* What the kernel would not destroy stays in the iommufd, and the log tells. */
 #define LEAVES_QUEUES SURVIVES({ IOMMU_DESTROY, EACH })
 /* It goes on whatever fails, and tells the log: there is nothing to go back to. */
-#define DETACHES                                                                                     \
-	SURVIVES({ VFIO_DEVICE_GET_REGION_INFO, EACH }, { DOOR_PREAD, EACH }, { DOOR_PWRITE, EACH }, \
-		 { DETACH_PT, EACH }, { VFIO_GROUP_UNSET_CONTAINER, EACH }, { VFIO_IOMMU_GET_INFO, EACH })
+#define DETACHES                                                                                           \
+	SURVIVES({ VFIO_DEVICE_GET_REGION_INFO, EACH }, { DOOR_PREAD, EACH }, { DOOR_PWRITE, EACH },       \
+		 { DETACH_PT, EACH }, { VFIO_GROUP_UNSET_CONTAINER, EACH }, { VFIO_IOMMU_GET_INFO, EACH }, \
+		 { VFIO_IOMMU_DIRTY_PAGES, EACH })
 
 const struct act device_acts[] = {
 	{ "iommufd_device_new", NEEDS_CONTEXT, device_new, .undo = free_device, .opens = by_node, .handle = true },
@@ -295,6 +296,10 @@ const struct act device_acts[] = {
 	{ "iommufd_device_detach, handed over", NEEDS_CONTEXT, detach, .undo = undo_detach,
 	  .prepare = hand_over_attached, .on = by_group, .survives = DETACHES, .halfway = true },
 	{ "iommufd_device_detach", NEEDS_ATTACHED, detach, .undo = undo_detach, .survives = DETACHES, .halfway = true },
+	{ "iommufd_device_attach, tracked", NEEDS_DEVICE, attach, .undo = undo_attach, .prepare = stage_track,
+	  .on = tells_dirty, .opens = by_group, .survives = ATTACHES },
+	{ "iommufd_device_detach, tracked", NEEDS_ATTACHED, detach, .undo = undo_detach, .prepare = stage_track,
+	  .on = tells_dirty, .survives = DETACHES, .halfway = true },
 	{ "iommufd_device_replace", NEEDS_ATTACHED, replace, .undo = undo_replace, .on = by_node },
 	{ "iommufd_device_get_info", NEEDS_ATTACHED, get_info, .size = sizeof(struct iommufd_device_info),
 	  .silent = true },

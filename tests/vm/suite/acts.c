@@ -295,6 +295,68 @@ static void dma_free(struct stage *stage)
 	iommufd_dma_free(stage->bed.ioas, &stage->out.dma);
 }
 
+/* ---- Dirty pages ---- */
+
+/* Where the device is attached while they are tracked. */
+bool tells_dirty(void)
+{
+	return vm_backend == IOMMUFD_BACKEND_VFIO && !vm_path->noiommu && !vm_path->compat && !vm_path->hide_v2;
+}
+
+static int dirty_start(struct stage *stage)
+{
+	return iommufd_ioas_dirty_start(stage->bed.ioas);
+}
+
+static int dirty_stop(struct stage *stage)
+{
+	return iommufd_ioas_dirty_stop(stage->bed.ioas);
+}
+
+void stage_track(struct stage *stage)
+{
+	ok(dirty_start(stage));
+}
+
+static void untrack(struct stage *stage)
+{
+	ok(dirty_stop(stage));
+}
+
+/* All that is mapped. */
+static int dirty_read(struct stage *stage)
+{
+	uint64_t bits = 0;
+	int ret = iommufd_ioas_dirty_read(stage->bed.ioas, STAGE_FIRST, 64 * PAGE, PAGE, 0, &bits);
+
+	stage->facts = bits;
+	if (!ret)
+		ck_assert_uint_eq(bits, 0x33);
+	return ret;
+}
+
+static int dirty_keep(struct stage *stage)
+{
+	uint64_t bits = 0;
+	int ret =
+		iommufd_ioas_dirty_read(stage->bed.ioas, STAGE_FIRST + PAGE, 4 * PAGE, PAGE, IOMMUFD_DIRTY_KEEP, &bits);
+
+	stage->facts = bits;
+	if (!ret)
+		ck_assert_uint_eq(bits, 0x9);
+	return ret;
+}
+
+static int unmap_dirty(struct stage *stage)
+{
+	uint64_t bits = 0;
+	int ret = iommufd_ioas_unmap_dirty(stage->bed.ioas, STAGE_FIRST, STAGE_LAST + 1 - STAGE_FIRST, PAGE, &bits,
+					   &stage->out.number);
+
+	stage->facts = bits;
+	return ret;
+}
+
 /* ---- The table ---- */
 
 /* A run that is refused is unmapped again, mapping by mapping. */
@@ -337,6 +399,14 @@ const struct act acts[] = {
 	  .seldom = true, .by_steps = true },
 	{ "iommufd_ioas_unmap_all", NEEDS_ATTACHED, unmap_all, .undo = map_all, .survives = UNMAPS, .seldom = true,
 	  .by_steps = true },
+	{ "iommufd_ioas_dirty_start", NEEDS_ATTACHED, dirty_start, .undo = untrack, .on = tells_dirty,
+	  .survives = RECOGNISES },
+	{ "iommufd_ioas_dirty_stop", NEEDS_ATTACHED, dirty_stop, .undo = stage_track, .prepare = stage_track,
+	  .on = tells_dirty },
+	{ "iommufd_ioas_dirty_read", NEEDS_ATTACHED, dirty_read, .prepare = stage_track, .on = tells_dirty },
+	{ "iommufd_ioas_dirty_read, keep", NEEDS_ATTACHED, dirty_keep, .prepare = stage_track, .on = tells_dirty },
+	{ "iommufd_ioas_unmap_dirty", NEEDS_ATTACHED, unmap_dirty, .undo = map_all, .prepare = stage_track,
+	  .on = tells_dirty, .survives = UNMAPS, .by_steps = true },
 	{ "iommufd_ioas_ranges", NEEDS_ATTACHED, ranges, .silent = true },
 	{ "iommufd_ioas_to_iova", NEEDS_ATTACHED, to_iova, .silent = true },
 	{ "iommufd_ioas_to_vaddr", NEEDS_ATTACHED, to_vaddr, .silent = true },

@@ -97,6 +97,10 @@ struct act {
  */
 extern const struct act acts[], ioas_acts[], device_acts[], mock_acts[];
 
+/* Whether dirty pages are told while the device is attached; from now on. */
+bool tells_dirty(void);
+void stage_track(struct stage *stage);
+
 /* How the path reaches a device. */
 bool by_node(void);
 bool by_group(void);

@@ -304,3 +304,10 @@ void edu_copy_works(struct edu *edu, uint64_t from, void *from_vaddr, uint64_t t
 	for (size_t i = 0; i < EDU_CHUNK; i++)
 		ck_assert_msg(dst[i] == src[i], "byte %zu is 0x%02x, not 0x%02x", i, dst[i], src[i]);
 }
+
+unsigned long vm_rounds(const char *variable, unsigned long usual)
+{
+	const char *value = getenv(variable);
+
+	return value ? strtoul(value, NULL, 10) : usual;
+}

@@ -307,3 +307,19 @@ void mock_dmabuf_revoke(int fd, int dmabuf, bool revoked)
 
 	ck_assert_int_eq(mock_ioctl(fd, &cmd), 0);
 }
+
+/* ---- Memory ---- */
+
+char *mock_scattered(unsigned int pages)
+{
+	char *addr = memory((size_t)pages * PAGE);
+	int fd = memfd_create("page", MFD_CLOEXEC);
+
+	ck_assert_int_eq(ftruncate(fd, PAGE), 0);
+	for (unsigned int i = 0; i < pages; i++)
+		ck_assert_ptr_ne(
+			mmap(addr + (size_t)i * PAGE, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0),
+			MAP_FAILED);
+	close(fd);
+	return addr;
+}

@@ -265,6 +265,14 @@ int mock_access_rw(int fd, int access, uint64_t iova, void *addr, size_t length,
 
 int mock_access_replace(int fd, int access, uint32_t ioas);
 
+/* ---- Memory ---- */
+
+/*
+ * The same page of memory so many times over: neighbours are never neighbours in memory, so that no IOMMU makes one
+ * large page of them.
+ */
+char *mock_scattered(unsigned int pages);
+
 /* ---- DMA buffers ---- */
 
 /* A dma-buf of up to 512 pages, that can be mapped like one of a PCI device. */

@@ -94,7 +94,7 @@ static const struct file files[] = {
 	{ "handed", add_handed_tests },   { "bound", add_bound_tests },     { "inject", add_inject_tests },
 	{ "threads", add_threads_tests }, { "stage", add_stage_tests },     { "hwpt", add_hwpt_tests },
 	{ "file", add_file_tests },       { "copy", add_copy_tests },       { "allow", add_allow_tests },
-	{ "process", add_process_tests },
+	{ "process", add_process_tests }, { "dirty", add_dirty_tests },
 };
 
 static const struct file noiommu_files[] = {
@@ -103,10 +103,16 @@ static const struct file noiommu_files[] = {
 };
 
 static const struct file mock_files[] = {
-	{ "mock-bed", add_mock_bed_tests },       { "mock-fault", add_mock_fault_tests },
-	{ "mock-hwpt", add_mock_hwpt_tests },     { "mock-ioas", add_mock_ioas_tests },
-	{ "mock-order", add_mock_order_tests },   { "mock-queue", add_mock_queue_tests },
-	{ "mock-viommu", add_mock_viommu_tests }, { "inject", add_inject_tests },
+	{ "mock-bed", add_mock_bed_tests },
+	{ "mock-fault", add_mock_fault_tests },
+	{ "mock-hwpt", add_mock_hwpt_tests },
+	{ "mock-ioas", add_mock_ioas_tests },
+	{ "mock-order", add_mock_order_tests },
+	{ "mock-queue", add_mock_queue_tests },
+	{ "mock-viommu", add_mock_viommu_tests },
+	{ "mock-dirty", add_mock_dirty_tests },
+	{ "mock-dirty-fail", add_mock_dirty_fail_tests },
+	{ "inject", add_inject_tests },
 };
 
 static TCase *add_case(Suite *suite, const char *name, const char *where, void (*use)(void))

@@ -120,6 +120,9 @@ int open_fds(void);
 /* The first number of the kernel's version. */
 unsigned long vm_linux(void);
 
+/* How often a test is to do what it does: the variable of the environment, or the number. */
+unsigned long vm_rounds(const char *variable, unsigned long usual);
+
 /* Whether the path that is being tested can move an attached device: iommufd with nodes can. */
 bool vm_can_replace(void);
 
@@ -186,6 +189,7 @@ void add_permission_tests(TCase *tc);
 void add_words_tests(TCase *tc);
 void add_diagnose_tests(TCase *tc);
 void add_threads_tests(TCase *tc);
+void add_dirty_tests(TCase *tc);
 
 /* The same for the path `mock`. */
 void add_mock_bed_tests(TCase *tc);
@@ -195,6 +199,8 @@ void add_mock_ioas_tests(TCase *tc);
 void add_mock_order_tests(TCase *tc);
 void add_mock_queue_tests(TCase *tc);
 void add_mock_viommu_tests(TCase *tc);
+void add_mock_dirty_tests(TCase *tc);
+void add_mock_dirty_fail_tests(TCase *tc);
 
 /* The same for tests of machines rather than of backends. */
 void add_probe_tests(TCase *tc);

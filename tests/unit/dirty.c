@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/* Dirty pages where a kernel here does not go: memory of hundreds of gigabytes, bits that mean nothing, no memory. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "scene.h"
+#include "uapi/iommufd.h"
+#include "uapi/vfio.h"
+
+#define GIB   (UINT64_C(1) << 30)
+#define PIECE (64 * GIB)
+
+/* ---- Page tables ---- */
+
+static struct iommufd_range asked[8];
+static unsigned int asks;
+
+/* The first and the last page of what is asked for are dirty, once. */
+static int tell(int fd, void *arg)
+{
+	struct iommu_hwpt_get_dirty_bitmap *cmd = arg;
+	uint64_t *words = (void *)(uintptr_t)cmd->data, bits = cmd->length / cmd->page_size;
+
+	(void)fd;
+	ck_assert_uint_lt(asks, 8);
+	ck_assert_uint_eq(cmd->data % SCENE_PAGE, 0);
+	ck_assert_uint_eq(cmd->page_size, SCENE_PAGE);
+	for (uint64_t i = 0; i < (bits + 63) / 64; i++)
+		ck_assert_uint_eq(words[i], 0);
+	asked[asks++] = (struct iommufd_range){ cmd->iova, cmd->iova + cmd->length - 1 };
+	words[0] |= 1;
+	words[(bits - 1) / 64] |= UINT64_C(1) << (bits - 1) % 64;
+	return 0;
+}
+
+static int tell_nothing(int fd, void *arg)
+{
+	(void)fd;
+	(void)arg;
+	return 0;
+}
+
+static int make_table(int fd, void *arg)
+{
+	struct iommu_hwpt_alloc *cmd = arg;
+
+	(void)fd;
+	cmd->out_hwpt_id = 77;
+	return 0;
+}
+
+static void map_at(struct scene *scene, uint64_t iova, uint64_t len)
+{
+	ck_assert_int_eq(iommufd_ioas_map(scene->ioas, (void *)(uintptr_t)GIB, len,
+					  IOMMUFD_MAP_READ | IOMMUFD_MAP_WRITE | IOMMUFD_MAP_FIXED, &iova),
+			 0);
+}
+
+static struct iommufd_hwpt *open_table(struct scene *scene)
+{
+	struct iommufd_hwpt_opts opts = { .struct_size = sizeof(opts), .flags = IOMMUFD_HWPT_DIRTY };
+	struct iommufd_hwpt *hwpt;
+
+	scene_open(scene, IOMMUFD_BACKEND_IOMMUFD);
+	scene->dev->id = 5; /* the plain answer gives none */
+	inject_ioctl(IOMMU_HWPT_ALLOC, make_table);
+	inject_ioctl(IOMMU_HWPT_SET_DIRTY_TRACKING, inject_succeed);
+	inject_ioctl(IOMMU_HWPT_GET_DIRTY_BITMAP, tell);
+	asks = 0;
+	ck_assert_msg(!iommufd_hwpt_new(scene->dev, scene->ioas, &opts, &hwpt), "%s", iommufd_errmsg());
+	ck_assert_int_eq(iommufd_ioas_dirty_start(scene->ioas), 0);
+	return hwpt;
+}
+
+/* In place of scene_close(), which counts the objects and knows of no page tables. */
+static void close_table(struct scene *scene, struct iommufd_hwpt *hwpt)
+{
+	inject_ioctl(IOMMU_HWPT_GET_DIRTY_BITMAP, tell_nothing);
+	iommufd_hwpt_free(hwpt);
+	iommufd_device_free(scene->dev);
+	iommufd_ioas_free(scene->ioas);
+	iommufd_ctx_free(scene->ctx);
+	ck_assert_uint_eq(inject_fds(), 0);
+	ck_assert_uint_eq(inject_ioctls(IOMMU_DESTROY), 2);
+}
+
+static void was_asked(unsigned int i, uint64_t start, uint64_t last)
+{
+	ck_assert_uint_lt(i, asks);
+	ck_assert_uint_eq(asked[i].start, start);
+	ck_assert_uint_eq(asked[i].last, last);
+}
+
+START_TEST(large_memory_is_asked_for_in_pieces_that_cut_no_page_of_an_iommu)
+{
+	uint64_t start = PIECE - SCENE_PAGE, len = PIECE + 2 * GIB, *bits = calloc(1 + len / SCENE_PAGE / 64, 8);
+	struct iommufd_hwpt *hwpt;
+	struct scene scene;
+	uint64_t told = 0;
+
+	hwpt = open_table(&scene);
+	map_at(&scene, start, len);
+	ck_assert_int_eq(iommufd_ioas_dirty_read(scene.ioas, start, len, SCENE_PAGE, 0, bits), 0);
+	ck_assert_uint_eq(asks, 3);
+	was_asked(0, start, PIECE - 1);
+	was_asked(1, PIECE, 2 * PIECE - 1);
+	was_asked(2, 2 * PIECE, start + len - 1);
+	for (uint64_t i = 0; i < len / SCENE_PAGE / 64; i++)
+		told += (unsigned int)__builtin_popcountll(bits[i]);
+	ck_assert_uint_eq(told, 5);
+	free(bits);
+	close_table(&scene, hwpt);
+}
+END_TEST
+
+START_TEST(a_part_of_it_takes_the_piece_that_it_is_in_and_keeps_the_rest)
+{
+	uint64_t start = PIECE - GIB, len = PIECE, bits = 0;
+	struct iommufd_hwpt *hwpt;
+	struct scene scene;
+
+	hwpt = open_table(&scene);
+	map_at(&scene, start, len);
+	ck_assert_int_eq(iommufd_ioas_dirty_read(scene.ioas, PIECE + GIB, SCENE_PAGE, SCENE_PAGE, 0, &bits), 0);
+	ck_assert_uint_eq(asks, 1);
+	was_asked(0, PIECE, start + len - 1);
+	ck_assert_uint_eq(bits, 0);
+	inject_ioctl(IOMMU_HWPT_GET_DIRTY_BITMAP, tell_nothing);
+	ck_assert_int_eq(iommufd_ioas_dirty_read(scene.ioas, PIECE - SCENE_PAGE, 2 * SCENE_PAGE, SCENE_PAGE, 0, &bits),
+			 0);
+	ck_assert_uint_eq(bits, 2);
+	bits = 0;
+	ck_assert_int_eq(iommufd_ioas_dirty_read(scene.ioas, start, len, PIECE / 64, 0, &bits), 0);
+	ck_assert_uint_eq(bits, UINT64_C(1) << 63);
+	close_table(&scene, hwpt);
+}
+END_TEST
+
+/* ---- Containers ---- */
+
+static unsigned int gets;
+
+/* All words of the bitmap are written, with bits of what is not mapped. */
+static int tell_all(int fd, void *arg)
+{
+	struct vfio_iommu_type1_dirty_bitmap head;
+	struct vfio_iommu_type1_dirty_bitmap_get range;
+
+	(void)fd;
+	memcpy(&head, arg, sizeof(head));
+	if (head.flags != VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP)
+		return 0;
+	gets++;
+	memcpy(&range, (char *)arg + sizeof(head), sizeof(range));
+	ck_assert_uint_eq(range.bitmap.pgsize, SCENE_PAGE);
+	ck_assert_uint_eq(range.bitmap.size, (range.size / SCENE_PAGE + 63) / 64 * 8);
+	memset((void *)(uintptr_t)range.bitmap.data, 0xff, range.bitmap.size);
+	return 0;
+}
+
+/* As VFIO's own containers answer what only an iommufd knows. */
+static int unknown(int fd, void *arg)
+{
+	(void)fd;
+	(void)arg;
+	return -ENOTTY;
+}
+
+static void open_container(struct scene *scene)
+{
+	scene_open(scene, IOMMUFD_BACKEND_VFIO);
+	inject_ioctl(IOMMU_OPTION, unknown);
+	inject_ioctl(VFIO_IOMMU_DIRTY_PAGES, tell_all);
+	gets = 0;
+	ck_assert_int_eq(iommufd_device_attach(scene->dev, scene->ioas), 0);
+	map_at(scene, GIB, 2 * SCENE_PAGE);
+	map_at(scene, GIB + 3 * SCENE_PAGE, SCENE_PAGE);
+	ck_assert_int_eq(iommufd_ioas_dirty_start(scene->ioas), 0);
+}
+
+START_TEST(bits_of_what_is_not_mapped_mean_nothing)
+{
+	uint64_t bits = 0;
+	struct scene scene;
+
+	open_container(&scene);
+	ck_assert_int_eq(iommufd_ioas_dirty_read(scene.ioas, GIB, 8 * SCENE_PAGE, SCENE_PAGE, 0, &bits), 0);
+	ck_assert_uint_eq(bits, 0xb);
+	ck_assert_uint_eq(gets, 1);
+	scene_close(&scene);
+}
+END_TEST
+
+START_TEST(without_memory_to_keep_pages_in_their_mapping_is_dirty)
+{
+	uint64_t bits = 0;
+	struct scene scene;
+
+	open_container(&scene);
+	inject_fail(INJECT_MEMORY, 2, ENOMEM);
+	ck_assert_int_eq(iommufd_ioas_dirty_read(scene.ioas, GIB, SCENE_PAGE, SCENE_PAGE, 0, &bits), 0);
+	ck_assert(inject_failed());
+	ck_assert_uint_eq(bits, 1);
+	bits = 0;
+	inject_ioctl(VFIO_IOMMU_DIRTY_PAGES, inject_succeed);
+	ck_assert_int_eq(iommufd_ioas_dirty_read(scene.ioas, GIB, 8 * SCENE_PAGE, SCENE_PAGE, 0, &bits), 0);
+	ck_assert_uint_eq(bits, 0x3);
+	bits = 0;
+	ck_assert_int_eq(iommufd_ioas_dirty_read(scene.ioas, GIB, 8 * SCENE_PAGE, SCENE_PAGE, 0, &bits), 0);
+	ck_assert_uint_eq(bits, 0);
+	scene_close(&scene);
+}
+END_TEST
+
+START_TEST(without_memory_to_read_into_nothing_is_lost)
+{
+	uint64_t bits = 0;
+	struct scene scene;
+
+	open_container(&scene);
+	inject_fail(INJECT_MEMORY, 1, ENOMEM);
+	unit_fails(-ENOMEM, iommufd_ioas_dirty_read(scene.ioas, GIB, 8 * SCENE_PAGE, SCENE_PAGE, 0, &bits));
+	ck_assert_uint_eq(bits, 0);
+	ck_assert_uint_eq(gets, 0);
+	scene_close(&scene);
+}
+END_TEST
+
+void unit_tests(TCase *tcase)
+{
+	tcase_add_test(tcase, large_memory_is_asked_for_in_pieces_that_cut_no_page_of_an_iommu);
+	tcase_add_test(tcase, a_part_of_it_takes_the_piece_that_it_is_in_and_keeps_the_rest);
+	tcase_add_test(tcase, bits_of_what_is_not_mapped_mean_nothing);
+	tcase_add_test(tcase, without_memory_to_keep_pages_in_their_mapping_is_dirty);
+	tcase_add_test(tcase, without_memory_to_read_into_nothing_is_lost);
+}
