@@ -56,4 +56,11 @@ uint32_t door_ioas(void);
 /* Whether this kernel was built to let its allocations fail; it is told to let all kinds of them. */
 bool door_memory_fails(void);
 
+/*
+ * Which ioctls of iommufd the kernel has done for the library since door_forget(), where TEST_MADE is set: bit 0 is the
+ * first number, 0x80.
+ */
+uint32_t door_done(void);
+void door_forget(void);
+
 #endif

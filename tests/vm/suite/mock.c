@@ -15,18 +15,36 @@ int mock_ioctl(int fd, struct mock_command *cmd)
 	return ret < 0 ? -errno : ret;
 }
 
+/* A DMA buffer without a page is not made. */
+static int ask_for_dmabuf(void)
+{
+	struct mock_command cmd = { .op = MOCK_DMABUF_GET };
+	int fd = open("/dev/iommu", O_RDWR | O_CLOEXEC), ret;
+
+	if (fd < 0)
+		return -ENOTTY;
+	ret = mock_ioctl(fd, &cmd);
+	close(fd);
+	return ret;
+}
+
 bool mock_here(void)
 {
 	static int here = -1;
-	int fd;
 
-	if (here >= 0)
-		return here;
-	fd = open("/dev/iommu", O_RDWR | O_CLOEXEC);
-	here = fd >= 0 && mock_ioctl(fd, &(struct mock_command){ .op = 0 }) != -ENOTTY;
-	if (fd >= 0)
-		close(fd);
+	if (here < 0)
+		here = ask_for_dmabuf() != -ENOTTY;
 	return here;
+}
+
+bool mock_new(void)
+{
+	return ask_for_dmabuf() == -EINVAL;
+}
+
+bool mock_old(void)
+{
+	return ask_for_dmabuf() == -EOPNOTSUPP;
 }
 
 /* ---- Devices ---- */

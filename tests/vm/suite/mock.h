@@ -227,8 +227,10 @@ int mock_check_dev_cache(const struct mock_device *mock, uint32_t entry, uint32_
 
 /* ---- What is about an iommufd ---- */
 
-/* Whether this machine has the mock IOMMU. */
+/* Whether this machine has the mock IOMMU; one that knows all of the above, or an older one. */
 bool mock_here(void);
+bool mock_new(void);
+bool mock_old(void);
 
 /* The test ioctl itself: 0, a count, or -errno. Sets `size`. */
 int mock_ioctl(int fd, struct mock_command *cmd);

@@ -88,6 +88,7 @@ FIXTURE(5);
 FIXTURE(6);
 FIXTURE(7);
 FIXTURE(8);
+FIXTURE(9);
 
 static const struct path paths[] = {
 	{ "iommufd-node", IOMMUFD_BACKEND_IOMMUFD, iommufd_by_node, use_0, .by_node = true },
@@ -98,7 +99,8 @@ static const struct path paths[] = {
 	{ "noiommu-node", IOMMUFD_BACKEND_IOMMUFD, iommufd_by_node, use_5, .by_node = true, .noiommu = true },
 	{ "noiommu-group", IOMMUFD_BACKEND_IOMMUFD, iommufd_by_group, use_6, .hide_nodes = true, .noiommu = true },
 	{ "noiommu-vfio", IOMMUFD_BACKEND_VFIO, container, use_7, .noiommu = true },
-	{ "mock", IOMMUFD_BACKEND_IOMMUFD, mock_here, use_8, .mock = true },
+	{ "mock", IOMMUFD_BACKEND_IOMMUFD, mock_new, use_8, .mock = true },
+	{ "mock-lts", IOMMUFD_BACKEND_IOMMUFD, mock_old, use_9, .mock = true },
 };
 
 #define PATHS (sizeof(paths) / sizeof(paths[0]))

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "door.h"
 #include "mock.h"
 
 /* ---- The kernel's log, test by test ---- */
@@ -22,6 +23,22 @@ static void watch_kernel(void)
 	ck_assert_int_ge(kmsg, 0);
 	lseek(kmsg, 0, SEEK_END);
 	expects = false;
+	door_forget();
+}
+
+/* For tests/uapi-table: the numbers of what the kernel did for the library in this test. */
+static void tell_made(void)
+{
+	uint32_t done = door_done();
+
+	if (!done)
+		return;
+	printf("# made: %s:", tcase_name());
+	for (unsigned int bit = 0; bit < 32; bit++)
+		if (done >> bit & 1)
+			printf(" 0x%x", 0x80 + bit);
+	printf("\n");
+	fflush(stdout);
 }
 
 void vm_expect_kernel(const char *regex)
@@ -52,6 +69,7 @@ static void check_kernel(void)
 	char line[1024];
 	ssize_t n;
 
+	tell_made();
 	ck_assert_int_eq(regcomp(&trouble, TROUBLE, REG_EXTENDED | REG_NOSUB), 0);
 	while ((n = read(kmsg, line, sizeof(line) - 1)) > 0 || (n < 0 && errno == EPIPE)) {
 		line[n > 0 ? n : 0] = '\0';
@@ -94,12 +112,18 @@ static const struct file files[] = {
 	{ "handed", add_handed_tests },   { "bound", add_bound_tests },     { "inject", add_inject_tests },
 	{ "threads", add_threads_tests }, { "stage", add_stage_tests },     { "hwpt", add_hwpt_tests },
 	{ "file", add_file_tests },       { "copy", add_copy_tests },       { "allow", add_allow_tests },
-	{ "process", add_process_tests }, { "dirty", add_dirty_tests },
+	{ "process", add_process_tests }, { "dirty", add_dirty_tests },     { "uapi", add_uapi_tests },
 };
 
 static const struct file noiommu_files[] = {
 	{ "noiommu", add_noiommu_tests }, { "handed", add_handed_tests },   { "bound", add_bound_tests },
 	{ "inject", add_inject_tests },   { "threads", add_threads_tests }, { "file", add_file_noiommu_tests },
+	{ "inject", add_inject_tests },   { "threads", add_threads_tests }, { "uapi", add_uapi_tests },
+};
+
+/* For older kernels, whose mock IOMMU knows less. */
+static const struct file mock_lts_files[] = {
+	{ "uapi", add_uapi_tests },
 };
 
 static const struct file mock_files[] = {
@@ -113,6 +137,7 @@ static const struct file mock_files[] = {
 	{ "mock-dirty", add_mock_dirty_tests },
 	{ "mock-dirty-fail", add_mock_dirty_fail_tests },
 	{ "inject", add_inject_tests },
+	{ "uapi", add_uapi_tests },
 };
 
 static TCase *add_case(Suite *suite, const char *name, const char *where, void (*use)(void))
@@ -143,8 +168,10 @@ static void add_files(Suite *suite, const struct path *path, const struct file *
 
 static void add_path(Suite *suite, const struct path *path)
 {
-	if (path->mock)
+	if (path->mock && path->there == mock_new)
 		add_files(suite, path, mock_files, COUNT(mock_files));
+	else if (path->mock)
+		add_files(suite, path, mock_lts_files, COUNT(mock_lts_files));
 	else if (path->noiommu)
 		add_files(suite, path, noiommu_files, COUNT(noiommu_files));
 	else

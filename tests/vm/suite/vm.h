@@ -190,6 +190,7 @@ void add_words_tests(TCase *tc);
 void add_diagnose_tests(TCase *tc);
 void add_threads_tests(TCase *tc);
 void add_dirty_tests(TCase *tc);
+void add_uapi_tests(TCase *tc);
 
 /* The same for the path `mock`. */
 void add_mock_bed_tests(TCase *tc);
