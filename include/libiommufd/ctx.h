@@ -48,7 +48,7 @@ enum {
 enum {
 	IOMMUFD_HAS_COPY = 1,           /**< mappings of one IOAS shown in another */
 	IOMMUFD_HAS_MAP_FILE = 2,       /**< files mapped: by the kernel since Linux 6.13, else by the library */
-	IOMMUFD_HAS_ALLOW_IOVAS = 3,    /**< a list of the only IOVAs that may be used */
+	IOMMUFD_HAS_ALLOW_IOVAS = 3,    /**< a list of the only IOVAs that may be picked */
 	IOMMUFD_HAS_HUGE_PAGES = 4,     /**< huge pages of an IOAS switched off */
 	IOMMUFD_HAS_RLIMIT_MODE = 5,    /**< locked memory counted for the process, in place of the user */
 	IOMMUFD_HAS_VFIO_IOAS = 6,      /**< an IOAS for old calls of VFIO on the same iommufd */
