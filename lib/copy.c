@@ -232,7 +232,7 @@ static int copy_gated(struct copy *copy, uint64_t *iova)
 	return ret;
 }
 
-/* By address, so that two threads that copy to and fro do not wait for each other for ever. */
+/* By address, so that two threads that copy both ways do not wait for each other for ever. */
 static void lock_both(struct iommufd_ioas *a, struct iommufd_ioas *b)
 {
 	pthread_rwlock_rdlock(a < b ? &a->gate : &b->gate);

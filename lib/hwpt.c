@@ -235,7 +235,7 @@ EXPORT int iommufd_hwpt_new(struct iommufd_device *dev, struct iommufd_ioas *ioa
 
 /* ---- Nested ones ---- */
 
-int ifd_hwpt_new_above(struct iommufd_device *dev, struct ifd_handle *below, struct iommufd_ioas *ioas,
+int ifd_hwpt_new_above(struct iommufd_device *dev, const struct iommufd_hwpt *parent, struct ifd_handle *below,
 		       const struct iommufd_hwpt_opts *theirs, struct iommufd_hwpt **out)
 {
 	struct iommufd_hwpt_opts opts;
@@ -249,7 +249,7 @@ int ifd_hwpt_new_above(struct iommufd_device *dev, struct ifd_handle *below, str
 			       "make a nested page table for %s", dev->found->name);
 	if (ret)
 		return ret;
-	hwpt = hwpt_new(dev, ioas);
+	hwpt = hwpt_new(dev, parent->ioas);
 	if (!hwpt)
 		return -ENOMEM;
 	hwpt->nested = true;
@@ -258,6 +258,7 @@ int ifd_hwpt_new_above(struct iommufd_device *dev, struct ifd_handle *below, str
 		ifd_handle_put(&hwpt->handle);
 		return ret;
 	}
+	hwpt->flags |= parent->flags & IOMMUFD_HWPT_DIRTY; /* that one is written through it */
 	ifd_handle_need(&hwpt->handle, below);
 	*out = hwpt;
 	return 0;
@@ -266,15 +267,10 @@ int ifd_hwpt_new_above(struct iommufd_device *dev, struct ifd_handle *below, str
 EXPORT int iommufd_hwpt_new_nested(struct iommufd_device *dev, struct iommufd_hwpt *parent,
 				   const struct iommufd_hwpt_opts *opts, struct iommufd_hwpt **out)
 {
-	int ret;
-
 	if (!(parent->flags & IOMMUFD_HWPT_NEST_PARENT))
 		return ifd_fail(-EINVAL, "make that one with IOMMUFD_HWPT_NEST_PARENT",
 				"make a nested page table above one that is no nest parent");
-	ret = ifd_hwpt_new_above(dev, &parent->handle, parent->ioas, opts, out);
-	if (!ret)
-		(*out)->flags |= parent->flags & IOMMUFD_HWPT_DIRTY; /* that one is written through it */
-	return ret;
+	return ifd_hwpt_new_above(dev, parent, &parent->handle, opts, out);
 }
 
 EXPORT void iommufd_hwpt_free(struct iommufd_hwpt *hwpt)

@@ -28,11 +28,8 @@ int ifd_hwpt_show(struct iommufd_device *dev, struct iommufd_ioas *ioas, const s
 		  struct iommufd_hwpt **out);
 void ifd_hwpt_drop(struct iommufd_hwpt *hwpt);
 
-/*
- * Makes a nested one above `below`, the handle of a nest parent or of a virtual IOMMU over one; `ioas` is what the nest
- * parent shows. With words.
- */
-int ifd_hwpt_new_above(struct iommufd_device *dev, struct ifd_handle *below, struct iommufd_ioas *ioas,
+/* Makes a nested one above a nest parent: `below` is the handle of that, or of a virtual IOMMU over it. With words. */
+int ifd_hwpt_new_above(struct iommufd_device *dev, const struct iommufd_hwpt *parent, struct ifd_handle *below,
 		       const struct iommufd_hwpt_opts *opts, struct iommufd_hwpt **out);
 
 #endif

@@ -80,7 +80,7 @@ EXPORT int iommufd_viommu_new(struct iommufd_device *dev, struct iommufd_hwpt *p
 		return ifd_fail(-ENOMEM, NULL, "%s", make);
 	pthread_mutex_init(&viommu->lock, NULL);
 	viommu->handle.leave = leave;
-	viommu->ioas = parent->ioas;
+	viommu->parent = parent;
 	ifd_handle_need(&viommu->handle, &parent->handle);
 	cmd.type = mine.type;
 	cmd.dev_id = dev->id;
@@ -113,7 +113,7 @@ EXPORT uint32_t iommufd_viommu_id(const struct iommufd_viommu *viommu)
 EXPORT int iommufd_viommu_hwpt_new(struct iommufd_viommu *viommu, struct iommufd_device *dev,
 				   const struct iommufd_hwpt_opts *opts, struct iommufd_hwpt **out)
 {
-	return ifd_hwpt_new_above(dev, &viommu->handle, viommu->ioas, opts, out);
+	return ifd_hwpt_new_above(dev, viommu->parent, &viommu->handle, opts, out);
 }
 
 EXPORT int iommufd_viommu_invalidate(struct iommufd_viommu *viommu, uint32_t data_type, const void *entries,

@@ -13,9 +13,9 @@ struct ifd_window;
 struct iommufd_hwqueue;
 
 struct iommufd_viommu {
-	struct ifd_handle handle;  /* needs the nest parent */
-	struct iommufd_ioas *ioas; /* which that shows */
-	pthread_mutex_t lock;      /* both lists; held while hardware queues are made and destroyed */
+	struct ifd_handle handle;    /* needs the nest parent */
+	struct iommufd_hwpt *parent; /* which it needs */
+	pthread_mutex_t lock;        /* both lists; held while hardware queues are made and destroyed */
 	struct ifd_window *windows;
 	struct iommufd_hwqueue *hwqueues;
 };

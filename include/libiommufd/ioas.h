@@ -129,8 +129,8 @@ int iommufd_ioas_map_batch(struct iommufd_ioas *ioas, struct iommufd_map *maps, 
  * @param iova  as for iommufd_ioas_map()
  *
  * @retval -EBADF      `fd` is not open, or was opened with O_PATH
- * @retval -EINVAL     the file is of another kind, or ends before the piece does (the words have its size); something is
- *                     not aligned, or see iommufd_ioas_map()
+ * @retval -EINVAL     the file is of another kind, or ends before the piece does (the words have its size); something
+ *                     is not aligned, or see iommufd_ioas_map()
  * @retval -EACCES     `fd` is not open for what is asked for
  * @retval -EPERM      IOMMUFD_MAP_WRITE of a memfd that is sealed against writing
  * @retval -EOPNOTSUPP a dma-buf that cannot be had; or there is a device without an IOMMU
