@@ -391,80 +391,10 @@ int ifd_container_set_type(struct iommufd_ioas *ioas)
 
 /* ---- Devices and groups ---- */
 
-static int be_device_adopt(struct iommufd_device *dev, int fd)
-{
-	char hint[IFD_HINT_MAX] = "use a context of the backend iommufd, or iommufd_device_new()";
-
-	ifd_hint_passed_over(hint, dev->ctx);
-	return ifd_fail(-EOPNOTSUPP, hint, "adopt file descriptor %d as %s: the backend vfio has no device nodes", fd,
-			dev->found->name);
-}
-
-static int be_device_take(struct iommufd_device *dev, uint32_t id)
-{
-	char hint[IFD_HINT_MAX] = "use the backend iommufd";
-
-	ifd_hint_passed_over(hint, dev->ctx);
-	return ifd_fail(-EOPNOTSUPP, hint, "take over object %u: the backend vfio has no objects", id);
-}
-
 static void be_device_close(struct iommufd_device *dev)
 {
 	ifd_sys_close(dev->fd); /* open in a child of a process that was just attaching; else -1 */
 	dev->fd = -1;
-}
-
-static int be_replace(struct iommufd_device *dev, const struct ifd_target *to)
-{
-	char hint[IFD_HINT_MAX] = "detach it and attach it anew, or use the backend iommufd";
-
-	(void)to;
-	ifd_hint_passed_over(hint, dev->ctx);
-	return ifd_fail(-EOPNOTSUPP, hint, "move %s to another IOAS: a group's container cannot be exchanged",
-			dev->found->name);
-}
-
-static int be_command(const struct iommufd_ctx *ctx, unsigned long request, void *arg)
-{
-	(void)ctx;
-	(void)request;
-	(void)arg;
-	return -EOPNOTSUPP;
-}
-
-static void be_command_refused(const struct iommufd_ctx *ctx, unsigned long request, int err, char *hint)
-{
-	(void)request;
-	if (err != -EOPNOTSUPP)
-		return;
-	ifd_hint(hint, "VFIO's containers have no such thing: use the backend iommufd");
-	ifd_hint_passed_over(hint, ctx);
-}
-
-static int be_pasid_attach(struct iommufd_device *dev, uint32_t pasid, const struct ifd_target *to)
-{
-	char hint[IFD_HINT_MAX] = "use the backend iommufd";
-
-	(void)to;
-	ifd_hint_passed_over(hint, dev->ctx);
-	return ifd_fail(-EOPNOTSUPP, hint, "attach PASID %u of %s: VFIO's containers know no PASIDs", pasid,
-			dev->found->name);
-}
-
-/* None is ever attached. */
-static void be_pasid_detach(struct iommufd_device *dev, uint32_t pasid)
-{
-	(void)dev;
-	(void)pasid;
-}
-
-static int be_physical(struct iommufd_ioas *ioas, uint64_t iova, uint64_t *len, uint64_t *addr)
-{
-	(void)ioas;
-	(void)iova;
-	(void)len;
-	(void)addr;
-	return -EOPNOTSUPP;
 }
 
 const struct ifd_backend ifd_backend_vfio = {
@@ -485,18 +415,18 @@ const struct ifd_backend ifd_backend_vfio = {
 	.dirty_read = ifd_container_dirty_read,
 	.dirty_unmap = ifd_container_dirty_unmap,
 	.maps_left = be_maps_left,
-	.command = be_command,
-	.command_refused = be_command_refused,
+	.command = ifd_container_no_command,
+	.command_refused = ifd_container_no_command_refused,
 	.has = ifd_vfio_has,
-	.physical = be_physical,
+	.physical = ifd_container_no_physical,
 	.device_node = ifd_group_node,
 	.device_open = ifd_group_open_node,
-	.device_adopt = be_device_adopt,
-	.device_take = be_device_take,
+	.device_adopt = ifd_container_no_device_adopt,
+	.device_take = ifd_container_no_device_take,
 	.device_close = be_device_close,
 	.attach = ifd_container_attach,
 	.detach = ifd_container_detach,
-	.replace = be_replace,
-	.pasid_attach = be_pasid_attach,
-	.pasid_detach = be_pasid_detach,
+	.replace = ifd_container_no_replace,
+	.pasid_attach = ifd_container_no_pasid_attach,
+	.pasid_detach = ifd_container_no_pasid_detach,
 };

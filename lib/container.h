@@ -4,6 +4,7 @@
 #define IFD_CONTAINER_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct iommufd_ctx;
 struct iommufd_device;
@@ -43,5 +44,15 @@ int ifd_container_replay(struct iommufd_device *dev, struct iommufd_ioas *ioas);
 /* The slots of the backend. */
 int ifd_container_attach(struct iommufd_device *dev, const struct ifd_target *to);
 void ifd_container_detach(struct iommufd_device *dev, struct iommufd_ioas *ioas);
+
+/* vfio-lacks.c: those that only fail. */
+int ifd_container_no_device_adopt(struct iommufd_device *dev, int fd);
+int ifd_container_no_device_take(struct iommufd_device *dev, uint32_t id);
+int ifd_container_no_replace(struct iommufd_device *dev, const struct ifd_target *to);
+int ifd_container_no_command(const struct iommufd_ctx *ctx, unsigned long request, void *arg);
+void ifd_container_no_command_refused(const struct iommufd_ctx *ctx, unsigned long request, int err, char *hint);
+int ifd_container_no_pasid_attach(struct iommufd_device *dev, uint32_t pasid, const struct ifd_target *to);
+void ifd_container_no_pasid_detach(struct iommufd_device *dev, uint32_t pasid);
+int ifd_container_no_physical(struct iommufd_ioas *ioas, uint64_t iova, uint64_t *len, uint64_t *addr);
 
 #endif
