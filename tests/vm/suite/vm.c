@@ -142,13 +142,13 @@ static const struct file mock_files[] = {
 
 static TCase *add_case(Suite *suite, const char *name, const char *where, void (*use)(void))
 {
-	static char names[128][64];
+	static char names[256][64];
 	static size_t used;
 	TCase *tc;
 
 	snprintf(names[used], sizeof(names[0]), "%s on %s", name, where);
 	tc = tcase_create(names[used++]);
-	tcase_set_timeout(tc, 60);
+	tcase_set_timeout(tc, 180); /* for what hangs: the slowest takes a sixth of it on an idle computer */
 	tcase_set_tags(tc, name);
 	if (use)
 		tcase_add_checked_fixture(tc, use, NULL);
