@@ -128,7 +128,8 @@ static int replace_gated(struct iommufd_device *dev, struct ifd_pasid *entry, co
 	count(to, 1);
 	ret = ifd_ioas_refresh(to->ioas);
 	if (!ret) {
-		ifd_ioas_refresh_after(entry->at.ioas);
+		if (entry->at.ioas != to->ioas)
+			ifd_ioas_refresh_after(entry->at.ioas);
 		return 0;
 	}
 	ifd_hint(hint, "%s", iommufd_errmsg());

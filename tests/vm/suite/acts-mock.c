@@ -90,6 +90,91 @@ static void move_back(struct stage *stage)
 	ok(iommufd_device_replace_hwpt(mock.dev, nest.hwpt));
 }
 
+/* ---- Devices by their number, and PASIDs ---- */
+
+#define A_PASID 7u
+
+static struct iommufd_hwpt *tables[3]; /* of the device itself, and two for a PASID */
+
+static int from_id(struct stage *stage)
+{
+	struct iommufd_device_calls calls = { .struct_size = sizeof(calls), .name = "once more" };
+
+	return iommufd_device_from_id(stage->bed.ctx, mock.id, &calls, &stage->out.dev);
+}
+
+static void free_device(struct stage *stage)
+{
+	iommufd_device_free(stage->out.dev);
+}
+
+static int hw_info(struct stage *stage)
+{
+	return iommufd_device_hw_info(mock.dev, &stage->out.hw, NULL, 0);
+}
+
+static void some_tables(struct stage *stage)
+{
+	struct iommufd_hwpt_opts opts = { .struct_size = sizeof(opts), .flags = IOMMUFD_HWPT_PASID };
+
+	mock_open(&mock, stage->bed.ctx, MOCK_PASID);
+	ok(iommufd_ioas_new(stage->bed.ctx, &nest.ioas));
+	for (int i = 0; i < 3; i++)
+		ok(iommufd_hwpt_new(mock.dev, nest.ioas, &opts, &tables[i]));
+	ok(iommufd_device_attach_hwpt(mock.dev, tables[0]));
+}
+
+static void no_tables(struct stage *stage)
+{
+	(void)stage;
+	for (int i = 0; i < 3; i++)
+		iommufd_hwpt_free(tables[i]);
+	iommufd_ioas_free(nest.ioas);
+	mock_close(&mock);
+}
+
+static int pasid_attach(struct stage *stage)
+{
+	(void)stage;
+	return iommufd_device_pasid_attach(mock.dev, A_PASID, NULL, tables[1]);
+}
+
+static void pasid_detach(struct stage *stage)
+{
+	(void)stage;
+	ok(iommufd_device_pasid_detach(mock.dev, A_PASID));
+}
+
+static void a_pasid(struct stage *stage)
+{
+	some_tables(stage);
+	ok(pasid_attach(stage));
+}
+
+static int pasid_replace(struct stage *stage)
+{
+	(void)stage;
+	return iommufd_device_pasid_replace(mock.dev, A_PASID, NULL, tables[2]);
+}
+
+static void pasid_back(struct stage *stage)
+{
+	(void)stage;
+	ok(iommufd_device_pasid_replace(mock.dev, A_PASID, NULL, tables[1]));
+}
+
+static int to_ioas(struct stage *stage)
+{
+	(void)stage;
+	return iommufd_device_replace(mock.dev, nest.ioas);
+}
+
+static void to_table(struct stage *stage)
+{
+	(void)stage;
+	ok(iommufd_device_replace_hwpt(mock.dev, tables[0]));
+}
+
 /* ---- Page faults ---- */
 
 static int faultq_new(struct stage *stage)
@@ -271,6 +356,14 @@ const struct act mock_acts[] = {
 	{ "iommufd_device_attach_hwpt", NEEDS_CONTEXT, attach_hwpt, .undo = detach, .prepare = all_detached,
 	  .finish = none_attached },
 	ROW("iommufd_device_replace_hwpt", replace_hwpt, .undo = move_back, .survives = STAYS_NARROW),
+	ROW("iommufd_device_from_id", from_id, .undo = free_device, .handle = true),
+	ROW("iommufd_device_hw_info", hw_info, .size = sizeof(struct iommufd_hw_info)),
+	{ "iommufd_device_replace", NEEDS_CONTEXT, to_ioas, .undo = to_table, .prepare = some_tables,
+	  .finish = no_tables },
+	{ "iommufd_device_pasid_attach", NEEDS_CONTEXT, pasid_attach, .undo = pasid_detach, .prepare = some_tables,
+	  .finish = no_tables },
+	{ "iommufd_device_pasid_replace", NEEDS_CONTEXT, pasid_replace, .undo = pasid_back, .prepare = a_pasid,
+	  .finish = no_tables },
 	ROW("iommufd_faultq_new", faultq_new, .undo = free_faultq, .handle = true),
 	ROW("iommufd_faultq_read", read_fault, .undo = answer_it),
 	{ "iommufd_faultq_respond", NEEDS_CONTEXT, answer_fault, .undo = read_another, .prepare = all_and_a_fault,

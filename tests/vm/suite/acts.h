@@ -25,6 +25,7 @@ union out {
 	struct iommufd_region_info region;
 	struct iommufd_irq_info irq;
 	struct iommufd_device_info info;
+	struct iommufd_hw_info hw;
 };
 
 /* What is there before a call. Made once a row; after each call undo() brings it back to what it was. */
