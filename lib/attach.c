@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "fault.h"
+#include "file.h"
 #include "hwpt.h"
 #include "internal.h"
 #include "udev.h"
@@ -23,8 +24,10 @@ static int learn(struct iommufd_device *dev)
 }
 
 /* One without an IOMMU would reach somebody else's memory by IOVAs, and one with an IOMMU by physical addresses. */
-static int check_addresses(const struct iommufd_device *dev, const struct iommufd_ioas *ioas)
+static int check_addresses(const struct iommufd_device *dev, struct iommufd_ioas *ioas)
 {
+	if (dev->found->noiommu && ifd_file_is_mapped(&ioas->index))
+		return ifd_file_fail_physical("attach it to an IOAS with a mapping of a file");
 	return !ioas->attached || !ioas->physical == !dev->found->noiommu
 		       ? 0
 		       : ifd_fail(-EINVAL, "use another IOAS for it",
@@ -178,9 +181,9 @@ EXPORT int iommufd_device_detach(struct iommufd_device *dev)
 	ifd_pci_quiet(dev);
 	ifd_region_close_all(dev);
 
-	mark = ifd_faults_mark(from.hwpt);
 	pthread_rwlock_wrlock(&from.ioas->gate);
 	from = dev->at; /* perhaps by now to another page table of the same IOAS */
+	mark = ifd_faults_mark(from.hwpt);
 	detach_gated(dev, from.ioas);
 	pthread_rwlock_unlock(&from.ioas->gate);
 	ifd_faults_drop(from.hwpt, dev->id, 0, mark);
@@ -235,7 +238,7 @@ int ifd_device_move(struct iommufd_device *dev, const struct ifd_target *from, c
 	leave(dev);
 	enter(dev, to);
 	ifd_phys_detach(dev, from->ioas);
-	ifd_phys_attach(dev, to->ioas); /* only the kernel pins for devices that can be moved */
+	ifd_phys_attach(dev, to->ioas); /* it fails where the library pins, and the kernel does for what can be moved */
 	ifd_ioas_refresh_after(from->ioas);
 	return 0;
 }
@@ -262,9 +265,9 @@ static int replace(struct iommufd_device *dev, const struct ifd_target *to)
 		ret = ifd_device_attached(dev, "replace the IOAS");
 	if (ret || ifd_target_is(&from, to))
 		return ret;
-	mark = ifd_faults_mark(from.hwpt);
 	ifd_gates_lock(from.ioas, to->ioas);
 	from = dev->at;
+	mark = ifd_faults_mark(from.hwpt);
 	ret = replace_gated(dev, &from, *to);
 	ifd_gates_unlock(from.ioas, to->ioas);
 	if (ret)

@@ -191,8 +191,6 @@ int ifd_phys_attach(const struct iommufd_device *dev, struct iommufd_ioas *ioas)
 {
 	int ret = 0;
 
-	if (dev->found->noiommu && ifd_file_is_mapped(&ioas->index))
-		return ifd_file_fail_physical("attach it to an IOAS with a mapping of a file");
 	if (dev->unpinned && !ioas->unpinned)
 		ret = begin_locking(ioas, dev);
 	if (ret)
