@@ -84,7 +84,7 @@ static int make_list(const struct iommufd_ioas *ioas, const struct iommufd_range
 static int allow_gated(struct iommufd_ioas *ioas, const struct iommufd_range *ranges, size_t count)
 {
 	const struct iommufd_range *misfit;
-	struct iommufd_range *list = NULL;
+	struct iommufd_range *list = NULL, *old;
 	size_t num = 0;
 	int ret = count ? make_list(ioas, ranges, count, &list, &num) : 0;
 
@@ -97,9 +97,12 @@ static int allow_gated(struct iommufd_ioas *ioas, const struct iommufd_range *ra
 		free(list);
 		return ret;
 	}
-	free(ioas->allowed);
+	/* In this order, for a child process that is forked in the midst of it. */
+	old = ioas->allowed;
+	ioas->num_allowed = 0;
 	ioas->allowed = list;
 	ioas->num_allowed = num;
+	free(old);
 	return 0;
 }
 
