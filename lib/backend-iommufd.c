@@ -140,6 +140,24 @@ static int be_unmap(struct iommufd_ioas *ioas, uint64_t iova, uint64_t len, uint
 	return 0;
 }
 
+static int be_copy(struct iommufd_ioas *src, const struct iommufd_range *range, struct iommufd_ioas *dst, uint64_t iova,
+		   uint32_t flags)
+{
+	struct iommu_ioas_copy cmd = {
+		.size = sizeof(cmd),
+		.flags = IOMMU_IOAS_MAP_FIXED_IOVA,
+		.src_ioas_id = src->id,
+		.dst_ioas_id = dst->id,
+		.length = range->last - range->start + 1,
+		.src_iova = range->start,
+		.dst_iova = iova,
+	};
+
+	cmd.flags |= flags & IOMMUFD_MAP_READ ? IOMMU_IOAS_MAP_READABLE : 0;
+	cmd.flags |= flags & IOMMUFD_MAP_WRITE ? IOMMU_IOAS_MAP_WRITEABLE : 0;
+	return ifd_sys_ioctl(&dst->ctx->log, dst->ctx->fd, IOMMU_IOAS_COPY, &cmd);
+}
+
 static int be_maps_left(struct iommufd_ioas *ioas, uint64_t *left)
 {
 	(void)ioas;
@@ -367,12 +385,12 @@ const struct ifd_backend ifd_backend_iommufd = {
 	.ioas_allow = be_ioas_allow,
 	.map = be_map,
 	.unmap = be_unmap,
+	.copy = be_copy,
 	.dirty_set = ifd_tables_dirty_set,
 	.dirty_join = ifd_tables_dirty_join,
 	.dirty_read = ifd_tables_dirty_read,
 	.dirty_unmap = ifd_tables_dirty_unmap,
 	.maps_left = be_maps_left,
-	.copies = true,
 	.command = be_command,
 	.command_refused = be_command_refused,
 	.has = ifd_iommufd_has,

@@ -410,6 +410,7 @@ const struct ifd_backend ifd_backend_vfio = {
 	.ioas_allow = be_ioas_allow,
 	.map = be_map,
 	.unmap = be_unmap,
+	.copy = ifd_container_no_copy,
 	.dirty_set = ifd_container_dirty_set,
 	.dirty_join = ifd_container_dirty_join,
 	.dirty_read = ifd_container_dirty_read,

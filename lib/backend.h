@@ -91,6 +91,13 @@ struct ifd_backend {
 	int (*dirty_unmap)(struct iommufd_ioas *ioas, uint64_t iova, uint64_t len, const struct ifd_dirty *to,
 			   uint64_t *unmapped);
 
+	/*
+	 * What is mapped in a range of one IOAS, without a hole, to a place in another that is reserved: all or nothing.
+	 * Both gates shared. -errno without words; -EOPNOTSUPP where that takes a map() for each mapping.
+	 */
+	int (*copy)(struct iommufd_ioas *src, const struct iommufd_range *range, struct iommufd_ioas *dst,
+		    uint64_t iova, uint32_t flags);
+
 	/* How many more mappings the kernel will take, UINT64_MAX where it sets no number. Gate shared. */
 	int (*maps_left)(struct iommufd_ioas *ioas, uint64_t *left);
 
@@ -99,7 +106,6 @@ struct ifd_backend {
 	 * no iommufd. command_refused() then adds to the hint what is to be said of the errno on this backend, and
 	 * nothing where that is up to the caller. No lock.
 	 */
-	bool copies; /* whether it knows IOMMU_IOAS_COPY: else what is copied is mapped again, piece by piece */
 	int (*command)(const struct iommufd_ctx *ctx, unsigned long request, void *arg);
 	void (*command_refused)(const struct iommufd_ctx *ctx, unsigned long request, int err, char *hint);
 

@@ -9,6 +9,7 @@
 struct iommufd_ctx;
 struct iommufd_device;
 struct iommufd_ioas;
+struct iommufd_range;
 struct ifd_target;
 
 /*
@@ -48,6 +49,8 @@ void ifd_container_detach(struct iommufd_device *dev, struct iommufd_ioas *ioas)
 /* vfio-lacks.c: those that only fail. */
 int ifd_container_no_device_adopt(struct iommufd_device *dev, int fd);
 int ifd_container_no_device_take(struct iommufd_device *dev, uint32_t id);
+int ifd_container_no_copy(struct iommufd_ioas *src, const struct iommufd_range *range, struct iommufd_ioas *dst,
+			  uint64_t iova, uint32_t flags);
 int ifd_container_no_replace(struct iommufd_device *dev, const struct ifd_target *to);
 int ifd_container_no_command(const struct iommufd_ctx *ctx, unsigned long request, void *arg);
 void ifd_container_no_command_refused(const struct iommufd_ctx *ctx, unsigned long request, int err, char *hint);

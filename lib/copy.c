@@ -7,12 +7,10 @@
 
 #include "explain.h"
 #include "file.h"
-#include "handle.h"
 #include "internal.h"
 #include "map.h"
 #include "object.h"
 #include "vma.h"
-#include "uapi/iommufd.h"
 
 struct copy {
 	struct iommufd_ioas *src, *dst;
@@ -128,27 +126,20 @@ static int fail_copy(const struct copy *copy, int err)
 			copy->pieces[0]->iova.start);
 }
 
+/* -EOPNOTSUPP has no words. */
 static int make_at_once(struct copy *copy)
 {
-	struct iommu_ioas_copy cmd = {
-		.size = sizeof(cmd),
-		.flags = IOMMU_IOAS_MAP_FIXED_IOVA,
-		.src_ioas_id = copy->src->id,
-		.dst_ioas_id = copy->dst->id,
-		.length = len_of(copy),
-		.src_iova = copy->start,
-		.dst_iova = copy->pieces[0]->iova.start,
-	};
+	struct iommufd_range from = { copy->start, copy->last };
 	size_t pinned = 0;
 	int ret = 0;
 
-	cmd.flags |= copy->flags & IOMMUFD_MAP_READ ? IOMMU_IOAS_MAP_READABLE : 0;
-	cmd.flags |= copy->flags & IOMMUFD_MAP_WRITE ? IOMMU_IOAS_MAP_WRITEABLE : 0;
 	for (; pinned < copy->count && !ret; pinned += !ret)
 		ret = ifd_phys_pin(copy->dst, copy->pieces[pinned]);
 	if (!ret) {
-		ret = ifd_command(copy->dst->ctx, IOMMU_IOAS_COPY, &cmd);
-		ret = ret ? fail_copy(copy, ret) : 0;
+		ret = copy->dst->ctx->backend->copy(copy->src, &from, copy->dst, copy->pieces[0]->iova.start,
+						    copy->flags);
+		if (ret && ret != -EOPNOTSUPP)
+			fail_copy(copy, ret);
 	}
 	while (ret && pinned)
 		ifd_phys_unpin(copy->dst, copy->pieces[--pinned]);
@@ -161,7 +152,9 @@ static int make(struct copy *copy)
 
 	ifd_index_split(&copy->dst->index, copy->whole, copy->pieces, copy->count);
 	ifd_phys_begin(copy->dst);
-	ret = copy->dst->ctx->backend->copies ? make_at_once(copy) : make_each(copy);
+	ret = make_at_once(copy);
+	if (ret == -EOPNOTSUPP)
+		ret = make_each(copy);
 	for (size_t i = 0; i < copy->count; i++)
 		if (!ret)
 			ifd_index_commit(&copy->dst->index, copy->pieces[i]);
@@ -232,21 +225,6 @@ static int copy_gated(struct copy *copy, uint64_t *iova)
 	return ret;
 }
 
-/* By address, so that two threads that copy both ways do not wait for each other for ever. */
-static void lock_both(struct iommufd_ioas *a, struct iommufd_ioas *b)
-{
-	pthread_rwlock_rdlock(a < b ? &a->gate : &b->gate);
-	if (a != b)
-		pthread_rwlock_rdlock(a < b ? &b->gate : &a->gate);
-}
-
-static void unlock_both(struct iommufd_ioas *a, struct iommufd_ioas *b)
-{
-	pthread_rwlock_unlock(&a->gate);
-	if (a != b)
-		pthread_rwlock_unlock(&b->gate);
-}
-
 EXPORT int iommufd_ioas_copy(struct iommufd_ioas *src, uint64_t src_iova, uint64_t len, struct iommufd_ioas *dst,
 			     uint32_t flags, uint64_t *iova)
 {
@@ -259,8 +237,8 @@ EXPORT int iommufd_ioas_copy(struct iommufd_ioas *src, uint64_t src_iova, uint64
 		return ret;
 	if (src->ctx != dst->ctx)
 		return ifd_fail(-EINVAL, "make both from the same context", "copy to an IOAS of another context");
-	lock_both(src, dst);
+	ifd_gates_share(src, dst);
 	ret = copy_gated(&copy, iova);
-	unlock_both(src, dst);
+	ifd_gates_unlock(src, dst);
 	return ret;
 }

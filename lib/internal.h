@@ -202,8 +202,9 @@ void ifd_device_put(struct iommufd_device *dev);
 void ifd_ioas_get(struct iommufd_ioas *ioas);
 void ifd_ioas_put(struct iommufd_ioas *ioas);
 
-/* The gates of two, which may be one, exclusively. */
+/* The gates of two, which may be one, exclusively; or shared. */
 void ifd_gates_lock(struct iommufd_ioas *a, struct iommufd_ioas *b);
+void ifd_gates_share(struct iommufd_ioas *a, struct iommufd_ioas *b);
 void ifd_gates_unlock(struct iommufd_ioas *a, struct iommufd_ioas *b);
 
 /* With the gate held exclusively: asks the backend for ranges and alignment anew, after the set of devices changed. */

@@ -180,6 +180,13 @@ void ifd_gates_lock(struct iommufd_ioas *a, struct iommufd_ioas *b)
 		pthread_rwlock_wrlock(a < b ? &b->gate : &a->gate);
 }
 
+void ifd_gates_share(struct iommufd_ioas *a, struct iommufd_ioas *b)
+{
+	pthread_rwlock_rdlock(a < b ? &a->gate : &b->gate);
+	if (a != b)
+		pthread_rwlock_rdlock(a < b ? &b->gate : &a->gate);
+}
+
 void ifd_gates_unlock(struct iommufd_ioas *a, struct iommufd_ioas *b)
 {
 	pthread_rwlock_unlock(&a->gate);

@@ -76,3 +76,14 @@ int ifd_container_no_physical(struct iommufd_ioas *ioas, uint64_t iova, uint64_t
 	(void)addr;
 	return -EOPNOTSUPP;
 }
+
+int ifd_container_no_copy(struct iommufd_ioas *src, const struct iommufd_range *range, struct iommufd_ioas *dst,
+			  uint64_t iova, uint32_t flags)
+{
+	(void)src;
+	(void)range;
+	(void)dst;
+	(void)iova;
+	(void)flags;
+	return -EOPNOTSUPP;
+}
