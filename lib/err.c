@@ -6,7 +6,7 @@
 
 #include "internal.h"
 
-static _Thread_local char message[2 * IFD_HINT_MAX];
+static _Thread_local char message[IFD_WORDS_MAX];
 
 int ifd_fail(int err, const char *hint, const char *what_fmt, ...)
 {
@@ -22,6 +22,16 @@ int ifd_fail(int err, const char *hint, const char *what_fmt, ...)
 		 hint && *hint ? " (" : "", hint ? hint : "", hint && *hint ? ")" : "");
 	errno = saved;
 	return err;
+}
+
+void ifd_words_save(char *words)
+{
+	memcpy(words, message, sizeof(message));
+}
+
+void ifd_words_restore(const char *words)
+{
+	memcpy(message, words, sizeof(message));
 }
 
 void ifd_hint(char *buf, const char *fmt, ...)
