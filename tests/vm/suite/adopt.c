@@ -35,7 +35,7 @@ START_TEST(a_container_that_serves_already_is_taken_over)
 		.iova = 0x800000,
 		.size = PAGE,
 	};
-	uint64_t iova = 0x100000, second = 0x200000, taken = theirs.iova, forbidden = 0xfee00000;
+	uint64_t iova = 0x100000, second = 0x200000, taken = theirs.iova, forbidden = MSI_WINDOW;
 	struct bed bed = { .ctx = NULL };
 	struct edu edu;
 	struct vfio_iommu_type1_dma_unmap ours = { .argsz = sizeof(ours), .iova = iova };

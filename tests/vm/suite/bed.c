@@ -160,6 +160,14 @@ bool vm_noiommu(const char *address)
 	return !strcmp(name, "vfio-noiommu\n");
 }
 
+void vm_sysfs(const char *address, char *path)
+{
+	char link[128];
+
+	snprintf(link, sizeof(link), "/sys/bus/pci/devices/%s", address);
+	ck_assert_ptr_nonnull(realpath(link, path));
+}
+
 void vm_cdev(const char *address, char *path, size_t size)
 {
 	char dir[128];

@@ -147,7 +147,7 @@ START_TEST(a_copy_goes_where_it_is_asked_for_or_says_what_is_there)
 	map_at(two.second, pages + 2 * PAGE, PAGE, RW, TARGET + 2 * PAGE);
 	fails(iommufd_ioas_copy(two.bed.ioas, SOURCE, 2 * PAGE, two.second, RW | IOMMUFD_MAP_FIXED, &iova), -EEXIST,
 	      "0x402000-0x402fff is mapped");
-	iova = 0xfee00000;
+	iova = MSI_WINDOW;
 	fails(iommufd_ioas_copy(two.bed.ioas, SOURCE, 2 * PAGE, two.second, RW | IOMMUFD_MAP_FIXED, &iova), -EINVAL,
 	      "not permitted");
 	iova = TARGET;

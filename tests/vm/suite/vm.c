@@ -11,7 +11,9 @@
 
 /* ---- The kernel's log, test by test ---- */
 
-#define TROUBLE "WARNING:|BUG:|Oops|refcount_t|list_(add|del) corruption|DMAR:.*fault|UBSAN|general protection"
+#define TROUBLE                                                                                          \
+	"WARNING:|BUG:|Oops|refcount_t|list_(add|del) corruption|DMAR:.*fault|UBSAN|general protection|" \
+	"arm-smmu-v3 .*(event: |CMDQ error|timeout|overflow)"
 
 static int kmsg = -1;
 static regex_t trouble, expected;
@@ -50,17 +52,20 @@ void vm_expect_kernel(const char *regex)
 }
 
 /*
- * As the drivers of Intel's and of virtio's IOMMU say it; the first tells of the fault's register in a line of its own.
+ * As the drivers of Intel's, of virtio's and of Arm's IOMMU say it; the first tells of the fault's register in a line
+ * of its own.
  */
 void vm_expect_fault(const char *address, uint64_t iova)
 {
-	char regex[256];
+	char regex[384];
 
 	snprintf(regex, sizeof(regex),
 		 "DMAR: DRHD: handling fault status reg|DMAR: \\[DMA .*device \\[(0000:)?%s\\] fault addr "
 		 "0x%lx...[^0-9a-f]|"
-		 "page fault from EP [0-9]+ at 0x%lx...[^0-9a-f]",
-		 strchr(address, ':') + 1, (unsigned long)(iova / PAGE), (unsigned long)(iova / PAGE));
+		 "page fault from EP [0-9]+ at 0x%lx...[^0-9a-f]|"
+		 "event: F_(TRANSLATION|PERMISSION) client: %s .* iova: 0x%lx...[^0-9a-f]",
+		 strchr(address, ':') + 1, (unsigned long)(iova / PAGE), (unsigned long)(iova / PAGE), address,
+		 (unsigned long)(iova / PAGE));
 	vm_expect_kernel(regex);
 }
 

@@ -25,6 +25,20 @@ extern char vm_twins[3][16];
 #define PAGE 4096u
 #define RW   (IOMMUFD_MAP_READ | IOMMUFD_MAP_WRITE)
 
+/*
+ * Here no IOVA can be: on x86 interrupts are written there, on Arm the kernel has it for the same. It is 1 MiB long. In
+ * words it is the mapping of its first page, and the range below.
+ */
+#if defined(__aarch64__)
+#define MSI_WINDOW       UINT64_C(0x8000000)
+#define MSI_WINDOW_PAGE  "0x8000000-0x8000fff"
+#define MSI_WINDOW_BELOW "0x0-0x7ffffff"
+#else
+#define MSI_WINDOW       UINT64_C(0xfee00000)
+#define MSI_WINDOW_PAGE  "0xfee00000-0xfee00fff"
+#define MSI_WINDOW_BELOW "0x0-0xfedfffff"
+#endif
+
 /* A way from the program to a device. */
 struct path {
 	const char *name;
@@ -81,6 +95,9 @@ void vm_bind(const char *address, const char *driver);
  * of ACPI, whose interpreter frees what it has not got when the kernel's memory is short.
  */
 void vm_keep_enabled(const char *address, bool on);
+
+/* Where sysfs has a device, or with "/.." what is above it; `path` has room for PATH_MAX bytes. */
+void vm_sysfs(const char *address, char *path);
 
 /* The number of a device's IOMMU group, and the path of its node under /dev/vfio/devices; "" for none. */
 int vm_group(const char *address);

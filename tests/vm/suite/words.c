@@ -307,7 +307,7 @@ END_TEST
 
 START_TEST(what_is_in_the_way_is_named)
 {
-	uint64_t iova = 0x200000, inside = 0x200000, reserved = 0xfee00000;
+	uint64_t iova = 0x200000, inside = 0x200000, reserved = MSI_WINDOW;
 	unsigned char *pages = memory(2 * PAGE);
 	struct bed bed;
 
@@ -316,7 +316,7 @@ START_TEST(what_is_in_the_way_is_named)
 	says(iommufd_ioas_map(bed.ioas, pages, PAGE, RW | IOMMUFD_MAP_FIXED, &inside), -EEXIST,
 	     "0x200000-0x201fff is mapped");
 	ok(iommufd_ioas_map(bed.ioas, pages, PAGE, RW | IOMMUFD_MAP_FIXED, &reserved));
-	says(iommufd_device_attach(bed.dev, bed.ioas), -EADDRINUSE, "the mapping 0xfee00000-0xfee00fff");
+	says(iommufd_device_attach(bed.dev, bed.ioas), -EADDRINUSE, "the mapping " MSI_WINDOW_PAGE);
 	bed_close(&bed);
 }
 END_TEST
