@@ -140,6 +140,9 @@ unsigned long vm_linux(void);
 /* How often a test is to do what it does: the variable of the environment, or the number. */
 unsigned long vm_rounds(const char *variable, unsigned long usual);
 
+/* Whether the IOMMU is Arm's. */
+bool vm_behind_smmuv3(void);
+
 /* Whether the path that is being tested can move an attached device: iommufd with nodes can. */
 bool vm_can_replace(void);
 
@@ -185,6 +188,7 @@ void add_ctx_tests(TCase *tc);
 void add_ioas_tests(TCase *tc);
 void add_stage_tests(TCase *tc);
 void add_hwpt_tests(TCase *tc);
+void add_smmuv3_tests(TCase *tc);
 void add_contract_tests(TCase *tc);
 void add_allow_tests(TCase *tc);
 void add_copy_tests(TCase *tc);
