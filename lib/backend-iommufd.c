@@ -293,6 +293,8 @@ static int fail_attach(struct iommufd_device *dev, const struct ifd_target *to, 
 	else if (err == -EFAULT)
 		ifd_hint(hint,
 			 "memory of a mapping is not there any more, or is not writable: unmap before freeing it");
+	else if (err == -ENOENT && to->hwpt && to->hwpt->nested)
+		ifd_hint(hint, "its virtual IOMMU must know it before: iommufd_vdevice_new()");
 	else if (err == -EINVAL)
 		ifd_hint(hint,
 			 "the IOMMU cannot serve it together with the devices that are attached already, or a device "

@@ -74,7 +74,7 @@ static int fail_alloc(const struct iommufd_device *dev, const struct iommu_hwpt_
 		;
 	else if (err == -EOPNOTSUPP)
 		hint_unsupported(hint, dev, cmd);
-	else if (err == -EINVAL && cmd->data_len)
+	else if ((err == -EINVAL || err == -EIO) && cmd->data_len)
 		ifd_hint(hint,
 			 "the data has not the type, the length or the values that its IOMMU takes, or what is below "
 			 "it was not made with IOMMUFD_HWPT_NEST_PARENT");

@@ -28,12 +28,27 @@ static int invalidate_piece(const struct ifd_handle *handle, struct iommu_hwpt_i
 	return 0;
 }
 
+/*
+ * The driver of an SMMUv3 counts the entries before one that it refuses as done, and has sent none of them (Linux 7.3).
+ * They are handed over once more, by themselves: what is thrown away twice is gone as well.
+ */
+#define COUNTS_WHAT_IT_HAS_NOT_SENT 1u /* IOMMU_VIOMMU_INVALIDATE_DATA_ARM_SMMUV3 */
+
+static int invalidate_again(const struct ifd_handle *handle, struct iommu_hwpt_invalidate *cmd, int ret)
+{
+	int again = 0;
+
+	if (ret && cmd->entry_num && cmd->data_type == COUNTS_WHAT_IT_HAS_NOT_SENT)
+		again = invalidate_piece(handle, cmd);
+	return again ? again : ret;
+}
+
 static int fail_entry(const struct ifd_handle *handle, int ret, uint32_t data_type, uint32_t at, uint32_t count)
 {
 	char hint[IFD_HINT_MAX] = "";
 
 	ifd_hint_command(hint, handle->ctx, IOMMU_HWPT_INVALIDATE, ret);
-	if (!*hint && (ret == -EOPNOTSUPP || ret == -EINVAL))
+	if (!*hint && (ret == -EOPNOTSUPP || ret == -EINVAL || ret == -EIO))
 		ifd_hint(hint, "the IOMMU does not take data type 0x%" PRIx32 ", or not what this entry says",
 			 data_type);
 	return ifd_fail(ret, hint, "invalidate: entry %" PRIu32 " of %" PRIu32, at, count);
@@ -61,7 +76,7 @@ int ifd_invalidate(const struct ifd_handle *handle, uint32_t data_type, const vo
 			.entry_num = left < PIECE ? left : PIECE,
 		};
 
-		ret = invalidate_piece(handle, &cmd);
+		ret = invalidate_again(handle, &cmd, invalidate_piece(handle, &cmd));
 		total += cmd.entry_num;
 	} while (!ret && total < count);
 	if (done)

@@ -67,6 +67,7 @@ int iommufd_hwpt_new(struct iommufd_device *dev, struct iommufd_ioas *ioas, cons
  * @param out    the page table; give it to iommufd_hwpt_free()
  *
  * @retval -EINVAL     the parent is none, or of another context; the data has not the type or length that it wants
+ * @retval -EIO        an Arm SMMUv3 does not take what the data says
  * @retval -EOPNOTSUPP the IOMMU cannot nest, or not on this backend
  * @retval others      as iommufd_hwpt_new()
  *
@@ -106,6 +107,7 @@ uint32_t iommufd_hwpt_id(const struct iommufd_hwpt *hwpt);
  * @param done      how many were handled, also when it fails: go on behind them; or NULL
  *
  * @retval -EINVAL     no nested page table; a length, or an entry, that the IOMMU does not take
+ * @retval -EIO        an entry that an Arm SMMUv3 does not take
  * @retval -EOPNOTSUPP the IOMMU does not know the type, or a flag in an entry
  * @retval -ENOTTY     the kernel is older than Linux 6.8
  * @retval -EFAULT     the entries cannot be read
@@ -126,6 +128,7 @@ int iommufd_hwpt_invalidate(struct iommufd_hwpt *hwpt, uint32_t data_type, const
  * @param hwpt a page table of the same context; it may be freed before the device
  *
  * @retval -EINVAL     the page table is of another context, or not for the device's IOMMU
+ * @retval -ENOENT     a guest's, of an Arm SMMUv3, and the device has no virtual one: iommufd_vdevice_new() makes it
  * @retval others      as iommufd_device_attach()
  *
  * Source: VFIO_DEVICE_ATTACH_IOMMUFD_PT (Linux 6.6).
