@@ -118,7 +118,7 @@ static const struct file files[] = {
 	{ "threads", add_threads_tests }, { "stage", add_stage_tests },     { "hwpt", add_hwpt_tests },
 	{ "file", add_file_tests },       { "copy", add_copy_tests },       { "allow", add_allow_tests },
 	{ "process", add_process_tests }, { "dirty", add_dirty_tests },     { "uapi", add_uapi_tests },
-	{ "smmuv3", add_smmuv3_tests },
+	{ "smmuv3", add_smmuv3_tests },   { "nested", add_nested_tests },
 };
 
 static const struct file noiommu_files[] = {

@@ -189,6 +189,7 @@ void add_ioas_tests(TCase *tc);
 void add_stage_tests(TCase *tc);
 void add_hwpt_tests(TCase *tc);
 void add_smmuv3_tests(TCase *tc);
+void add_nested_tests(TCase *tc);
 void add_contract_tests(TCase *tc);
 void add_allow_tests(TCase *tc);
 void add_copy_tests(TCase *tc);
