@@ -10,6 +10,11 @@
 
 static uint32_t last_id;
 
+uint32_t fuzz_new_id(void)
+{
+	return ++last_id;
+}
+
 void fuzz_answers_start(void)
 {
 	last_id = 0;
@@ -32,7 +37,7 @@ static int ioas_alloc(struct fuzz_file *file, void *arg)
 	struct iommu_ioas_alloc *cmd = arg;
 
 	(void)file;
-	cmd->out_ioas_id = ++last_id;
+	cmd->out_ioas_id = fuzz_new_id();
 	return 0;
 }
 
@@ -66,7 +71,7 @@ static int iova_ranges(struct fuzz_file *file, void *arg)
 	return cmd->num_iovas <= room ? 0 : -EMSGSIZE;
 }
 
-static void check_map(uint64_t iova, uint64_t len)
+void fuzz_check_map(uint64_t iova, uint64_t len)
 {
 	fuzz_check(len && iova + (len - 1) >= iova && !((iova | len) & (PAGE - 1)),
 		   "the kernel is asked for 0x%llx bytes at IOVA 0x%llx", (unsigned long long)len,
@@ -78,7 +83,7 @@ static int ioas_map(struct fuzz_file *file, void *arg)
 	struct iommu_ioas_map *cmd = arg;
 
 	(void)file;
-	check_map(cmd->iova, cmd->length);
+	fuzz_check_map(cmd->iova, cmd->length);
 	return 0;
 }
 
@@ -87,7 +92,7 @@ static int ioas_unmap(struct fuzz_file *file, void *arg)
 	struct iommu_ioas_unmap *cmd = arg;
 
 	(void)file;
-	check_map(cmd->iova, cmd->length);
+	fuzz_check_map(cmd->iova, cmd->length);
 	return 0;
 }
 
@@ -115,6 +120,13 @@ static int vfio_ioas(struct fuzz_file *file, void *arg)
 }
 
 /* ---- Containers and groups ---- */
+
+static int bind_iommufd(struct fuzz_file *file, void *arg)
+{
+	(void)file;
+	((struct vfio_device_bind_iommufd *)arg)->out_devid = fuzz_new_id();
+	return 0;
+}
 
 static int plain(struct fuzz_file *file, void *arg)
 {
@@ -171,16 +183,6 @@ static int unset_container(struct fuzz_file *file, void *arg)
 	return 0;
 }
 
-static int fault_alloc(struct fuzz_file *file, void *arg)
-{
-	struct iommu_fault_alloc *cmd = arg;
-
-	(void)file;
-	cmd->out_fault_id = fuzz_byte();
-	cmd->out_fault_fd = (uint32_t)fuzz_open(FUZZ_DEVICE);
-	return 0;
-}
-
 static int get_device(struct fuzz_file *file, void *arg)
 {
 	struct fuzz_file *container = fuzz_file(file->container);
@@ -228,16 +230,38 @@ static int map_dma(struct fuzz_file *file, void *arg)
 {
 	struct vfio_iommu_type1_dma_map *cmd = arg;
 
-	check_map(cmd->iova, cmd->size);
+	fuzz_check_map(cmd->iova, cmd->size);
 	return file->type ? 0 : -EINVAL;
 }
 
 static int unmap_dma(struct fuzz_file *file, void *arg)
 {
 	struct vfio_iommu_type1_dma_unmap *cmd = arg;
+	struct vfio_bitmap bitmap;
 
-	check_map(cmd->iova, cmd->size);
-	return file->type ? 0 : -EINVAL;
+	fuzz_check_map(cmd->iova, cmd->size);
+	if (!file->type)
+		return -EINVAL;
+	if (cmd->flags & VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP) {
+		memcpy(&bitmap, cmd->data, sizeof(bitmap));
+		fuzz_dirty_bits(bitmap.data, bitmap.size);
+	}
+	return 0;
+}
+
+static int dirty_pages(struct fuzz_file *file, void *arg)
+{
+	struct vfio_iommu_type1_dirty_bitmap *cmd = arg;
+	struct vfio_iommu_type1_dirty_bitmap_get range;
+
+	if (!file->type)
+		return -EINVAL;
+	if (cmd->flags & VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP) {
+		memcpy(&range, cmd->data, sizeof(range));
+		fuzz_check_map(range.iova, range.size);
+		fuzz_dirty_bits(range.bitmap.data, range.bitmap.size);
+	}
+	return 0;
 }
 
 /* ---- Devices ---- */
@@ -304,11 +328,7 @@ static int irq_info(struct fuzz_file *file, void *arg)
 
 /* ---- The table ---- */
 
-static const struct answer {
-	unsigned long request;
-	int (*answer)(struct fuzz_file *file, void *arg);
-	size_t size; /* of what the kernel writes to; 0 for nothing, 1 for as much as argsz says */
-} answers[] = {
+static const struct fuzz_ioctl answers[] = {
 	{ IOMMU_OPTION, option, sizeof(struct iommu_option) },
 	{ IOMMU_IOAS_ALLOC, ioas_alloc, sizeof(struct iommu_ioas_alloc) },
 	{ IOMMU_DESTROY, plain, 0 },
@@ -317,7 +337,6 @@ static const struct answer {
 	{ IOMMU_IOAS_UNMAP, ioas_unmap, sizeof(struct iommu_ioas_unmap) },
 	{ IOMMU_IOAS_NOIOMMU_GET_PA, get_pa, sizeof(struct iommu_ioas_noiommu_get_pa) },
 	{ IOMMU_VFIO_IOAS, vfio_ioas, sizeof(struct iommu_vfio_ioas) },
-	{ IOMMU_FAULT_QUEUE_ALLOC, fault_alloc, 0 }, /* whole: nobody can know a wrong descriptor */
 	{ VFIO_GET_API_VERSION, plain, 0 },
 	{ VFIO_CHECK_EXTENSION, check_extension, 0 },
 	{ VFIO_SET_IOMMU, set_iommu, 0 },
@@ -328,7 +347,8 @@ static const struct answer {
 	{ VFIO_IOMMU_GET_INFO, container_info, 1 },
 	{ VFIO_IOMMU_MAP_DMA, map_dma, sizeof(struct vfio_iommu_type1_dma_map) },
 	{ VFIO_IOMMU_UNMAP_DMA, unmap_dma, sizeof(struct vfio_iommu_type1_dma_unmap) },
-	{ VFIO_DEVICE_BIND_IOMMUFD, plain, sizeof(struct vfio_device_bind_iommufd) },
+	{ VFIO_IOMMU_DIRTY_PAGES, dirty_pages, 0 },
+	{ VFIO_DEVICE_BIND_IOMMUFD, bind_iommufd, sizeof(struct vfio_device_bind_iommufd) },
 	{ VFIO_DEVICE_ATTACH_IOMMUFD_PT, plain, sizeof(struct vfio_device_attach_iommufd_pt) },
 	{ VFIO_DEVICE_DETACH_IOMMUFD_PT, plain, 0 },
 	{ VFIO_DEVICE_GET_INFO, device_info, sizeof(struct vfio_device_info) },
@@ -339,40 +359,63 @@ static const struct answer {
 };
 
 /* Requests that share a number differ by the file: those of iommufd come first. */
-static const struct answer *find(unsigned long request)
+static const struct fuzz_ioctl *find(unsigned long request)
 {
 	for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++)
 		if (answers[i].request == request)
 			return &answers[i];
+	for (const struct fuzz_ioctl *ioctl = fuzz_object_ioctls; ioctl->request; ioctl++)
+		if (ioctl->request == request)
+			return ioctl;
 	fuzz_fail(__FILE__, __LINE__, "ioctl 0x%lx is not known here", request);
+}
+
+/* What is shorter than it ever was is how the library asks an iommufd whether there is such a call. */
+static bool is_short(unsigned long request, const void *arg)
+{
+	uint32_t size;
+
+	if (_IOC_NR(request) < 0x80)
+		return false;
+	memcpy(&size, arg, sizeof(size));
+	return size == sizeof(size);
 }
 
 int fuzz_answer(struct fuzz_file *file, unsigned long request, void *arg)
 {
+	if (is_short(request, arg))
+		return -EINVAL;
 	return find(request)->answer(file, arg);
 }
 
 size_t fuzz_answer_spans(unsigned long request, void *arg, struct fuzz_span spans[2])
 {
 	const struct iommu_ioas_iova_ranges *ranges;
+	const struct iommu_hw_info *info;
 	size_t size = find(request)->size;
 	uint32_t argsz;
 
 	if (!size)
 		return 0;
 	memcpy(&argsz, arg, sizeof(argsz));
-	spans[0] = (struct fuzz_span){ arg, size > 1 ? size : argsz };
-	if (request != IOMMU_IOAS_IOVA_RANGES)
-		return 1;
-	ranges = arg;
-	spans[1] = (struct fuzz_span){ (void *)(uintptr_t)ranges->allowed_iovas,
-				       ranges->num_iovas * sizeof(struct iommu_iova_range) };
-	return 2;
+	spans[0] = (struct fuzz_span){ arg, size > 1 && !is_short(request, arg) ? size : argsz };
+	if (request == IOMMU_IOAS_IOVA_RANGES) {
+		ranges = arg;
+		spans[1] = (struct fuzz_span){ (void *)(uintptr_t)ranges->allowed_iovas,
+					       ranges->num_iovas * sizeof(struct iommu_iova_range) };
+		return 2;
+	}
+	if (request == IOMMU_GET_HW_INFO && argsz == sizeof(*info)) {
+		info = arg;
+		spans[1] = (struct fuzz_span){ (void *)(uintptr_t)info->data_uptr, info->data_len };
+		return info->data_len ? 2 : 1;
+	}
+	return 1;
 }
 
 bool fuzz_gives_file(unsigned long request)
 {
-	return request == IOMMU_FAULT_QUEUE_ALLOC;
+	return request == IOMMU_FAULT_QUEUE_ALLOC || request == IOMMU_VEVENTQ_ALLOC;
 }
 
 bool fuzz_is_unmap(unsigned long request)

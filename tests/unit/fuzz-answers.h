@@ -15,8 +15,9 @@ struct fuzz_file {
 	uint32_t compat; /* iommufd: the compat IOAS */
 };
 
-/* NULL where nothing is open. */
+/* NULL where nothing is open; the second one fails the run then. */
 struct fuzz_file *fuzz_file(int fd);
+struct fuzz_file *fuzz_file_of(int fd);
 
 /* 0 or more, or -errno. */
 int fuzz_answer(struct fuzz_file *file, unsigned long request, void *arg);
@@ -37,5 +38,25 @@ void fuzz_answers_start(void);
 /* Of the stream: a byte, and a number that is likely to hurt; `now` is what it would be otherwise. */
 uint8_t fuzz_byte(void);
 uint64_t fuzz_number(uint64_t now);
+bool fuzz_dry(void);
+
+/* 0, or seldom a negative errno. */
+int fuzz_mood(void);
+
+/*
+ * An ioctl that is known here: the answer, and how much the kernel writes to: 0 for nothing, 1 for as much as argsz
+ * says.
+ */
+struct fuzz_ioctl {
+	unsigned long request;
+	int (*answer)(struct fuzz_file *file, void *arg);
+	size_t size;
+};
+
+/* In fuzz-answers-objects.c: those on objects of an iommufd, and on dirty pages. An empty one ends it. */
+extern const struct fuzz_ioctl fuzz_object_ioctls[];
+uint32_t fuzz_new_id(void);
+void fuzz_check_map(uint64_t iova, uint64_t len);
+void fuzz_dirty_bits(uint64_t bitmap, uint64_t size);
 
 #endif

@@ -29,6 +29,12 @@ struct fuzz_handles {
 	struct iommufd_device *dev[SLOTS];
 	struct fuzz_buffer buffers[SLOTS];
 	void *window[SLOTS];
+	struct iommufd_hwpt *hwpt[SLOTS];
+	struct iommufd_faultq *faultq[SLOTS];
+	struct iommufd_viommu *viommu[SLOTS];
+	struct iommufd_vdevice *vdevice[SLOTS];
+	struct iommufd_veventq *veventq[SLOTS];
+	struct iommufd_hwqueue *hwqueue[SLOTS];
 };
 extern struct fuzz_handles fuzz;
 
@@ -50,11 +56,16 @@ int fuzz_after_search(int ret, int most);
 /* What the kernel said of an address space must have been made sense of. */
 void fuzz_check_ioas(struct iommufd_ioas *ioas);
 
-/* One call on an address space or a device, as `what` chooses. */
+/* One call on an address space, a device or another object, as `what` chooses. */
 #define FUZZ_IOAS_CALLS   9
+#define FUZZ_MORE_CALLS   9
 #define FUZZ_DEVICE_CALLS 9
+#define FUZZ_OBJECT_CALLS 17
 void fuzz_call_ioas(uint8_t what, struct iommufd_ioas *in);
 void fuzz_call_device(uint8_t what, unsigned int slot, struct iommufd_ioas *in);
+void fuzz_call_more(uint8_t what, struct iommufd_ioas *in);
+void fuzz_call_object(uint8_t what, unsigned int slot, unsigned int dev, struct iommufd_ioas *in);
+void fuzz_objects_drop(unsigned int slot);
 void fuzz_buffer_drop(struct fuzz_buffer *buffer);
 
 #endif

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/sysmacros.h>
 
 #include "fuzz-answers.h"
 #include "fuzz-kernel.h"
@@ -17,7 +16,8 @@
 #define FIRST_FD 5000
 #define FDS      64
 
-#define MMAP_MAX (size_t)(64 << 20)
+#define MMAP_MAX   (size_t)(64 << 20)
+#define MEMORY_MAX (size_t)(16 << 20)
 
 static struct fuzz_stream *stream;
 static struct fuzz_file files[FDS];
@@ -66,6 +66,11 @@ void fuzz_tell(const char *fmt, ...)
 	vfprintf(stderr, fmt, args);
 	va_end(args);
 	fprintf(stderr, "\n");
+}
+
+bool fuzz_dry(void)
+{
+	return !stream || fuzz_empty(stream);
 }
 
 uint8_t fuzz_byte(void)
@@ -125,9 +130,16 @@ static int some_errno(void)
 }
 
 /* 0, or seldom a negative errno. */
-static int mood(void)
+int fuzz_mood(void)
 {
 	return fuzz_byte() >= 0xe8 ? -some_errno() : 0;
+}
+
+int fuzz_callback(void)
+{
+	int err = fuzz_mood();
+
+	return err ? err : fuzz_byte() >= 0xf0 ? (int)fuzz_number(0) : 0;
 }
 
 /* ---- Descriptors ---- */
@@ -137,7 +149,7 @@ struct fuzz_file *fuzz_file(int fd)
 	return fd >= FIRST_FD && fd < FIRST_FD + FDS && files[fd - FIRST_FD].open ? &files[fd - FIRST_FD] : NULL;
 }
 
-static struct fuzz_file *file_of(int fd)
+struct fuzz_file *fuzz_file_of(int fd)
 {
 	struct fuzz_file *file = fuzz_file(fd);
 
@@ -159,13 +171,13 @@ int fuzz_open(enum fuzz_kind kind)
 void fuzz_close(int fd)
 {
 	fuzz_tell("  close %d", fd);
-	file_of(fd)->open = false;
+	fuzz_file_of(fd)->open = false;
 }
 
 int __wrap_ifd_sys_open(const char *path, int flags);
 int __wrap_ifd_sys_open(const char *path, int flags)
 {
-	int err = mood(), fd;
+	int err = fuzz_mood(), fd;
 
 	(void)flags;
 	if (err)
@@ -180,20 +192,20 @@ int __wrap_ifd_sys_open(const char *path, int flags)
 		return fuzz_open(FUZZ_KINDS);
 	fd = fuzz_open(FUZZ_GROUP);
 	if (fd >= 0)
-		file_of(fd)->noiommu = strstr(path, "noiommu");
+		fuzz_file_of(fd)->noiommu = strstr(path, "noiommu");
 	return fd;
 }
 
 int __wrap_ifd_sys_dup(int fd);
 int __wrap_ifd_sys_dup(int fd)
 {
-	int err = mood(), copy;
+	int err = fuzz_mood(), copy;
 
 	if (err)
 		return err;
 	copy = fuzz_open(FUZZ_KINDS);
 	if (copy >= 0)
-		*file_of(copy) = *file_of(fd);
+		*fuzz_file_of(copy) = *fuzz_file_of(fd);
 	return copy;
 }
 
@@ -234,7 +246,7 @@ static void corrupt(const struct fuzz_span spans[2], size_t count)
 int __wrap_ioctl(int fd, unsigned long request, void *arg);
 int __wrap_ioctl(int fd, unsigned long request, void *arg)
 {
-	struct fuzz_file *file = file_of(fd);
+	struct fuzz_file *file = fuzz_file_of(fd);
 	struct fuzz_span spans[2];
 	size_t count = fuzz_answer_spans(request, arg, spans); /* before the answer: its room is the library's */
 	uint8_t how = fuzz_byte();
@@ -269,13 +281,13 @@ int __real_ifd_sys_munmap(void *addr, size_t len);
 int __wrap_ifd_sys_mmap(int fd, uint64_t offset, size_t len, int prot, int flags, void **out);
 int __wrap_ifd_sys_mmap(int fd, uint64_t offset, size_t len, int prot, int flags, void **out)
 {
-	int err = mood();
+	int err = fuzz_mood();
 
 	(void)flags;
 	if (err)
 		return err;
 	if (fd >= 0) {
-		file_of(fd);
+		fuzz_file_of(fd);
 		fuzz_check(offset <= INT64_MAX && len <= INT64_MAX - offset,
 			   "a mapping of %zu bytes at offset 0x%llx of a device", len, (unsigned long long)offset);
 		if (offset & 4095)
@@ -297,11 +309,6 @@ int __wrap_ifd_sys_munmap(void *addr, size_t len)
 	return __real_ifd_sys_munmap(addr, len);
 }
 
-size_t fuzz_mapped(void)
-{
-	return mapped;
-}
-
 void fuzz_take_lost(void *addr, size_t len)
 {
 	__wrap_ifd_sys_munmap(addr, len);
@@ -318,7 +325,7 @@ int __wrap_ifd_sys_madvise(void *addr, size_t len, int advice)
 	(void)addr;
 	(void)len;
 	(void)advice;
-	return mood();
+	return fuzz_mood();
 }
 
 int __wrap_ifd_sys_mlock(void *addr, size_t len);
@@ -326,7 +333,7 @@ int __wrap_ifd_sys_mlock(void *addr, size_t len)
 {
 	(void)addr;
 	(void)len;
-	return mood();
+	return fuzz_mood();
 }
 
 void __wrap_ifd_sys_munlock(void *addr, size_t len);
@@ -347,102 +354,9 @@ void *__wrap_calloc(size_t count, size_t size)
 {
 	if (memory_fails_in && !--memory_fails_in)
 		return NULL;
+	if (size && count > MEMORY_MAX / size)
+		return NULL;
 	return __real_calloc(count, size);
-}
-
-/* ---- Reading and writing ---- */
-
-static ssize_t move(int fd, void *buf, size_t len, uint64_t offset)
-{
-	int err = mood();
-	uint8_t how;
-
-	file_of(fd);
-	fuzz_check(offset <= INT64_MAX && len <= INT64_MAX - offset, "an access to %zu bytes at 0x%llx", len,
-		   (unsigned long long)offset);
-	if (err)
-		return err;
-	how = fuzz_byte();
-	for (size_t i = 0; buf && i < len; i++)
-		((unsigned char *)buf)[i] = i < 8 ? fuzz_byte() : 0;
-	if (how < 0xe0)
-		return (ssize_t)len;
-	return how & 1 ? (ssize_t)(len / 2) : (ssize_t)(len + how);
-}
-
-ssize_t __wrap_ifd_sys_pread(int fd, void *buf, size_t len, uint64_t offset);
-ssize_t __wrap_ifd_sys_pread(int fd, void *buf, size_t len, uint64_t offset)
-{
-	return move(fd, buf, len, offset);
-}
-
-ssize_t __wrap_ifd_sys_pwrite(int fd, const void *buf, size_t len, uint64_t offset);
-ssize_t __wrap_ifd_sys_pwrite(int fd, const void *buf, size_t len, uint64_t offset)
-{
-	(void)buf;
-	return move(fd, NULL, len, offset);
-}
-
-static int tell(struct stat *st)
-{
-	int err = mood();
-
-	if (err)
-		return err;
-	*st = (struct stat){ .st_mode = S_IFCHR | 0600, .st_rdev = makedev(10, 196) };
-	return 0;
-}
-
-int __wrap_ifd_sys_stat(const char *path, struct stat *st);
-int __wrap_ifd_sys_stat(const char *path, struct stat *st)
-{
-	(void)path;
-	return tell(st);
-}
-
-int __wrap_ifd_sys_fstat(int fd, struct stat *st);
-int __wrap_ifd_sys_fstat(int fd, struct stat *st)
-{
-	file_of(fd);
-	return tell(st);
-}
-
-/* What the file should say, or noise of any length. */
-static ssize_t say(const char *text, char *buf, size_t size)
-{
-	int err = mood();
-	size_t len;
-
-	if (err)
-		return err;
-	len = fuzz_byte();
-	if (len < 0xe0) {
-		snprintf(buf, size, "%s", text);
-		return (ssize_t)strlen(buf);
-	}
-	len = len == 0xff ? size - 1 : len & 31;
-	len = len < size ? len : size - 1;
-	for (size_t i = 0; i < len; i++)
-		buf[i] = fuzz_empty(stream) ? "0x -\n9f"[i % 7] : (char)fuzz_byte();
-	buf[len] = '\0';
-	return (ssize_t)len;
-}
-
-ssize_t __wrap_ifd_sys_read_text(const char *path, char *buf, size_t size);
-ssize_t __wrap_ifd_sys_read_text(const char *path, char *buf, size_t size)
-{
-	if (strstr(path, "reserved_regions"))
-		return say("0x00000000fee00000 0x00000000feefffff msi\n", buf, size);
-	if (strstr(path, "uid_map"))
-		return say("         0          0 4294967295\n", buf, size);
-	return say("65535\n", buf, size);
-}
-
-ssize_t __wrap_ifd_sys_readlink(const char *path, char *buf, size_t size);
-ssize_t __wrap_ifd_sys_readlink(const char *path, char *buf, size_t size)
-{
-	(void)path;
-	return say("anon_inode:[eventfd]", buf, size);
 }
 
 /* ---- The rest ---- */
@@ -465,7 +379,7 @@ int __wrap_ifd_sys_wait_readable(int fd, unsigned int ms)
 {
 	(void)fd;
 	(void)ms;
-	return mood();
+	return fuzz_mood();
 }
 
 uint64_t __wrap_ifd_sys_now_ms(void);

@@ -35,22 +35,27 @@ void fuzz_kernel_start(struct fuzz_stream *stream);
 /* Checks that the library has no descriptor open and nothing mapped. */
 void fuzz_kernel_end(void);
 
-/* A descriptor that is not the library's, to be given to it: an iommufd, a container, a group or a device. */
+/* A descriptor that is not the library's, to be given to it: what it is of. The last two are queues. */
 enum fuzz_kind {
 	FUZZ_IOMMUFD,
 	FUZZ_CONTAINER,
 	FUZZ_GROUP,
 	FUZZ_DEVICE,
+	FUZZ_MEMORY,
+	FUZZ_FAULTS,
+	FUZZ_EVENTS,
 	FUZZ_KINDS,
 };
 int fuzz_open(enum fuzz_kind kind);
 void fuzz_close(int fd);
 
+/* What somebody else than the kernel answers: 0, or seldom anything. */
+int fuzz_callback(void);
+
 /* The n-th allocation from now fails, once; 0 for none. */
 void fuzz_fail_memory(unsigned int nth);
 
 /* Memory that the library has mapped, and may lose where the kernel does not let a mapping go. */
-size_t fuzz_mapped(void);
 void fuzz_take_lost(void *addr, size_t len);
 
 /* How many requests to unmap were refused. */

@@ -148,14 +148,47 @@ static void ioas_drop(unsigned int slot)
 	fuzz.ioas[slot] = NULL;
 }
 
+/* Who has bound a device is not to be trusted more than the kernel. */
+static int attach(void *to, uint32_t id)
+{
+	fuzz_check(to && id, "object %u to be attached to", id);
+	return fuzz_callback();
+}
+
+static int detach(void *from)
+{
+	fuzz_check(from, "detached from nothing");
+	return fuzz_callback();
+}
+
+static int pasid_attach(void *to, uint32_t pasid, uint32_t id)
+{
+	fuzz_check(pasid, "PASID 0");
+	return attach(to, id);
+}
+
+static int pasid_detach(void *from, uint32_t pasid)
+{
+	fuzz_check(pasid, "PASID 0");
+	return detach(from);
+}
+
 static void device_make(unsigned int slot, uint8_t which)
 {
+	struct iommufd_device_calls calls = { .struct_size = sizeof(calls),
+					      .attach = attach,
+					      .detach = detach,
+					      .pasid_attach = pasid_attach,
+					      .pasid_detach = pasid_detach };
 	struct iommufd_device *made = NULL;
 	int fd, ret;
 
 	if (!fuzz.ctx || fuzz.dev[slot])
 		return;
-	if (which & 0x80) {
+	if ((which & 0xc0) == 0xc0) {
+		calls.data = (void *)(uintptr_t)which;
+		ret = CALL(iommufd_device_from_id, fuzz.ctx, which & 31, which & 32 ? &calls : NULL, &made);
+	} else if (which & 0x80) {
 		fd = fuzz_open(FUZZ_DEVICE);
 		ret = CALL(iommufd_device_from_fd, fuzz.ctx, fd, &made);
 		fuzz_close(fd);
@@ -238,6 +271,18 @@ static void call_ctx(uint8_t what)
 	}
 }
 
+static void choose(uint8_t kind, uint8_t what, unsigned int slot, unsigned int ioas, unsigned int dev)
+{
+	if (kind == 0)
+		call_ctx(what % CTX_CALLS);
+	else if (kind == 1)
+		fuzz_call_ioas(what % (FUZZ_IOAS_CALLS + FUZZ_MORE_CALLS), fuzz.ioas[slot]);
+	else if (kind == 2)
+		fuzz_call_device(what % FUZZ_DEVICE_CALLS, slot, fuzz.ioas[ioas]);
+	else
+		fuzz_call_object(what % FUZZ_OBJECT_CALLS, slot, dev, fuzz.ioas[ioas]);
+}
+
 /* Most of what there is to find is behind an attached device, so a first byte other than 0 begins with one. */
 static void begin(uint8_t how)
 {
@@ -257,12 +302,16 @@ static void end(void)
 
 	if (order & 1)
 		ctx_drop();
+	for (unsigned int i = 0; i < SLOTS && order & 4; i++)
+		fuzz_objects_drop(i);
 	for (unsigned int i = 0; i < SLOTS && order & 2; i++)
 		device_drop(i);
 	for (unsigned int i = 0; i < SLOTS; i++)
 		ioas_drop(i);
 	for (unsigned int i = 0; i < SLOTS; i++)
 		device_drop(i);
+	for (unsigned int i = 0; i < SLOTS; i++)
+		fuzz_objects_drop(i);
 	ctx_drop();
 }
 
@@ -275,12 +324,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (int i = 0; i < CALLS && !fuzz_empty(&stream); i++) {
 		uint8_t what = fuzz_call_byte(), slot = fuzz_call_byte();
 
-		if (what % 3 == 0)
-			call_ctx(what / 3 % CTX_CALLS);
-		else if (what % 3 == 1)
-			fuzz_call_ioas(what / 3 % FUZZ_IOAS_CALLS, fuzz.ioas[slot % SLOTS]);
-		else
-			fuzz_call_device(what / 3 % FUZZ_DEVICE_CALLS, slot % SLOTS, fuzz.ioas[slot / SLOTS % SLOTS]);
+		choose(what % 4, what / 4, slot % SLOTS, slot / SLOTS % SLOTS, slot / SLOTS / SLOTS % SLOTS);
 	}
 	end();
 	fuzz_kernel_end();
