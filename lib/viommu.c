@@ -143,7 +143,7 @@ EXPORT int iommufd_viommu_mmap(struct iommufd_viommu *viommu, uint64_t offset, s
 
 	if (ret)
 		return ret;
-	if (!len || ((offset | len) & (ifd_sys_page_size() - 1)))
+	if (!len || ((offset | len) & (ifd_sys_page_size() - 1)) || offset > INT64_MAX || len > INT64_MAX - offset)
 		ret = -EINVAL;
 	window = ret ? NULL : calloc(1, sizeof(*window));
 	if (window) {

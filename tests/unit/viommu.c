@@ -9,8 +9,6 @@
 #include "uapi/vfio.h"
 #include "viommu.h"
 
-#define DEVICE UINT32_C(7)
-
 /* ---- Objects ---- */
 
 static struct scene scene;
@@ -21,13 +19,6 @@ static uint32_t new_id(void)
 {
 	made++;
 	return ++last_id;
-}
-
-static int bind_device(int fd, void *arg)
-{
-	(void)fd;
-	((struct vfio_device_bind_iommufd *)arg)->out_devid = DEVICE;
-	return 0;
 }
 
 static int hwpt_alloc(int fd, void *arg)
@@ -93,7 +84,6 @@ static void setup(void)
 	struct iommufd_hwpt_opts opts = { .struct_size = sizeof(opts), .flags = IOMMUFD_HWPT_NEST_PARENT };
 
 	scene_answers();
-	inject_ioctl(VFIO_DEVICE_BIND_IOMMUFD, bind_device);
 	inject_ioctl(IOMMU_HWPT_ALLOC, hwpt_alloc);
 	inject_ioctl(IOMMU_VIOMMU_ALLOC, viommu_alloc);
 	inject_ioctl(IOMMU_VDEVICE_ALLOC, vdevice_alloc);
@@ -429,6 +419,26 @@ START_TEST(registers_that_children_would_get_are_not_mapped)
 }
 END_TEST
 
+START_TEST(registers_beyond_what_a_file_can_have_are_not_asked_for)
+{
+	static const uint64_t both[][2] = {
+		{ UINT64_C(1) << 63, SCENE_PAGE },
+		{ SCENE_PAGE, UINT64_C(1) << 63 },
+		{ INT64_MAX - SCENE_PAGE + 1, SCENE_PAGE },
+		{ UINT64_MAX - SCENE_PAGE + 1, SCENE_PAGE },
+	};
+	unsigned int asked = inject_count(INJECT_MMAP);
+	void *addr = NULL;
+
+	for (size_t i = 0; i < sizeof(both) / sizeof(both[0]); i++) {
+		unit_fails(-EINVAL, iommufd_viommu_mmap(viommu, both[i][0], both[i][1], &addr));
+		unit_words_have("as the data came back");
+	}
+	ck_assert_ptr_null(addr);
+	ck_assert_uint_eq(inject_count(INJECT_MMAP), asked);
+}
+END_TEST
+
 void unit_tests(TCase *tcase)
 {
 	tcase_add_checked_fixture(tcase, setup, teardown);
@@ -440,4 +450,5 @@ void unit_tests(TCase *tcase)
 			    sizeof(kinds) / sizeof(kinds[0]));
 	tcase_add_test(tcase, hardware_queues_are_destroyed_from_the_last_to_the_first);
 	tcase_add_test(tcase, registers_that_children_would_get_are_not_mapped);
+	tcase_add_test(tcase, registers_beyond_what_a_file_can_have_are_not_asked_for);
 }
