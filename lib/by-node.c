@@ -117,6 +117,8 @@ int ifd_bind_node(struct iommufd_device *dev, int fd)
 		return ret;
 	}
 	ret = ifd_sys_ioctl(&dev->ctx->log, fd, VFIO_DEVICE_BIND_IOMMUFD, &cmd);
+	if (!ret && !cmd.out_devid)
+		ret = -EPROTO;
 	if (ret)
 		return fail_bind(dev, fd, ret);
 	dev->fd = fd;

@@ -8,7 +8,7 @@
 #include "uapi/iommufd.h"
 #include "uapi/vfio.h"
 
-#define DEVICE UINT32_C(7)
+#define DEVICE SCENE_DEVICE_ID
 
 static struct scene scene;
 static struct iommufd_faultq *faultq;
@@ -224,13 +224,6 @@ START_TEST(generations_begin_anew_after_four_milliards)
 }
 END_TEST
 
-static int bind_device(int fd, void *arg)
-{
-	(void)fd;
-	((struct vfio_device_bind_iommufd *)arg)->out_devid = DEVICE;
-	return 0;
-}
-
 static int hwpt_alloc(int fd, void *arg)
 {
 	(void)fd;
@@ -271,7 +264,6 @@ START_TEST(whoever_is_detached_or_moved_has_no_fault_any_more)
 	struct iommufd_device *dev;
 	uint64_t cookie;
 
-	inject_ioctl(VFIO_DEVICE_BIND_IOMMUFD, bind_device);
 	inject_ioctl(IOMMU_HWPT_ALLOC, hwpt_alloc);
 	inject_ioctl(IOMMU_GET_HW_INFO, hw_info);
 	ck_assert_int_eq(iommufd_device_new(scene.ctx, SCENE_OTHER, &dev), 0);

@@ -43,6 +43,25 @@ START_TEST(an_answer_about_another_interrupt_type_is_taken_for_the_one_that_was_
 }
 END_TEST
 
+/* ---- Objects ---- */
+
+START_TEST(a_device_that_is_bound_as_nothing_is_not_opened)
+{
+	struct iommufd_device *dev = NULL;
+	struct scene scene;
+	unsigned int fds;
+
+	scene_open(&scene, IOMMUFD_BACKEND_IOMMUFD);
+	fds = inject_fds();
+	inject_ioctl(VFIO_DEVICE_BIND_IOMMUFD, inject_succeed);
+	unit_fails(-EPROTO, iommufd_device_new(scene.ctx, SCENE_OTHER, &dev));
+	unit_words_have(SCENE_OTHER);
+	ck_assert_ptr_null(dev);
+	ck_assert_uint_eq(inject_fds(), fds);
+	scene_close(&scene);
+}
+END_TEST
+
 /* ---- Groups ---- */
 
 /* The handles are freed in this order: c for the context, d for the device, i for the IOAS. */
@@ -172,6 +191,7 @@ END_TEST
 void unit_tests(TCase *tcase)
 {
 	tcase_add_test(tcase, an_answer_about_another_interrupt_type_is_taken_for_the_one_that_was_asked_for);
+	tcase_add_test(tcase, a_device_that_is_bound_as_nothing_is_not_opened);
 	tcase_add_test(tcase, an_adopted_group_that_cannot_leave_its_container_keeps_nothing_open);
 	tcase_add_test(tcase, a_device_of_an_adopted_group_that_could_not_leave_attaches_again);
 	tcase_add_test(tcase, a_move_that_fails_and_cannot_be_undone_tells_why_it_failed);

@@ -146,6 +146,13 @@ static int iommu_info(int fd, void *arg)
 
 /* ---- Devices ---- */
 
+static int bind_device(int fd, void *arg)
+{
+	(void)fd;
+	((struct vfio_device_bind_iommufd *)arg)->out_devid = SCENE_DEVICE_ID;
+	return 0;
+}
+
 static int device_info(int fd, void *arg)
 {
 	struct vfio_device_info *info = arg;
@@ -200,7 +207,7 @@ void scene_answers(void)
 		{ IOMMU_IOAS_IOVA_RANGES, iova_ranges },
 		{ IOMMU_IOAS_MAP, inject_succeed },
 		{ IOMMU_IOAS_UNMAP, inject_succeed },
-		{ VFIO_DEVICE_BIND_IOMMUFD, inject_succeed },
+		{ VFIO_DEVICE_BIND_IOMMUFD, bind_device },
 		{ VFIO_DEVICE_ATTACH_IOMMUFD_PT, inject_succeed },
 		{ VFIO_DEVICE_DETACH_IOMMUFD_PT, inject_succeed },
 		{ VFIO_GET_API_VERSION, inject_succeed },

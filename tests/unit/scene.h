@@ -18,6 +18,9 @@
 #define SCENE_SIBLING "0000:00:03.1"
 #define SCENE_OTHER   "0000:00:05.0"
 
+/* What each has in an iommufd, when it is bound by its own node. */
+#define SCENE_DEVICE_ID UINT32_C(7)
+
 /* What a device's IOMMU permits: two ranges around the x86 interrupt window. */
 extern const struct iommufd_range scene_ranges[2];
 
