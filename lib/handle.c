@@ -33,7 +33,7 @@ void ifd_handle_need(struct ifd_handle *handle, struct ifd_handle *other)
 	ifd_handle_get(other);
 }
 
-void ifd_handle_need_living(struct ifd_handle *handle, struct ifd_handle *other)
+bool ifd_handle_need_living(struct ifd_handle *handle, struct ifd_handle *other)
 {
 	unsigned int refs = other->refs;
 
@@ -41,6 +41,7 @@ void ifd_handle_need_living(struct ifd_handle *handle, struct ifd_handle *other)
 		;
 	if (refs)
 		add_need(handle, other);
+	return refs;
 }
 
 void ifd_handle_need_ioas(struct ifd_handle *handle, struct iommufd_ioas *ioas)

@@ -8,6 +8,7 @@
 #define IFD_HANDLE_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -40,8 +41,8 @@ void *ifd_handle_new(struct iommufd_ctx *ctx, size_t size);
 /* Holds `other` on behalf of `handle`, until that is destroyed. At most IFD_NEEDS_MAX times. */
 void ifd_handle_need(struct ifd_handle *handle, struct ifd_handle *other);
 
-/* The same of one that another thread may be about to destroy: nothing, when nobody holds it any more. */
-void ifd_handle_need_living(struct ifd_handle *handle, struct ifd_handle *other);
+/* The same of one that another thread may be about to destroy: false, and nothing, when nobody holds it any more. */
+bool ifd_handle_need_living(struct ifd_handle *handle, struct ifd_handle *other);
 void ifd_handle_need_ioas(struct ifd_handle *handle, struct iommufd_ioas *ioas);
 void ifd_handle_need_device(struct ifd_handle *handle, struct iommufd_device *dev);
 

@@ -40,18 +40,29 @@ static void leave(struct ifd_handle *handle)
 	ifd_unlock(handle->ctx, &q->viommu->lock);
 }
 
-/*
- * Lock held. The kernel wants the one of the index before to outlive this one. When it is on its way out, or was never
- * there, the kernel says whether it can do without.
- */
-static void hold_previous(struct iommufd_hwqueue *q)
+/* Lock held. The one of the index before, which the kernel wants to outlive this one; NULL where there is none. */
+static struct iommufd_hwqueue *previous(const struct iommufd_hwqueue *q)
 {
-	struct iommufd_hwqueue *other = q->viommu->hwqueues;
+	struct iommufd_hwqueue *other = q->index ? q->viommu->hwqueues : NULL;
 
 	while (other && (other->type != q->type || other->index + 1 != q->index))
 		other = other->next;
-	if (other && q->index)
-		ifd_handle_need_living(&q->handle, &other->handle);
+	return other;
+}
+
+/*
+ * Lock held, and given up meanwhile. As long as one that nobody holds any more is in the kernel, that would have the new
+ * one depend on it, and then not destroy it: so it has to be gone. Whether it can be done without is up to the kernel.
+ */
+static void hold_previous(struct iommufd_hwqueue *q)
+{
+	struct iommufd_hwqueue *other;
+
+	while ((other = previous(q)) && !ifd_handle_need_living(&q->handle, &other->handle)) {
+		pthread_mutex_unlock(&q->viommu->lock);
+		ifd_sys_sleep_ms(1);
+		pthread_mutex_lock(&q->viommu->lock);
+	}
 }
 
 static int make_locked(struct iommufd_hwqueue *q, struct iommu_hw_queue_alloc *cmd)

@@ -2,12 +2,15 @@
 /* A virtual IOMMU's events, and the queues that its hardware reads. */
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "nest.h"
 
 #define DEPTH 4
+#define RACES 2500
 
 struct bench {
 	struct iommufd_ctx *ctx;
@@ -229,6 +232,69 @@ START_TEST(a_hardware_queue_that_cannot_be_is_refused)
 }
 END_TEST
 
+static pthread_barrier_t start;
+
+static void *free_queue(void *q)
+{
+	pthread_barrier_wait(&start);
+	iommufd_hwqueue_free(q);
+	return NULL;
+}
+
+static void wait_a_while(unsigned int turns)
+{
+	for (volatile unsigned int i = 0; i < turns; i++)
+		;
+}
+
+/* Queue 1 is made while queue 0 goes: who comes first differs from round to round. */
+static int race(const struct bench *bench, unsigned int turns)
+{
+	struct iommufd_viommu *viommu = fresh_viommu(bench);
+	struct iommufd_hwqueue *first, *second = NULL;
+	pthread_t thread;
+	int ret;
+
+	ok(new_queue(viommu, 0, NEST_IOVA, PAGE, &first));
+	ck_assert_int_eq(pthread_create(&thread, NULL, free_queue, first), 0);
+	pthread_barrier_wait(&start);
+	wait_a_while(turns);
+	ret = new_queue(viommu, 1, NEST_IOVA + PAGE, PAGE, &second);
+	pthread_join(thread, NULL);
+	iommufd_hwqueue_free(second);
+	iommufd_viommu_free(viommu);
+	return ret;
+}
+
+START_TEST(a_hardware_queue_that_goes_while_the_next_is_made_leaves_nothing)
+{
+	unsigned int made = 0, late = 0;
+	struct bench bench;
+	uint32_t lowest;
+	int fd;
+
+	bench_open(&bench);
+	fd = ok(iommufd_ctx_fd(bench.ctx));
+	nest_free(&bench.nest, NEST_HWQUEUE1);
+	nest_free(&bench.nest, NEST_HWQUEUE0);
+	lowest = mock_lowest_id(fd);
+	pthread_barrier_init(&start, NULL, 2);
+	for (unsigned int i = 0; i < RACES; i++) {
+		int ret = race(&bench, i % 100 * 30);
+
+		ck_assert_msg(!ret || ret == -EIO, "%s", iommufd_errmsg());
+		made += !ret;
+		late += ret == -EIO;
+		ck_assert_uint_eq(mock_lowest_id(fd), lowest);
+	}
+	pthread_barrier_destroy(&start);
+	printf("# %u made, %u too late\n", made, late);
+	ck_assert_uint_gt(made, 0);
+	ck_assert_uint_gt(late, 0);
+	bench_close(&bench);
+}
+END_TEST
+
 /* One page of a file twice is not contiguous; a huge page is. */
 START_TEST(a_hardware_queue_wants_contiguous_memory)
 {
@@ -271,5 +337,6 @@ void add_mock_queue_tests(TCase *tc)
 	tcase_add_test(tc, an_event_queue_that_cannot_be_is_refused);
 	tcase_add_test(tc, memory_of_a_hardware_queue_cannot_be_unmapped);
 	tcase_add_test(tc, a_hardware_queue_that_cannot_be_is_refused);
+	tcase_add_test(tc, a_hardware_queue_that_goes_while_the_next_is_made_leaves_nothing);
 	tcase_add_test(tc, a_hardware_queue_wants_contiguous_memory);
 }
