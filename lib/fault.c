@@ -154,12 +154,27 @@ static void translate(struct iommufd_faultq *q, struct iommufd_fault *faults, si
 
 /* ---- Reading and answering ---- */
 
+/*
+ * A group that does not fit is an error to newer kernels. To Linux 6.11 and 6.12 it is nothing, but the queue stays
+ * readable: and does so the second time, when it was not a fault that came in between.
+ */
+static ssize_t read_groups(const struct iommufd_faultq *q, struct iommufd_fault *faults, size_t len)
+{
+	for (int i = 0; i < 2; i++) {
+		ssize_t n = ifd_sys_read(q->handle.fd, faults, len);
+
+		if (n || ifd_sys_wait_readable(q->handle.fd, 0) <= 0)
+			return n;
+	}
+	return -EMSGSIZE;
+}
+
 static ssize_t read_locked(struct iommufd_faultq *q, struct iommufd_fault *faults, size_t max)
 {
 	ssize_t n = make_room(q, max);
 
 	if (!n)
-		n = ifd_sys_read(q->handle.fd, faults, max * sizeof(*faults));
+		n = read_groups(q, faults, max * sizeof(*faults));
 	if (n < 0)
 		return n == -EINVAL ? -EMSGSIZE : n;
 	if ((size_t)n > max * sizeof(*faults) || (size_t)n % sizeof(*faults))

@@ -176,6 +176,36 @@ START_TEST(a_read_that_is_no_number_of_faults_is_told)
 }
 END_TEST
 
+static unsigned int empty_reads;
+
+/* The second time there is one. */
+static ssize_t read_late(int fd, void *buf, size_t len)
+{
+	return empty_reads++ ? read_faults(fd, buf, len) : 0;
+}
+
+/* Linux 6.12 reads nothing then. */
+START_TEST(a_group_without_room_is_told_from_an_empty_queue)
+{
+	struct iommufd_fault fault;
+
+	read_bytes = 0;
+	inject_queue(read_faults, write_response);
+	ck_assert_int_eq(iommufd_faultq_read(faultq, &fault, 1), 0);
+	inject_readable(1);
+	unit_fails(-EMSGSIZE, iommufd_faultq_read(faultq, &fault, 1));
+	unit_words_have("give more room");
+	faults_are((const uint32_t[]){ 1 }, 1);
+	inject_queue(read_late, write_response);
+	ck_assert_int_eq(iommufd_faultq_read(faultq, &fault, 1), 1);
+	ck_assert_uint_eq(empty_reads, 2);
+	read_bytes = 0;
+	inject_readable(-EINTR);
+	ck_assert_int_eq(iommufd_faultq_read(faultq, &fault, 1), 0);
+	inject_readable(0);
+}
+END_TEST
+
 START_TEST(what_was_read_before_a_detach_is_void_and_what_came_after_it_is_not)
 {
 	struct iommufd_hwpt hwpt = { .faultq = faultq };
@@ -339,6 +369,7 @@ void unit_tests(TCase *tcase)
 	tcase_add_test(tcase, what_the_kernel_does_not_know_any_more_is_void_and_not_tried_again);
 	tcase_add_test(tcase, an_answer_that_did_not_get_through_can_be_given_again);
 	tcase_add_test(tcase, a_read_that_is_no_number_of_faults_is_told);
+	tcase_add_test(tcase, a_group_without_room_is_told_from_an_empty_queue);
 	tcase_add_test(tcase, what_was_read_before_a_detach_is_void_and_what_came_after_it_is_not);
 	tcase_add_test(tcase, generations_begin_anew_after_four_milliards);
 	tcase_add_test(tcase, whoever_is_detached_or_moved_has_no_fault_any_more);

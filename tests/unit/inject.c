@@ -43,6 +43,7 @@ static size_t num_devices;
 static void (*meanwhile)(void), (*waiting)(void);
 static unsigned int late;
 static inject_reader reader;
+static int readable;
 static inject_writer writer;
 
 int __real_ifd_sys_open(const char *path, int flags);
@@ -139,6 +140,11 @@ void inject_queue(inject_reader new_reader, inject_writer new_writer)
 {
 	reader = new_reader;
 	writer = new_writer;
+}
+
+void inject_readable(int answer)
+{
+	readable = answer;
 }
 
 int inject_succeed(int fd, void *arg)
@@ -403,7 +409,7 @@ int __wrap_ifd_sys_wait_readable(int fd, unsigned int ms)
 {
 	(void)fd;
 	pause_for(ms);
-	return 0;
+	return ms ? 0 : readable;
 }
 
 void __wrap_ifd_sys_sleep_ms(unsigned int ms)

@@ -55,6 +55,9 @@ typedef ssize_t (*inject_reader)(int fd, void *buf, size_t len);
 typedef ssize_t (*inject_writer)(int fd, const void *buf, size_t len);
 void inject_queue(inject_reader reader, inject_writer writer);
 
+/* What who asks, without waiting, whether there is something to read is told; 0 by itself. */
+void inject_readable(int answer);
+
 /* The answer that fills nothing and returns 0. */
 int inject_succeed(int fd, void *arg);
 
