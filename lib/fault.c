@@ -91,10 +91,13 @@ static void forget(struct iommufd_faultq *q, struct ifd_fault_group *group)
 	*group = q->groups[--q->num_groups];
 }
 
-/* Before a read: what was taken out of the kernel and could not be noted could never be answered. */
+/*
+ * Before a read: what was taken out of the kernel and could not be noted could never be answered. The old array is freed
+ * last, since a child process that begins to be in between frees the one that the queue has.
+ */
 static int make_room(struct iommufd_faultq *q, size_t more)
 {
-	struct ifd_fault_group *groups;
+	struct ifd_fault_group *groups, *old = q->groups;
 	size_t room = q->num_groups + more;
 
 	if (room <= q->room)
@@ -104,10 +107,10 @@ static int make_room(struct iommufd_faultq *q, size_t more)
 	if (!groups)
 		return -ENOMEM;
 	if (q->num_groups)
-		memcpy(groups, q->groups, q->num_groups * sizeof(*groups));
-	free(q->groups);
+		memcpy(groups, old, q->num_groups * sizeof(*groups));
 	q->groups = groups;
 	q->room = room;
+	free(old);
 	return 0;
 }
 
