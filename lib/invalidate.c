@@ -57,9 +57,11 @@ static int fail_entry(const struct ifd_handle *handle, int ret, uint32_t data_ty
 int ifd_invalidate(const struct ifd_handle *handle, uint32_t data_type, const void *entries, size_t entry_len,
 		   uint32_t count, uint32_t *done)
 {
-	uint32_t total = 0;
+	uint32_t none, total = 0;
 	int ret = ifd_ctx_check(handle->ctx, "invalidate");
 
+	done = done ? done : &none;
+	*done = 0;
 	if (!ret && count && (!entries || !entry_len || entry_len > ifd_sys_page_size()))
 		ret = ifd_fail(-EINVAL, "give an array whose entries have a byte to a page each",
 			       "invalidate %" PRIu32 " entries of %zu bytes at %p", count, entry_len, entries);
@@ -79,15 +81,17 @@ int ifd_invalidate(const struct ifd_handle *handle, uint32_t data_type, const vo
 		ret = invalidate_again(handle, &cmd, invalidate_piece(handle, &cmd));
 		total += cmd.entry_num;
 	} while (!ret && total < count);
-	if (done)
-		*done = total;
+	*done = total;
 	return ret ? fail_entry(handle, ret, data_type, total, count) : 0;
 }
 
 EXPORT int iommufd_hwpt_invalidate(struct iommufd_hwpt *hwpt, uint32_t data_type, const void *entries, size_t entry_len,
 				   uint32_t count, uint32_t *done)
 {
-	return hwpt->nested ? ifd_invalidate(&hwpt->handle, data_type, entries, entry_len, count, done)
-			    : ifd_fail(-EINVAL, "iommufd_ioas_unmap() does that for one that shows an IOAS",
-				       "invalidate a page table that is not nested");
+	if (hwpt->nested)
+		return ifd_invalidate(&hwpt->handle, data_type, entries, entry_len, count, done);
+	if (done)
+		*done = 0;
+	return ifd_fail(-EINVAL, "iommufd_ioas_unmap() does that for one that shows an IOAS",
+			"invalidate a page table that is not nested");
 }
