@@ -291,7 +291,7 @@ static void unmap_rest(struct iommufd_ioas *ioas)
 {
 	const struct ifd_map *map = ioas->serving ? ifd_index_next(&ioas->index, 0, UINT64_MAX) : NULL;
 
-	for (; map; map = ifd_index_after(&ioas->index, map)) {
+	for (; map; map = ifd_index_after(&ioas->index, map, UINT64_MAX)) {
 		uint64_t bytes;
 
 		if (be_unmap(ioas, map->iova.start, ifd_map_len(map), &bytes))
@@ -319,7 +319,7 @@ static void take_back(struct iommufd_ioas *ioas, const struct ifd_map *end)
 {
 	const struct ifd_map *map = ifd_index_next(&ioas->index, 0, UINT64_MAX);
 
-	for (; map != end; map = ifd_index_after(&ioas->index, map)) {
+	for (; map != end; map = ifd_index_after(&ioas->index, map, UINT64_MAX)) {
 		struct vfio_iommu_type1_dma_unmap cmd = { .argsz = sizeof(cmd),
 							  .iova = map->iova.start,
 							  .size = ifd_map_len(map) };
@@ -347,7 +347,8 @@ int ifd_container_replay(struct iommufd_device *dev, struct iommufd_ioas *ioas)
 	if (ret)
 		return ret;
 
-	for (map = ifd_index_next(&ioas->index, 0, UINT64_MAX); map; map = ifd_index_after(&ioas->index, map)) {
+	for (map = ifd_index_next(&ioas->index, 0, UINT64_MAX); map;
+	     map = ifd_index_after(&ioas->index, map, UINT64_MAX)) {
 		ret = map_now(ioas, map, dev);
 		if (ret) {
 			take_back(ioas, map);

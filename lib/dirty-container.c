@@ -105,20 +105,12 @@ static int read_piece(struct iommufd_ioas *ioas, struct ifd_dirty_room *room, ui
 static int read_pieces(struct iommufd_ioas *ioas, uint64_t start, uint64_t last, const struct ifd_dirty *to)
 {
 	struct ifd_map *map = ifd_index_next(&ioas->index, start, last);
-	uint64_t most = ioas->alignment * IFD_DIRTY_BITS;
 	struct ifd_dirty_room room = { NULL, 0 };
+	struct iommufd_range piece;
 	int ret = 0;
 
-	while (map && map->iova.start <= last && !ret) {
-		uint64_t from = map->iova.start, end = map->iova.last;
-
-		map = ifd_index_after(&ioas->index, map);
-		while (map && map->iova.start <= last && map->iova.last - from < most) {
-			end = map->iova.last;
-			map = ifd_index_after(&ioas->index, map);
-		}
-		ret = read_piece(ioas, &room, from, end, to);
-	}
+	while (!ret && ifd_dirty_gather(ioas, &map, last, ioas->alignment * IFD_DIRTY_BITS, &piece))
+		ret = read_piece(ioas, &room, piece.start, piece.last, to);
 	free(room.memory);
 	return ret;
 }

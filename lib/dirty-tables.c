@@ -254,21 +254,13 @@ static int read_run(struct reading *reading, uint64_t start, uint64_t last)
 
 static int read_runs(struct reading *reading, uint64_t start, uint64_t last)
 {
-	struct ifd_index *index = &reading->ioas->index;
 	uint64_t piece = reading->ioas->alignment * IFD_DIRTY_BITS - 1, low = start & ~piece, high = last | piece;
-	struct ifd_map *map = ifd_index_next(index, start, last);
+	struct ifd_map *map = ifd_index_next(&reading->ioas->index, start, last);
+	struct iommufd_range run;
 	int ret = 0;
 
-	while (map && map->iova.start <= last && !ret) {
-		uint64_t from = map->iova.start > low ? map->iova.start : low, to = map->iova.last;
-
-		map = ifd_index_after(index, map);
-		while (map && map->iova.start <= last && map->iova.start == to + 1) {
-			to = map->iova.last;
-			map = ifd_index_after(index, map);
-		}
-		ret = read_run(reading, from, to < high ? to : high);
-	}
+	while (!ret && ifd_dirty_gather(reading->ioas, &map, last, 0, &run))
+		ret = read_run(reading, run.start > low ? run.start : low, run.last < high ? run.last : high);
 	return ret;
 }
 

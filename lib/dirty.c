@@ -44,6 +44,25 @@ int ifd_dirty_empty(struct ifd_dirty_room *room, const struct iommufd_ioas *ioas
 	return 0;
 }
 
+/* ---- What is asked for in one go ---- */
+
+bool ifd_dirty_gather(struct iommufd_ioas *ioas, struct ifd_map **at, uint64_t last, uint64_t most,
+		      struct iommufd_range *out)
+{
+	const struct ifd_map *map = *at;
+
+	if (!map)
+		return false;
+	*out = (struct iommufd_range){ map->iova.start, map->iova.last };
+	while ((*at = ifd_index_after(&ioas->index, map, last))) {
+		map = *at;
+		if (most ? map->iova.last - out->start >= most : map->iova.start != out->last + 1)
+			break;
+		out->last = map->iova.last;
+	}
+	return true;
+}
+
 /* ---- What is kept ---- */
 
 static struct ifd_bitmap kept_of(const struct ifd_map *map)
@@ -117,7 +136,7 @@ void ifd_dirty_take(struct iommufd_ioas *ioas, const struct ifd_bitmap *from, co
 {
 	struct ifd_map *map = ifd_index_next(&ioas->index, from->start, from->last);
 
-	for (; map && map->iova.start <= from->last; map = ifd_index_after(&ioas->index, map))
+	for (; map; map = ifd_index_after(&ioas->index, map, from->last))
 		if (map->flags & IOMMUFD_MAP_WRITE)
 			take_one(map, from, to, cleared);
 }
@@ -126,7 +145,7 @@ void ifd_dirty_all(struct iommufd_ioas *ioas)
 {
 	struct ifd_map *map = ifd_index_next(&ioas->index, 0, UINT64_MAX);
 
-	for (; map; map = ifd_index_after(&ioas->index, map))
+	for (; map; map = ifd_index_after(&ioas->index, map, UINT64_MAX))
 		map->all_dirty = map->flags & IOMMUFD_MAP_WRITE;
 }
 
@@ -188,7 +207,8 @@ static int stop_gated(struct iommufd_ioas *ioas)
 	if (ret)
 		return ret;
 	ioas->tracking = false;
-	for (map = ifd_index_next(&ioas->index, 0, UINT64_MAX); map; map = ifd_index_after(&ioas->index, map))
+	for (map = ifd_index_next(&ioas->index, 0, UINT64_MAX); map;
+	     map = ifd_index_after(&ioas->index, map, UINT64_MAX))
 		forget(map);
 	return 0;
 }
@@ -244,7 +264,7 @@ static int read_gated(struct iommufd_ioas *ioas, const struct ifd_dirty *to)
 	if (ret)
 		return ret;
 	map = ifd_index_next(&ioas->index, out->start, out->last);
-	for (; map && map->iova.start <= out->last; map = ifd_index_after(&ioas->index, map)) {
+	for (; map; map = ifd_index_after(&ioas->index, map, out->last)) {
 		ifd_dirty_kept(map, to);
 		if (!to->keep)
 			forget_part(map, out);

@@ -12,6 +12,7 @@ struct ifd_target;
 struct iommufd_device;
 struct iommufd_hwpt;
 struct iommufd_ioas;
+struct iommufd_range;
 
 /* Where dirty pages go: into the caller's bitmap, if there is one, and those that it does not cover stay for later. */
 struct ifd_dirty {
@@ -52,6 +53,14 @@ struct ifd_dirty_room {
 /* An empty bitmap of a range in it, of pages as small as the IOMMU has them. -ENOMEM with words. */
 int ifd_dirty_empty(struct ifd_dirty_room *room, const struct iommufd_ioas *ioas, uint64_t start, uint64_t last,
 		    struct ifd_bitmap *out);
+
+/*
+ * The mappings from *at on, up to one that begins behind `last`, which are to be asked for in one go: with `most`, up
+ * to so many bytes, or the first one whatever its size, with the holes between them; with 0, up to the first hole.
+ * Moves *at to the one behind them; false at the end.
+ */
+bool ifd_dirty_gather(struct iommufd_ioas *ioas, struct ifd_map **at, uint64_t last, uint64_t most,
+		      struct iommufd_range *out);
 
 /* ---- The slots of the backends: page tables of an iommufd, and containers ---- */
 

@@ -246,12 +246,12 @@ struct ifd_map *ifd_index_next(struct ifd_index *index, uint64_t start, uint64_t
 	return map;
 }
 
-struct ifd_map *ifd_index_after(struct ifd_index *index, const struct ifd_map *map)
+struct ifd_map *ifd_index_after(struct ifd_index *index, const struct ifd_map *map, uint64_t last)
 {
 	struct ifd_map *next;
 
 	pthread_mutex_lock(&index->lock);
-	next = after(index, map, UINT64_MAX);
+	next = after(index, map, last);
 	pthread_mutex_unlock(&index->lock);
 	return next;
 }

@@ -100,8 +100,11 @@ void ifd_index_stay(struct ifd_index *index, struct ifd_map *map);
  */
 struct ifd_map *ifd_index_next(struct ifd_index *index, uint64_t start, uint64_t last);
 
-/* The lowest mapping above `map`, or NULL. The same goes for it. */
-struct ifd_map *ifd_index_after(struct ifd_index *index, const struct ifd_map *map);
+/*
+ * The lowest mapping above `map` that begins up to `last`, or NULL. The same goes for it; and who has marked all of a
+ * range as leaving may walk up to its end, but not see what is behind that.
+ */
+struct ifd_map *ifd_index_after(struct ifd_index *index, const struct ifd_map *map, uint64_t last);
 
 /* The range of the lowest mapping of a kind, whatever its state; false when there is none. */
 bool ifd_index_first(struct ifd_index *index, bool (*is)(const struct ifd_map *map), struct iommufd_range *range);

@@ -165,7 +165,7 @@ const struct ifd_map *ifd_ioas_misfit(struct iommufd_ioas *ioas, const struct io
 {
 	const struct ifd_map *map = ifd_index_next(&ioas->index, 0, UINT64_MAX);
 
-	for (; map; map = ifd_index_after(&ioas->index, map))
+	for (; map; map = ifd_index_after(&ioas->index, map, UINT64_MAX))
 		if (!ifd_permitted(ranges, count, map->iova.start, map->iova.last) ||
 		    ((map->iova.start | map->vaddr.start | ifd_map_len(map)) & (alignment - 1)))
 			return map;

@@ -120,7 +120,7 @@ void ifd_phys_keep(const struct iommufd_ioas *ioas, const struct ifd_map *map)
 static void unlock_all(struct iommufd_ioas *ioas, const struct ifd_map *end)
 {
 	for (const struct ifd_map *map = ifd_index_next(&ioas->index, 0, UINT64_MAX); map && map != end;
-	     map = ifd_index_after(&ioas->index, map))
+	     map = ifd_index_after(&ioas->index, map, UINT64_MAX))
 		unlock(ioas->ctx, map);
 }
 
@@ -132,7 +132,7 @@ static int begin_locking(struct iommufd_ioas *ioas, const struct iommufd_device 
 	int ret = 0;
 
 	pthread_mutex_lock(&ctx->pins);
-	for (; map; map = ifd_index_after(&ioas->index, map)) {
+	for (; map; map = ifd_index_after(&ioas->index, map, UINT64_MAX)) {
 		ret = lock(ctx, map, dev);
 		if (ret)
 			break;

@@ -25,7 +25,7 @@ static const struct ifd_map *first_refused(struct iommufd_ioas *ioas, const stru
 	int ret = 0;
 
 	while (map && !(ret = try_map(ioas, object, map)))
-		map = ifd_index_after(&ioas->index, map);
+		map = ifd_index_after(&ioas->index, map, UINT64_MAX);
 	return ret == err ? map : NULL;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /* Dirty pages where a kernel here does not go: memory of hundreds of gigabytes, bits that mean nothing, no memory. */
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -137,6 +138,45 @@ START_TEST(a_part_of_it_takes_the_piece_that_it_is_in_and_keeps_the_rest)
 }
 END_TEST
 
+/* What lies behind the range is unmapped by another thread while the kernel tells. */
+static struct iommufd_ioas *shared;
+static int neighbour_left;
+
+static void *unmap_neighbour(void *arg)
+{
+	neighbour_left = iommufd_ioas_unmap(shared, GIB + SCENE_PAGE, SCENE_PAGE, NULL);
+	return arg;
+}
+
+static int lose_neighbour(int fd, void *arg)
+{
+	pthread_t thread;
+
+	(void)fd;
+	(void)arg;
+	ck_assert_int_eq(pthread_create(&thread, NULL, unmap_neighbour, NULL), 0);
+	ck_assert_int_eq(pthread_join(thread, NULL), 0);
+	return 0;
+}
+
+START_TEST(an_unmap_does_not_look_at_what_lies_behind_its_range)
+{
+	struct iommufd_hwpt *hwpt;
+	struct scene scene;
+	uint64_t bits = 0;
+
+	hwpt = open_table(&scene);
+	map_at(&scene, GIB, SCENE_PAGE);
+	map_at(&scene, GIB + SCENE_PAGE, SCENE_PAGE);
+	shared = scene.ioas;
+	neighbour_left = 1;
+	inject_ioctl(IOMMU_HWPT_GET_DIRTY_BITMAP, lose_neighbour);
+	ck_assert_int_eq(iommufd_ioas_unmap_dirty(scene.ioas, GIB, SCENE_PAGE, SCENE_PAGE, &bits, NULL), 0);
+	ck_assert_int_eq(neighbour_left, 0);
+	close_table(&scene, hwpt);
+}
+END_TEST
+
 /* ---- Containers ---- */
 
 static unsigned int gets;
@@ -231,6 +271,7 @@ void unit_tests(TCase *tcase)
 {
 	tcase_add_test(tcase, large_memory_is_asked_for_in_pieces_that_cut_no_page_of_an_iommu);
 	tcase_add_test(tcase, a_part_of_it_takes_the_piece_that_it_is_in_and_keeps_the_rest);
+	tcase_add_test(tcase, an_unmap_does_not_look_at_what_lies_behind_its_range);
 	tcase_add_test(tcase, bits_of_what_is_not_mapped_mean_nothing);
 	tcase_add_test(tcase, without_memory_to_keep_pages_in_their_mapping_is_dirty);
 	tcase_add_test(tcase, without_memory_to_read_into_nothing_is_lost);

@@ -4,8 +4,11 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "bare.h"
+#include "dirty.h"
+#include "internal.h"
 #include "unit.h"
 
 #define THREADS 4
@@ -210,9 +213,70 @@ START_TEST(threads_with_an_ioas_each_do_not_meet)
 }
 END_TEST
 
+/* What a container does that serves, and has every page for dirty. */
+static int all_is_dirty(struct iommufd_ioas *ioas, uint64_t iova, uint64_t len, const struct ifd_dirty *to,
+			uint64_t *unmapped)
+{
+	struct ifd_dirty_room room = { NULL, 0 };
+	struct ifd_bitmap bitmap;
+	int ret = ifd_dirty_empty(&room, ioas, iova, iova + (len - 1), &bitmap);
+
+	if (ret)
+		return ret;
+	ifd_bitmap_set(&bitmap, iova, iova + (len - 1));
+	ifd_dirty_take(ioas, &bitmap, to, true);
+	free(room.memory);
+	*unmapped = len;
+	return 0;
+}
+
+/* Every other page is one's own, and both of its neighbours are the other thread's. */
+static void *come_and_go(void *arg)
+{
+	struct worker *worker = arg;
+
+	while (unit_now() < worker->end && !*worker->wrong)
+		for (uint64_t page = worker->state; page < FIXED_PAGES; page += 2, worker->calls++) {
+			uint64_t iova = (FIRST_PAGE + page) * PAGE, bits = 0, len = 0;
+			int ret = iommufd_ioas_map(worker->ioas, (void *)(uintptr_t)(iova + DISTANCE), PAGE,
+						   RW | IOMMUFD_MAP_FIXED, &iova);
+
+			expect(worker, !ret, "a map of one's own", ret);
+			ret = iommufd_ioas_unmap_dirty(worker->ioas, iova, PAGE, PAGE, &bits, &len);
+			expect(worker, !ret && bits == 1 && len == PAGE, "an unmap of one's own", ret);
+		}
+	return NULL;
+}
+
+START_TEST(who_unmaps_and_asks_what_is_dirty_does_not_look_at_mappings_of_others)
+{
+	static struct ifd_backend backend;
+	struct iommufd_ioas *ioas = bare_ioas_new();
+	uint64_t end = unit_now() + BUDGET;
+	struct worker workers[2];
+
+	backend = *ioas->ctx->backend;
+	backend.dirty_unmap = all_is_dirty;
+	ioas->ctx->backend = &backend;
+	ioas->tracking = true;
+	for (unsigned int i = 0; i < 2; i++) {
+		workers[i] = (struct worker){ .ioas = ioas, .state = i, .end = end };
+		ck_assert_int_eq(pthread_create(&workers[i].thread, NULL, come_and_go, &workers[i]), 0);
+	}
+	for (int i = 0; i < 2; i++)
+		pthread_join(workers[i].thread, NULL);
+	for (int i = 0; i < 2; i++) {
+		ck_assert_msg(!*workers[i].wrong, "%s", workers[i].wrong);
+		ck_assert_uint_gt(workers[i].calls, 0);
+	}
+	iommufd_ioas_free(ioas);
+}
+END_TEST
+
 void unit_tests(TCase *tcase)
 {
 	tcase_add_test(tcase, threads_map_unmap_and_translate_on_one_ioas_and_the_bytes_add_up);
 	tcase_add_test(tcase, no_two_threads_are_given_the_same_iova);
 	tcase_add_test(tcase, threads_with_an_ioas_each_do_not_meet);
+	tcase_add_test(tcase, who_unmaps_and_asks_what_is_dirty_does_not_look_at_mappings_of_others);
 }
