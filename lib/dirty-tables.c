@@ -124,13 +124,16 @@ static void move_back(struct iommufd_device *dev)
 {
 	struct iommufd_hwpt *made = dev->at.hwpt;
 	struct ifd_target to = { dev->at.ioas, NULL };
+	struct ifd_words words;
 
+	ifd_words_keep(&words);
 	if (ifd_group_move(dev, &to) || dev->ctx->backend->replace(dev, &to)) {
 		ifd_error(&dev->ctx->log, "%s stays at its new page table: %s", dev->found->name, iommufd_errmsg());
-		return;
+	} else {
+		dev->at = to;
+		ifd_hwpt_drop(made);
 	}
-	dev->at = to;
-	ifd_hwpt_drop(made);
+	ifd_words_restore(&words);
 }
 
 /* Those that cannot be seen by no fault of the library. */

@@ -6,7 +6,7 @@
 
 #include "internal.h"
 
-static _Thread_local char message[IFD_WORDS_MAX];
+static _Thread_local struct ifd_words message;
 
 int ifd_fail(int err, const char *hint, const char *what_fmt, ...)
 {
@@ -18,20 +18,10 @@ int ifd_fail(int err, const char *hint, const char *what_fmt, ...)
 	vsnprintf(what, sizeof(what), what_fmt, args);
 	va_end(args);
 
-	snprintf(message, sizeof(message), "%s: %s%s%s%s", what, strerror_r(-err, reason, sizeof(reason)),
+	snprintf(message.text, sizeof(message.text), "%s: %s%s%s%s", what, strerror_r(-err, reason, sizeof(reason)),
 		 hint && *hint ? " (" : "", hint ? hint : "", hint && *hint ? ")" : "");
 	errno = saved;
 	return err;
-}
-
-void ifd_words_save(char *words)
-{
-	memcpy(words, message, sizeof(message));
-}
-
-void ifd_words_restore(const char *words)
-{
-	memcpy(message, words, sizeof(message));
 }
 
 void ifd_hint(char *buf, const char *fmt, ...)
@@ -44,7 +34,17 @@ void ifd_hint(char *buf, const char *fmt, ...)
 	va_end(args);
 }
 
+void ifd_words_keep(struct ifd_words *words)
+{
+	*words = message;
+}
+
+void ifd_words_restore(const struct ifd_words *words)
+{
+	message = *words;
+}
+
 EXPORT const char *iommufd_errmsg(void)
 {
-	return message;
+	return message.text;
 }

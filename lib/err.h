@@ -17,13 +17,15 @@
  */
 int ifd_fail(int err, const char *hint, const char *what_fmt, ...) IFD_PRINTF(3, 4);
 
-/* Around what has to be done after a failure, and may fail too: the words stay those of the first. */
-#define IFD_WORDS_MAX (2 * IFD_HINT_MAX)
-void ifd_words_save(char *words);
-void ifd_words_restore(const char *words);
-
 /* Formats into `buf`, of IFD_HINT_MAX bytes, behind what is there already. Cuts off rather than overflow. */
 void ifd_hint(char *buf, const char *fmt, ...) IFD_PRINTF(2, 3);
+
+/* Around what takes back, and tells its own failures to the log: the thread's message is afterwards what it was. */
+struct ifd_words {
+	char text[2 * IFD_HINT_MAX];
+};
+void ifd_words_keep(struct ifd_words *words);
+void ifd_words_restore(const struct ifd_words *words);
 
 /* A result's text, for lines of the log. It lives as long as the block that it is used in. */
 #define IFD_STRERROR(err) strerror_r(-(err), (char[128]){ 0 }, 128)

@@ -22,7 +22,7 @@ struct iommufd_hwpt {
 
 /*
  * Gate of the IOAS held exclusively. A paging one, as iommufd_hwpt_new() makes it of options that were checked, with
- * words; and a reference to one given up there, which may be the last.
+ * words; and a reference to one given up there, which may be the last: the words of an earlier failure stay.
  */
 int ifd_hwpt_show(struct iommufd_device *dev, struct iommufd_ioas *ioas, const struct iommufd_hwpt_opts *opts,
 		  struct iommufd_hwpt **out);

@@ -196,12 +196,12 @@ void ifd_gates_unlock(struct iommufd_ioas *a, struct iommufd_ioas *b)
 
 void ifd_ioas_refresh_after(struct iommufd_ioas *ioas)
 {
-	char words[IFD_WORDS_MAX];
+	struct ifd_words words;
 
-	ifd_words_save(words);
+	ifd_words_keep(&words);
 	if (ifd_ioas_refresh(ioas))
 		ifd_warn(&ioas->ctx->log, "the permitted IOVAs stay as they were: %s", iommufd_errmsg());
-	ifd_words_restore(words);
+	ifd_words_restore(&words);
 }
 
 int ifd_ioas_refresh(struct iommufd_ioas *ioas)

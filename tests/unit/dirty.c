@@ -48,6 +48,7 @@ static int make_table(int fd, void *arg)
 
 	(void)fd;
 	cmd->out_hwpt_id = 77;
+	scene_other_object();
 	return 0;
 }
 
@@ -64,7 +65,6 @@ static struct iommufd_hwpt *open_table(struct scene *scene)
 	struct iommufd_hwpt *hwpt;
 
 	scene_open(scene, IOMMUFD_BACKEND_IOMMUFD);
-	scene->dev->id = 5; /* the plain answer gives none */
 	inject_ioctl(IOMMU_HWPT_ALLOC, make_table);
 	inject_ioctl(IOMMU_HWPT_SET_DIRTY_TRACKING, inject_succeed);
 	inject_ioctl(IOMMU_HWPT_GET_DIRTY_BITMAP, tell);
@@ -74,16 +74,11 @@ static struct iommufd_hwpt *open_table(struct scene *scene)
 	return hwpt;
 }
 
-/* In place of scene_close(), which counts the objects and knows of no page tables. */
 static void close_table(struct scene *scene, struct iommufd_hwpt *hwpt)
 {
 	inject_ioctl(IOMMU_HWPT_GET_DIRTY_BITMAP, tell_nothing);
 	iommufd_hwpt_free(hwpt);
-	iommufd_device_free(scene->dev);
-	iommufd_ioas_free(scene->ioas);
-	iommufd_ctx_free(scene->ctx);
-	ck_assert_uint_eq(inject_fds(), 0);
-	ck_assert_uint_eq(inject_ioctls(IOMMU_DESTROY), 2);
+	scene_close(scene);
 }
 
 static void was_asked(unsigned int i, uint64_t start, uint64_t last)
@@ -173,6 +168,39 @@ START_TEST(an_unmap_does_not_look_at_what_lies_behind_its_range)
 	inject_ioctl(IOMMU_HWPT_GET_DIRTY_BITMAP, lose_neighbour);
 	ck_assert_int_eq(iommufd_ioas_unmap_dirty(scene.ioas, GIB, SCENE_PAGE, SCENE_PAGE, &bits, NULL), 0);
 	ck_assert_int_eq(neighbour_left, 0);
+	close_table(&scene, hwpt);
+}
+END_TEST
+
+/* ---- Words ---- */
+
+START_TEST(an_attach_that_fails_tells_why_when_its_page_table_cannot_be_read_either)
+{
+	struct iommufd_hwpt *hwpt;
+	struct scene scene;
+
+	hwpt = open_table(&scene);
+	map_at(&scene, GIB, SCENE_PAGE);
+	inject_ioctl_fail(VFIO_DEVICE_ATTACH_IOMMUFD_PT, 1, 1, -EIO);
+	inject_ioctl_fail(IOMMU_HWPT_GET_DIRTY_BITMAP, 1, 1, -ENXIO);
+	unit_fails(-EIO, iommufd_device_attach(scene.dev, scene.ioas));
+	unit_words_have(SCENE_DEVICE);
+	close_table(&scene, hwpt);
+}
+END_TEST
+
+START_TEST(a_start_that_fails_tells_why_when_devices_cannot_be_moved_back_either)
+{
+	struct iommufd_hwpt *hwpt;
+	struct scene scene;
+
+	hwpt = open_table(&scene);
+	ck_assert_int_eq(iommufd_ioas_dirty_stop(scene.ioas), 0);
+	ck_assert_int_eq(iommufd_device_attach(scene.dev, scene.ioas), 0);
+	inject_ioctl_fail(IOMMU_HWPT_SET_DIRTY_TRACKING, 1, 1, -EIO);
+	inject_ioctl_fail(VFIO_DEVICE_ATTACH_IOMMUFD_PT, 2, 1, -ENXIO);
+	unit_fails(-EIO, iommufd_ioas_dirty_start(scene.ioas));
+	unit_words_have("tracking dirty pages");
 	close_table(&scene, hwpt);
 }
 END_TEST
@@ -272,6 +300,8 @@ void unit_tests(TCase *tcase)
 	tcase_add_test(tcase, large_memory_is_asked_for_in_pieces_that_cut_no_page_of_an_iommu);
 	tcase_add_test(tcase, a_part_of_it_takes_the_piece_that_it_is_in_and_keeps_the_rest);
 	tcase_add_test(tcase, an_unmap_does_not_look_at_what_lies_behind_its_range);
+	tcase_add_test(tcase, an_attach_that_fails_tells_why_when_its_page_table_cannot_be_read_either);
+	tcase_add_test(tcase, a_start_that_fails_tells_why_when_devices_cannot_be_moved_back_either);
 	tcase_add_test(tcase, bits_of_what_is_not_mapped_mean_nothing);
 	tcase_add_test(tcase, without_memory_to_keep_pages_in_their_mapping_is_dirty);
 	tcase_add_test(tcase, without_memory_to_read_into_nothing_is_lost);

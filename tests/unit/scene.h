@@ -42,6 +42,10 @@ void scene_open(struct scene *scene, uint32_t backend);
 /* Frees what is there, and checks that nothing is left open or mapped. */
 void scene_close(struct scene *scene);
 
+/* How many objects an iommufd has. A test that makes other ones than IOASes says so of each. */
+unsigned int scene_objects(void);
+void scene_other_object(void);
+
 /* Nothing is attached, neither in the objects nor as far as the kernel was told. */
 void scene_check_detached(const struct scene *scene);
 
