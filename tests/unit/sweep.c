@@ -11,29 +11,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "scene.h"
+#include "sweep.h"
 
 #define RW (IOMMUFD_MAP_READ | IOMMUFD_MAP_WRITE)
-
-/* Made before each attempt, so that the call finds things as it would in a program. */
-struct stage {
-	struct scene scene;
-	int file;
-	/* what the call gives; each is NULL or 0 before it */
-	struct iommufd_ctx *ctx;
-	struct iommufd_ioas *ioas;
-	struct iommufd_device *dev;
-	struct iommufd_report *report;
-	struct iommufd_dma dma;
-	void *addr;
-	uint64_t iova;
-};
-
-struct act {
-	const char *name;
-	bool attached; /* the device is, before the call */
-	int (*call)(struct stage *stage);
-};
 
 static int new_ctx(struct stage *stage)
 {
@@ -115,21 +95,84 @@ static int reset(struct stage *stage)
 	return iommufd_device_reset(stage->scene.dev);
 }
 
+/* ---- Mappings of other kinds ---- */
+
+static int copy(struct stage *stage)
+{
+	return iommufd_ioas_copy(stage->scene.ioas, 0x40000, 2 * SCENE_PAGE, stage->second, RW, &stage->iova);
+}
+
+static int map_file(struct stage *stage)
+{
+	int fd = memfd_create("sweep", MFD_CLOEXEC), ret;
+
+	ck_assert_int_eq(ftruncate(fd, (off_t)SCENE_PAGE), 0);
+	ret = iommufd_ioas_map_file(stage->second, fd, 0, SCENE_PAGE, RW, &stage->iova);
+	close(fd);
+	return ret;
+}
+
+static int allow(struct stage *stage)
+{
+	return iommufd_ioas_allow(stage->scene.ioas, &(struct iommufd_range){ 0x40000, 0xfffff }, 1);
+}
+
+static int set_huge_pages(struct stage *stage)
+{
+	return iommufd_ioas_set_huge_pages(stage->scene.ioas, 0);
+}
+
+/* ---- Dirty pages ---- */
+
+static int dirty_start(struct stage *stage)
+{
+	return iommufd_ioas_dirty_start(stage->scene.ioas);
+}
+
+static int dirty_stop(struct stage *stage)
+{
+	return iommufd_ioas_dirty_stop(stage->scene.ioas);
+}
+
+static int dirty_read(struct stage *stage)
+{
+	uint64_t bitmap = 0;
+
+	return iommufd_ioas_dirty_read(stage->scene.ioas, 0x40000, 2 * SCENE_PAGE, SCENE_PAGE, 0, &bitmap);
+}
+
+static int unmap_dirty(struct stage *stage)
+{
+	uint64_t bitmap = 0;
+
+	return iommufd_ioas_unmap_dirty(stage->scene.ioas, 0x40000, 2 * SCENE_PAGE, SCENE_PAGE, &bitmap, &stage->iova);
+}
+
+/* ---- The sweep ---- */
+
 static const struct act acts[] = {
-	{ "iommufd_ctx_new", false, new_ctx },
-	{ "iommufd_ctx_from_fd", false, new_ctx_from_fd },
-	{ "iommufd_ioas_new", false, new_ioas },
-	{ "iommufd_device_new", false, new_device },
-	{ "iommufd_probe", false, probe },
-	{ "iommufd_device_attach", false, attach },
-	{ "iommufd_ioas_map", true, map },
-	{ "iommufd_dma_alloc", true, dma_alloc },
-	{ "iommufd_device_region_map", true, region_map },
-	{ "iommufd_device_region_info", true, region_info },
-	{ "iommufd_pci_set_master", true, set_master },
-	{ "iommufd_device_irq_enable", true, irq_enable },
-	{ "iommufd_device_irq_info", true, irq_info },
-	{ "iommufd_device_reset", true, reset },
+	{ "iommufd_ctx_new", DETACHED, new_ctx },
+	{ "iommufd_ctx_from_fd", DETACHED, new_ctx_from_fd },
+	{ "iommufd_ioas_new", DETACHED, new_ioas },
+	{ "iommufd_device_new", DETACHED, new_device },
+	{ "iommufd_probe", DETACHED, probe },
+	{ "iommufd_device_attach", DETACHED, attach },
+	{ "iommufd_ioas_map", ATTACHED, map },
+	{ "iommufd_dma_alloc", ATTACHED, dma_alloc },
+	{ "iommufd_device_region_map", ATTACHED, region_map },
+	{ "iommufd_device_region_info", ATTACHED, region_info },
+	{ "iommufd_pci_set_master", ATTACHED, set_master },
+	{ "iommufd_device_irq_enable", ATTACHED, irq_enable },
+	{ "iommufd_device_irq_info", ATTACHED, irq_info },
+	{ "iommufd_device_reset", ATTACHED, reset },
+	{ "iommufd_ioas_copy", ATTACHED, copy },
+	{ "iommufd_ioas_map_file", ATTACHED, map_file },
+	{ "iommufd_ioas_allow", ATTACHED, allow },
+	{ "iommufd_ioas_set_huge_pages", OBJECTS, set_huge_pages },
+	{ "iommufd_ioas_dirty_start", OBJECTS, dirty_start },
+	{ "iommufd_ioas_dirty_stop", TRACKED, dirty_stop },
+	{ "iommufd_ioas_dirty_read", TRACKED, dirty_read },
+	{ "iommufd_ioas_unmap_dirty", TRACKED, unmap_dirty },
 };
 
 #define ACTS ((int)(sizeof(acts) / sizeof(acts[0])))
@@ -137,14 +180,22 @@ static const struct act acts[] = {
 static const int errs[] = { -EIO,    -EPERM,  -EACCES, -ENOENT, -ENODEV,     -EBUSY,      -EINVAL, -ENOMEM,
 			    -EMFILE, -EFAULT, -EAGAIN, -ENOSPC, -EADDRINUSE, -EOPNOTSUPP, -ENOTTY };
 
+/* ---- Before and after ---- */
+
 static void stage_open(struct stage *stage, const struct act *act, uint32_t backend)
 {
 	*stage = (struct stage){ .file = open("/dev/null", O_RDWR | O_CLOEXEC) };
 	scene_open(&stage->scene, backend);
+	sweep_answers();
+	ck_assert_int_eq(iommufd_ioas_new(stage->scene.ctx, &stage->second), 0);
 	scene_map(&stage->scene, 0x40000, 2);
 	scene_map(&stage->scene, 0x80000, 1);
-	if (act->attached)
+	if (act->begin == NESTED)
+		sweep_nest(stage, act);
+	else if (act->begin != DETACHED)
 		ck_assert_int_eq(attach(stage), 0);
+	if (act->begin == TRACKED)
+		ck_assert_int_eq(dirty_start(stage), 0);
 }
 
 static void stage_close(struct stage *stage)
@@ -154,6 +205,7 @@ static void stage_close(struct stage *stage)
 	iommufd_device_free(stage->dev);
 	iommufd_report_free(stage->report);
 	iommufd_dma_free(stage->scene.ioas, &stage->dma);
+	sweep_free(stage);
 	scene_close(&stage->scene);
 	close(stage->file);
 }
@@ -161,17 +213,19 @@ static void stage_close(struct stage *stage)
 static bool empty(const struct stage *stage)
 {
 	return !stage->ctx && !stage->ioas && !stage->dev && !stage->report && !stage->dma.len && !stage->addr &&
-	       !stage->iova;
+	       !stage->iova && !stage->hwpt && !stage->faultq && !stage->viommu && !stage->vdevice && !stage->veventq &&
+	       !stage->hwqueue;
 }
 
 /* What a call that failed must have left as it was. */
 struct before {
-	uint64_t fds, memory, bytes;
+	uint64_t fds, memory, bytes, second, objects;
 };
 
 static struct before look(const struct stage *stage)
 {
-	return (struct before){ inject_fds(), inject_mapped(), ifd_index_bytes(&stage->scene.ioas->index) };
+	return (struct before){ inject_fds(), inject_mapped(), ifd_index_bytes(&stage->scene.ioas->index),
+				ifd_index_bytes(&stage->second->index), scene_objects() };
 }
 
 /* True while the call makes so many system calls. */
@@ -198,7 +252,7 @@ static bool attempt(const struct act *act, uint32_t backend, enum inject_call wh
 			      iommufd_backend_name(backend), nth, err, (unsigned int)before.fds,
 			      (unsigned int)after.fds);
 		unit_check_words(ret);
-		if (!act->attached)
+		if (act->begin == DETACHED)
 			scene_check_detached(&stage.scene);
 		ck_assert_msg(act->call(&stage) == 0, "%s on %s, again: %s", act->name, iommufd_backend_name(backend),
 			      iommufd_errmsg());
@@ -209,7 +263,9 @@ static bool attempt(const struct act *act, uint32_t backend, enum inject_call wh
 
 static void sweep(const struct act *act, enum inject_call what, int err)
 {
-	for (uint32_t backend = IOMMUFD_BACKEND_IOMMUFD; backend <= IOMMUFD_BACKEND_VFIO; backend++) {
+	uint32_t last = act->begin >= OBJECTS ? IOMMUFD_BACKEND_IOMMUFD : IOMMUFD_BACKEND_VFIO;
+
+	for (uint32_t backend = IOMMUFD_BACKEND_IOMMUFD; backend <= last; backend++) {
 		unsigned int nth = 1;
 
 		while (attempt(act, backend, what, nth, err))
@@ -217,22 +273,29 @@ static void sweep(const struct act *act, enum inject_call what, int err)
 	}
 }
 
+static const struct act *act_of(int i)
+{
+	return i < ACTS ? &acts[i] : &sweep_object_acts[i - ACTS];
+}
+
 START_TEST(whichever_system_call_fails_nothing_is_left_behind_and_nothing_is_lost)
 {
 	for (size_t i = 0; i < sizeof(errs) / sizeof(errs[0]); i++)
-		sweep(&acts[_i], INJECT_ANY, errs[i]);
+		sweep(act_of(_i), INJECT_ANY, errs[i]);
 }
 END_TEST
 
 START_TEST(whichever_allocation_fails_nothing_is_left_behind_and_nothing_is_lost)
 {
-	sweep(&acts[_i], INJECT_MEMORY, -ENOMEM);
+	sweep(act_of(_i), INJECT_MEMORY, -ENOMEM);
 }
 END_TEST
 
 void unit_tests(TCase *tcase)
 {
 	unsetenv("LIBIOMMUFD_BACKEND");
-	tcase_add_loop_test(tcase, whichever_system_call_fails_nothing_is_left_behind_and_nothing_is_lost, 0, ACTS);
-	tcase_add_loop_test(tcase, whichever_allocation_fails_nothing_is_left_behind_and_nothing_is_lost, 0, ACTS);
+	tcase_add_loop_test(tcase, whichever_system_call_fails_nothing_is_left_behind_and_nothing_is_lost, 0,
+			    ACTS + SWEEP_OBJECT_ACTS);
+	tcase_add_loop_test(tcase, whichever_allocation_fails_nothing_is_left_behind_and_nothing_is_lost, 0,
+			    ACTS + SWEEP_OBJECT_ACTS);
 }
