@@ -92,8 +92,8 @@ struct ifd_backend {
 			   uint64_t *unmapped);
 
 	/*
-	 * What is mapped in a range of one IOAS, without a hole, to a place in another that is reserved: all or nothing.
-	 * Both gates shared. -errno without words; -EOPNOTSUPP where that takes a map() for each mapping.
+	 * What is mapped in a range of one IOAS, without a hole, to a place in another that is reserved: all or
+	 * nothing. Both gates shared. -errno without words; -EOPNOTSUPP where that takes a map() for each mapping.
 	 */
 	int (*copy)(struct iommufd_ioas *src, const struct iommufd_range *range, struct iommufd_ioas *dst,
 		    uint64_t iova, uint32_t flags);
