@@ -66,19 +66,25 @@ static int make_table(struct iommufd_device *dev, struct iommufd_ioas *ioas, str
 
 	if (!ret)
 		ret = ifd_hwpt_show(dev, ioas, &opts, out);
-	if (!ret)
+	if (!ret) {
+		(*out)->ours = true;
 		return 0;
+	}
 	ifd_hint(why, "%s", iommufd_errmsg());
 	return ifd_fail_unseen(dev, ret, why);
 }
 
-/* What the others of its group are attached to, if that is this IOAS: it stays that as long as the gate is held. */
+/*
+ * The table that was made for the others of its group, or for itself: they stay there when tracking ends. With the gate
+ * held it stays so.
+ */
 static struct iommufd_hwpt *of_its_group(const struct iommufd_device *dev, const struct iommufd_ioas *ioas)
 {
+	const struct ifd_target *at = &dev->group->at;
 	struct iommufd_hwpt *hwpt;
 
 	pthread_mutex_lock(&dev->ctx->lock);
-	hwpt = dev->group->at.ioas == ioas && ifd_dirty_tells(&dev->group->at) ? dev->group->at.hwpt : NULL;
+	hwpt = at->ioas == ioas && at->hwpt && at->hwpt->ours ? at->hwpt : NULL;
 	pthread_mutex_unlock(&dev->ctx->lock);
 	return hwpt;
 }
@@ -87,10 +93,10 @@ int ifd_tables_dirty_join(struct iommufd_device *dev, struct ifd_target *to, str
 {
 	int ret;
 
-	if (to->hwpt || !to->ioas->tracking)
+	if (to->hwpt)
 		return ifd_dirty_may_attach(dev, to);
 	to->hwpt = of_its_group(dev, to->ioas);
-	if (to->hwpt)
+	if (to->hwpt || !to->ioas->tracking)
 		return 0;
 	ret = make_table(dev, to->ioas, made);
 	if (!ret)
@@ -100,17 +106,23 @@ int ifd_tables_dirty_join(struct iommufd_device *dev, struct ifd_target *to, str
 
 /* ---- Begin and end ---- */
 
-/* One that the kernel has found a page table for, to one that tells. */
+/* One that the kernel has found a page table for, to one that tells; the first of a group takes the others along. */
 static int move_one(struct iommufd_device *dev)
 {
-	struct ifd_target from = dev->at, to = from;
+	struct ifd_target from = dev->at, to = { from.ioas, of_its_group(dev, from.ioas) };
+	struct iommufd_hwpt *made = NULL;
 	char why[IFD_HINT_MAX] = "";
-	int ret = make_table(dev, from.ioas, &to.hwpt);
+	int ret = 0;
 
+	if (!to.hwpt) {
+		ret = make_table(dev, from.ioas, &made);
+		to.hwpt = made;
+	}
 	if (ret)
 		return ret;
 	ret = ifd_device_move(dev, &from, &to);
-	ifd_hwpt_drop(to.hwpt);
+	if (made)
+		ifd_hwpt_drop(made);
 	if (!ret) {
 		ifd_target_put(&from);
 		return 0;

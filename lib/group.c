@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "hwpt.h"
 #include "internal.h"
 #include "udev.h"
 
@@ -148,13 +149,19 @@ int ifd_group_claim(struct iommufd_device *dev, const struct ifd_target *to)
 				      dev->found->name, group->id, to->hwpt ? "page table" : "IOAS");
 }
 
+/* Where the kernel picks the page table, or the library in its place, is the same place for whoever attached it. */
+static bool stays(const struct ifd_target *from, const struct ifd_target *to)
+{
+	return from->ioas == to->ioas && (!from->hwpt || from->hwpt->ours) && (!to->hwpt || to->hwpt->ours);
+}
+
 int ifd_group_move(struct iommufd_device *dev, const struct ifd_target *to)
 {
 	struct ifd_group *group = dev->group;
 	bool alone;
 
 	pthread_mutex_lock(&dev->ctx->lock);
-	alone = group->attached == 1;
+	alone = group->attached == 1 || stays(&group->at, to);
 	if (alone)
 		group->at = *to;
 	pthread_mutex_unlock(&dev->ctx->lock);

@@ -18,6 +18,7 @@ struct iommufd_hwpt {
 	struct iommufd_faultq *faultq; /* where its faults go, or NULL */
 	uint32_t flags;                /* IOMMUFD_HWPT bits */
 	bool nested;
+	bool ours; /* made by the library for who is attached to the IOAS, and so stands for that */
 };
 
 /*

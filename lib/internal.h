@@ -274,7 +274,10 @@ void ifd_group_orphan_all(struct iommufd_ctx *ctx);
 int ifd_group_claim(struct iommufd_device *dev, const struct ifd_target *to);
 void ifd_group_unclaim(struct iommufd_device *dev);
 
-/* The claim goes elsewhere; -EBUSY with words when others of the group have one too. */
+/*
+ * The claim goes elsewhere; -EBUSY with words when others of the group have one too, unless they all stay in the IOAS
+ * and only the table changes that the kernel or the library picked.
+ */
 int ifd_group_move(struct iommufd_device *dev, const struct ifd_target *to);
 
 #endif

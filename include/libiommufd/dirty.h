@@ -33,7 +33,7 @@ enum {
  *
  * @param ioas the IOAS; devices may be attached or not
  *
- * @retval -EBUSY      it has begun already; or several devices of an IOMMU group are attached, and cannot be moved
+ * @retval -EBUSY      it has begun already
  * @retval -EOPNOTSUPP what a device writes would not be seen (the words name it): its IOMMU cannot tell, its page table
  *                     was not made with IOMMUFD_HWPT_DIRTY, or there is no IOMMU. VFIO: the container is of type1,
  *                     version 1, or iommufd serves it

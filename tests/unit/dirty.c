@@ -133,6 +133,109 @@ START_TEST(a_part_of_it_takes_the_piece_that_it_is_in_and_keeps_the_rest)
 }
 END_TEST
 
+/* ---- Devices of one group ---- */
+
+static unsigned int tables;
+
+static int make_tables(int fd, void *arg)
+{
+	struct iommu_hwpt_alloc *cmd = arg;
+
+	(void)fd;
+	cmd->out_hwpt_id = 70 + tables++;
+	return 0;
+}
+
+static struct iommufd_device *open_siblings(struct scene *scene)
+{
+	struct iommufd_device *sibling;
+
+	scene_open(scene, IOMMUFD_BACKEND_IOMMUFD);
+	ck_assert_int_eq(iommufd_device_new(scene->ctx, SCENE_SIBLING, &sibling), 0);
+	scene->dev->id = 5;
+	sibling->id = 6;
+	tables = 0;
+	inject_ioctl(IOMMU_HWPT_ALLOC, make_tables);
+	inject_ioctl(IOMMU_HWPT_SET_DIRTY_TRACKING, inject_succeed);
+	inject_ioctl(IOMMU_HWPT_GET_DIRTY_BITMAP, tell_nothing);
+	ck_assert_int_eq(iommufd_device_attach(scene->dev, scene->ioas), 0);
+	return sibling;
+}
+
+static void close_siblings(struct scene *scene, struct iommufd_device *sibling)
+{
+	iommufd_device_free(sibling);
+	ck_assert_uint_eq(inject_ioctls(IOMMU_DESTROY), 0);
+	iommufd_device_free(scene->dev);
+	ck_assert_uint_eq(inject_ioctls(IOMMU_DESTROY), tables);
+	iommufd_ioas_free(scene->ioas);
+	iommufd_ctx_free(scene->ctx);
+	ck_assert_uint_eq(inject_fds(), 0);
+}
+
+START_TEST(a_device_of_the_group_can_follow_when_tracking_has_ended)
+{
+	struct iommufd_device *sibling;
+	struct scene scene;
+
+	sibling = open_siblings(&scene);
+	ck_assert_int_eq(iommufd_ioas_dirty_start(scene.ioas), 0);
+	ck_assert_int_eq(iommufd_ioas_dirty_stop(scene.ioas), 0);
+	ck_assert_msg(!iommufd_device_attach(sibling, scene.ioas), "%s", iommufd_errmsg());
+	ck_assert_ptr_eq(sibling->at.hwpt, scene.dev->at.hwpt);
+	ck_assert_int_eq(iommufd_device_replace(sibling, scene.ioas), 0);
+	ck_assert_int_eq(iommufd_ioas_dirty_start(scene.ioas), 0);
+	ck_assert_uint_eq(tables, 1);
+	close_siblings(&scene, sibling);
+}
+END_TEST
+
+START_TEST(tracking_takes_all_devices_of_a_group_to_one_page_table)
+{
+	struct iommufd_device *sibling;
+	struct scene scene;
+
+	sibling = open_siblings(&scene);
+	ck_assert_int_eq(iommufd_device_attach(sibling, scene.ioas), 0);
+	ck_assert_msg(!iommufd_ioas_dirty_start(scene.ioas), "%s", iommufd_errmsg());
+	ck_assert_uint_eq(tables, 1);
+	ck_assert_ptr_nonnull(sibling->at.hwpt);
+	ck_assert_ptr_eq(sibling->at.hwpt, scene.dev->at.hwpt);
+	ck_assert_int_eq(iommufd_ioas_dirty_stop(scene.ioas), 0);
+	close_siblings(&scene, sibling);
+}
+END_TEST
+
+START_TEST(when_tracking_fails_all_devices_of_a_group_go_back)
+{
+	struct iommufd_device *sibling, *other;
+	struct iommufd_ioas *second;
+	struct scene scene;
+
+	sibling = open_siblings(&scene);
+	ck_assert_int_eq(iommufd_device_attach(sibling, scene.ioas), 0);
+	inject_ioctl_fail(IOMMU_HWPT_SET_DIRTY_TRACKING, 2, 1, -EIO);
+	ck_assert_int_eq(iommufd_device_new(scene.ctx, SCENE_OTHER, &other), 0);
+	other->id = 7;
+	ck_assert_int_eq(iommufd_device_attach(other, scene.ioas), 0);
+	unit_fails(-EIO, iommufd_ioas_dirty_start(scene.ioas));
+	ck_assert_ptr_null(scene.dev->at.hwpt);
+	ck_assert_ptr_null(sibling->at.hwpt);
+	ck_assert_ptr_null(other->at.hwpt);
+	ck_assert_ptr_null(scene.dev->group->at.hwpt);
+	ck_assert_uint_eq(inject_ioctls(IOMMU_DESTROY), tables);
+	ck_assert_int_eq(iommufd_ioas_new(scene.ctx, &second), 0);
+	unit_fails(-EBUSY, iommufd_device_replace(sibling, second));
+	iommufd_ioas_free(second);
+	iommufd_device_free(other);
+	iommufd_device_free(sibling);
+	iommufd_device_free(scene.dev);
+	iommufd_ioas_free(scene.ioas);
+	iommufd_ctx_free(scene.ctx);
+	ck_assert_uint_eq(inject_fds(), 0);
+}
+END_TEST
+
 /* What lies behind the range is unmapped by another thread while the kernel tells. */
 static struct iommufd_ioas *shared;
 static int neighbour_left;
@@ -302,6 +405,9 @@ void unit_tests(TCase *tcase)
 	tcase_add_test(tcase, an_unmap_does_not_look_at_what_lies_behind_its_range);
 	tcase_add_test(tcase, an_attach_that_fails_tells_why_when_its_page_table_cannot_be_read_either);
 	tcase_add_test(tcase, a_start_that_fails_tells_why_when_devices_cannot_be_moved_back_either);
+	tcase_add_test(tcase, a_device_of_the_group_can_follow_when_tracking_has_ended);
+	tcase_add_test(tcase, tracking_takes_all_devices_of_a_group_to_one_page_table);
+	tcase_add_test(tcase, when_tracking_fails_all_devices_of_a_group_go_back);
 	tcase_add_test(tcase, bits_of_what_is_not_mapped_mean_nothing);
 	tcase_add_test(tcase, without_memory_to_keep_pages_in_their_mapping_is_dirty);
 	tcase_add_test(tcase, without_memory_to_read_into_nothing_is_lost);
