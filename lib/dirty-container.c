@@ -45,8 +45,13 @@ static int begin(struct iommufd_ioas *ioas)
 	if (ifd_object_by_process(&ioas->ctx->log, ioas->container) >= 0)
 		return ifd_fail(-EOPNOTSUPP, "use the backend iommufd",
 				"track dirty pages: iommufd serves the container, and knows no such call there");
-	if (ioas->serving)
-		return ifd_container_dirty_begin(ioas);
+	if (ioas->serving) {
+		int ret = ifd_container_dirty_begin(ioas);
+
+		/* Without a group it begins with the next one. */
+		if (!ret || !ifd_container_stopped(ioas))
+			return ret;
+	}
 	return ifd_container_type(ioas) == VFIO_TYPE1_IOMMU ? fail_type(-EACCES) : 0;
 }
 
@@ -57,7 +62,7 @@ int ifd_container_dirty_set(struct iommufd_ioas *ioas, bool on)
 	if (on)
 		return begin(ioas);
 	ret = ioas->serving ? set(ioas, false) : 0;
-	return ret ? ifd_fail(ret, NULL, "stop tracking dirty pages") : 0;
+	return ret && !ifd_container_stopped(ioas) ? ifd_fail(ret, NULL, "stop tracking dirty pages") : 0;
 }
 
 /* The container begins when it serves, and until then there is nobody to be seen. */

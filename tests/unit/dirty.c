@@ -350,6 +350,55 @@ static void open_container(struct scene *scene)
 	ck_assert_int_eq(iommufd_ioas_dirty_start(scene->ioas), 0);
 }
 
+/* As a container answers that has no group. */
+static int no_group(int fd, void *arg)
+{
+	(void)fd;
+	(void)arg;
+	return -EINVAL;
+}
+
+/* The group could not leave with its device, and goes by itself: nobody is told. */
+static void lose_group(struct scene *scene)
+{
+	inject_ioctl_fail(VFIO_GROUP_UNSET_CONTAINER, 1, 1, -EBUSY);
+	ck_assert_int_eq(iommufd_device_detach(scene->dev), 0);
+	ck_assert(scene->ioas->serving);
+	scene_foreign_group(false);
+	inject_ioctl(VFIO_IOMMU_DIRTY_PAGES, no_group);
+}
+
+START_TEST(tracking_begins_and_ends_in_a_container_that_has_lost_its_group)
+{
+	struct scene scene;
+
+	open_container(&scene);
+	lose_group(&scene);
+	ck_assert_msg(!iommufd_ioas_dirty_stop(scene.ioas), "%s", iommufd_errmsg());
+	ck_assert(!scene.ioas->serving);
+	scene.ioas->serving = true; /* as if nobody had noticed yet */
+	ck_assert_msg(!iommufd_ioas_dirty_start(scene.ioas), "%s", iommufd_errmsg());
+	ck_assert(!scene.ioas->serving);
+	ck_assert_int_eq(iommufd_ioas_dirty_stop(scene.ioas), 0);
+	iommufd_device_free(scene.dev);
+	iommufd_ioas_free(scene.ioas);
+	iommufd_ctx_free(scene.ctx);
+	ck_assert_uint_eq(inject_fds(), 0);
+}
+END_TEST
+
+START_TEST(what_a_container_refuses_while_it_has_a_group_is_a_failure)
+{
+	struct scene scene;
+
+	open_container(&scene);
+	inject_ioctl(VFIO_IOMMU_DIRTY_PAGES, no_group);
+	unit_fails(-EINVAL, iommufd_ioas_dirty_stop(scene.ioas));
+	unit_words_have("stop tracking dirty pages: ");
+	scene_close(&scene);
+}
+END_TEST
+
 START_TEST(bits_of_what_is_not_mapped_mean_nothing)
 {
 	uint64_t bits = 0;
@@ -409,6 +458,8 @@ void unit_tests(TCase *tcase)
 	tcase_add_test(tcase, tracking_takes_all_devices_of_a_group_to_one_page_table);
 	tcase_add_test(tcase, when_tracking_fails_all_devices_of_a_group_go_back);
 	tcase_add_test(tcase, bits_of_what_is_not_mapped_mean_nothing);
+	tcase_add_test(tcase, tracking_begins_and_ends_in_a_container_that_has_lost_its_group);
+	tcase_add_test(tcase, what_a_container_refuses_while_it_has_a_group_is_a_failure);
 	tcase_add_test(tcase, without_memory_to_keep_pages_in_their_mapping_is_dirty);
 	tcase_add_test(tcase, without_memory_to_read_into_nothing_is_lost);
 }
