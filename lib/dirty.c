@@ -84,10 +84,14 @@ static void keep(struct ifd_map *map, const struct ifd_bitmap *from, uint64_t st
 		map->all_dirty = true;
 }
 
+/* In a child process that is forked meanwhile the mapping is freed as it is: so it must not have what is freed. */
 static void forget(struct ifd_map *map)
 {
-	free(map->kept);
-	map->kept = NULL;
+	uint64_t *volatile *at = &map->kept;
+	uint64_t *kept = *at;
+
+	*at = NULL;
+	free(kept);
 	map->all_dirty = false;
 }
 

@@ -412,6 +412,41 @@ START_TEST(bits_of_what_is_not_mapped_mean_nothing)
 }
 END_TEST
 
+/* A process may be forked at any free, and its child then frees the mapping as it is. */
+static const struct ifd_map *watched;
+static unsigned int freed, freed_too_early;
+
+void __real_free(void *memory);
+void __wrap_free(void *memory);
+
+void __wrap_free(void *memory)
+{
+	if (watched && memory) {
+		freed++;
+		freed_too_early += watched->kept == memory;
+	}
+	__real_free(memory);
+}
+
+START_TEST(what_is_kept_is_out_of_reach_before_it_is_freed)
+{
+	uint64_t bits = 0;
+	struct scene scene;
+
+	open_container(&scene);
+	ck_assert_int_eq(iommufd_ioas_dirty_read(scene.ioas, GIB, SCENE_PAGE, SCENE_PAGE, 0, &bits), 0);
+	watched = ifd_index_next(&scene.ioas->index, GIB, GIB);
+	ck_assert_ptr_nonnull(watched->kept);
+	freed = freed_too_early = 0;
+	ck_assert_int_eq(iommufd_ioas_dirty_stop(scene.ioas), 0);
+	ck_assert_ptr_null(watched->kept);
+	watched = NULL;
+	ck_assert_uint_gt(freed, 0);
+	ck_assert_uint_eq(freed_too_early, 0);
+	scene_close(&scene);
+}
+END_TEST
+
 START_TEST(without_memory_to_keep_pages_in_their_mapping_is_dirty)
 {
 	uint64_t bits = 0;
@@ -460,6 +495,7 @@ void unit_tests(TCase *tcase)
 	tcase_add_test(tcase, bits_of_what_is_not_mapped_mean_nothing);
 	tcase_add_test(tcase, tracking_begins_and_ends_in_a_container_that_has_lost_its_group);
 	tcase_add_test(tcase, what_a_container_refuses_while_it_has_a_group_is_a_failure);
+	tcase_add_test(tcase, what_is_kept_is_out_of_reach_before_it_is_freed);
 	tcase_add_test(tcase, without_memory_to_keep_pages_in_their_mapping_is_dirty);
 	tcase_add_test(tcase, without_memory_to_read_into_nothing_is_lost);
 }
