@@ -232,8 +232,10 @@ EXPORT int iommufd_ioas_dirty_stop(struct iommufd_ioas *ioas)
 /* ---- What is dirty ---- */
 
 int ifd_dirty_check(const struct iommufd_ioas *ioas, uint64_t iova, uint64_t len, uint64_t page_size, uint64_t *bitmap,
-		    struct ifd_dirty *out)
+		    size_t size, struct ifd_dirty *out)
 {
+	struct ifd_bitmap asked = { bitmap, iova, iova + (len - 1), page_size };
+	char need[IFD_HINT_MAX] = "";
 	const char *hint = NULL;
 	int err = -EINVAL;
 
@@ -249,12 +251,17 @@ int ifd_dirty_check(const struct iommufd_ioas *ioas, uint64_t iova, uint64_t len
 		hint = "choose a length that ends below 2^64";
 		err = -EOVERFLOW;
 	}
+	if (!hint && ifd_bitmap_size(&asked) > size) {
+		ifd_hint(need, "give a bitmap of %" PRIu64 " bytes or more, this one has %zu", ifd_bitmap_size(&asked),
+			 size);
+		hint = need;
+	}
 	if (hint)
 		return ifd_fail(err, hint,
 				"tell which pages are dirty of %" PRIu64 " bytes at IOVA 0x%" PRIx64
 				", in pages of %" PRIu64,
 				len, iova, page_size);
-	out->out = (struct ifd_bitmap){ bitmap, iova, iova + (len - 1), page_size };
+	out->out = asked;
 	return 0;
 }
 
@@ -277,7 +284,7 @@ static int read_gated(struct iommufd_ioas *ioas, const struct ifd_dirty *to)
 }
 
 EXPORT int iommufd_ioas_dirty_read(struct iommufd_ioas *ioas, uint64_t iova, uint64_t len, uint64_t page_size,
-				   uint32_t flags, uint64_t *bitmap)
+				   uint32_t flags, uint64_t *bitmap, size_t size)
 {
 	struct ifd_dirty to = { .keep = flags & IOMMUFD_DIRTY_KEEP };
 	int ret = ifd_ctx_check(ioas->ctx, "read which pages are dirty");
@@ -288,7 +295,7 @@ EXPORT int iommufd_ioas_dirty_read(struct iommufd_ioas *ioas, uint64_t iova, uin
 		return ifd_fail(-EINVAL, "use the IOMMUFD_DIRTY flags only",
 				"read which pages are dirty with the flags 0x%x", flags);
 	pthread_rwlock_wrlock(&ioas->gate);
-	ret = ifd_dirty_check(ioas, iova, len, page_size, bitmap, &to);
+	ret = ifd_dirty_check(ioas, iova, len, page_size, bitmap, size, &to);
 	if (!ret)
 		ret = read_gated(ioas, &to);
 	pthread_rwlock_unlock(&ioas->gate);

@@ -32,7 +32,7 @@ void ifd_dirty_kept(const struct ifd_map *map, const struct ifd_dirty *to);
 
 /* Gate held: whether this may be asked for, with words, and then where it goes to. */
 int ifd_dirty_check(const struct iommufd_ioas *ioas, uint64_t iova, uint64_t len, uint64_t page_size, uint64_t *bitmap,
-		    struct ifd_dirty *out);
+		    size_t size, struct ifd_dirty *out);
 
 /* Gate held exclusively: before the kernel forgets what it has. What cannot be asked any more counts as dirty. */
 void ifd_dirty_save(struct iommufd_ioas *ioas);

@@ -176,7 +176,7 @@ EXPORT int iommufd_ioas_unmap_all(struct iommufd_ioas *ioas, uint64_t *unmapped)
 }
 
 EXPORT int iommufd_ioas_unmap_dirty(struct iommufd_ioas *ioas, uint64_t iova, uint64_t len, uint64_t page_size,
-				    uint64_t *bitmap, uint64_t *unmapped)
+				    uint64_t *bitmap, size_t size, uint64_t *unmapped)
 {
 	struct ifd_dirty to = { .keep = false };
 	uint64_t total = 0;
@@ -185,7 +185,7 @@ EXPORT int iommufd_ioas_unmap_dirty(struct iommufd_ioas *ioas, uint64_t iova, ui
 	if (ret)
 		return ret;
 	pthread_rwlock_rdlock(&ioas->gate);
-	ret = ifd_dirty_check(ioas, iova, len, page_size, bitmap, &to);
+	ret = ifd_dirty_check(ioas, iova, len, page_size, bitmap, size, &to);
 	if (!ret)
 		ret = unmap_gated(ioas, iova, iova + (len - 1), &to, &total);
 	pthread_rwlock_unlock(&ioas->gate);

@@ -74,9 +74,10 @@ int iommufd_ioas_dirty_stop(struct iommufd_ioas *ioas);
  * @param page_size what a bit stands for: a power of two, iommufd_ioas_alignment() or more
  * @param flags     0 or IOMMUFD_DIRTY_KEEP
  * @param bitmap    `len / page_size` bits, in whole words of 64; bits are set and none is cleared
+ * @param size      bytes of the bitmap; what is more than needed is not touched
  *
- * @retval -EINVAL    iommufd_ioas_dirty_start() was not called; no bitmap; a page size, a range or a flag that is not
- *                    as it must be
+ * @retval -EINVAL    iommufd_ioas_dirty_start() was not called; no bitmap, or too small a one; a page size, a range or a
+ *                    flag that is not as it must be
  * @retval -EOVERFLOW `iova + len` goes past 2^64
  * @retval -ENOMEM    no memory
  *
@@ -84,7 +85,7 @@ int iommufd_ioas_dirty_stop(struct iommufd_ioas *ioas);
  * @since 0.1
  */
 int iommufd_ioas_dirty_read(struct iommufd_ioas *ioas, uint64_t iova, uint64_t len, uint64_t page_size, uint32_t flags,
-			    uint64_t *bitmap);
+			    uint64_t *bitmap, size_t size);
 
 /**
  * @brief Unmap every mapping in a range, and tell which of their pages were written since they were last told.
@@ -101,6 +102,7 @@ int iommufd_ioas_dirty_read(struct iommufd_ioas *ioas, uint64_t iova, uint64_t l
  * @param len       bytes, a multiple of `page_size`
  * @param page_size as for iommufd_ioas_dirty_read()
  * @param bitmap    as for iommufd_ioas_dirty_read()
+ * @param size      as for iommufd_ioas_dirty_read()
  * @param unmapped  the bytes that were mapped in the range, or NULL
  *
  * @retval -ENOENT, -EBUSY as iommufd_ioas_unmap()
@@ -112,7 +114,7 @@ int iommufd_ioas_dirty_read(struct iommufd_ioas *ioas, uint64_t iova, uint64_t l
  * @since 0.1
  */
 int iommufd_ioas_unmap_dirty(struct iommufd_ioas *ioas, uint64_t iova, uint64_t len, uint64_t page_size,
-			     uint64_t *bitmap, uint64_t *unmapped);
+			     uint64_t *bitmap, size_t size, uint64_t *unmapped);
 
 IOMMUFD_END_DECLS
 

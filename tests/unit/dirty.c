@@ -97,7 +97,7 @@ START_TEST(large_memory_is_asked_for_in_pieces_that_cut_no_page_of_an_iommu)
 
 	hwpt = open_table(&scene);
 	map_at(&scene, start, len);
-	ck_assert_int_eq(iommufd_ioas_dirty_read(scene.ioas, start, len, SCENE_PAGE, 0, bits), 0);
+	ck_assert_int_eq(iommufd_ioas_dirty_read(scene.ioas, start, len, SCENE_PAGE, 0, bits, len / SCENE_PAGE / 8), 0);
 	ck_assert_uint_eq(asks, 3);
 	was_asked(0, start, PIECE - 1);
 	was_asked(1, PIECE, 2 * PIECE - 1);
@@ -118,16 +118,18 @@ START_TEST(a_part_of_it_takes_the_piece_that_it_is_in_and_keeps_the_rest)
 
 	hwpt = open_table(&scene);
 	map_at(&scene, start, len);
-	ck_assert_int_eq(iommufd_ioas_dirty_read(scene.ioas, PIECE + GIB, SCENE_PAGE, SCENE_PAGE, 0, &bits), 0);
+	ck_assert_int_eq(
+		iommufd_ioas_dirty_read(scene.ioas, PIECE + GIB, SCENE_PAGE, SCENE_PAGE, 0, &bits, sizeof(bits)), 0);
 	ck_assert_uint_eq(asks, 1);
 	was_asked(0, PIECE, start + len - 1);
 	ck_assert_uint_eq(bits, 0);
 	inject_ioctl(IOMMU_HWPT_GET_DIRTY_BITMAP, tell_nothing);
-	ck_assert_int_eq(iommufd_ioas_dirty_read(scene.ioas, PIECE - SCENE_PAGE, 2 * SCENE_PAGE, SCENE_PAGE, 0, &bits),
+	ck_assert_int_eq(iommufd_ioas_dirty_read(scene.ioas, PIECE - SCENE_PAGE, 2 * SCENE_PAGE, SCENE_PAGE, 0, &bits,
+						 sizeof(bits)),
 			 0);
 	ck_assert_uint_eq(bits, 2);
 	bits = 0;
-	ck_assert_int_eq(iommufd_ioas_dirty_read(scene.ioas, start, len, PIECE / 64, 0, &bits), 0);
+	ck_assert_int_eq(iommufd_ioas_dirty_read(scene.ioas, start, len, PIECE / 64, 0, &bits, sizeof(bits)), 0);
 	ck_assert_uint_eq(bits, UINT64_C(1) << 63);
 	close_table(&scene, hwpt);
 }
@@ -269,7 +271,8 @@ START_TEST(an_unmap_does_not_look_at_what_lies_behind_its_range)
 	shared = scene.ioas;
 	neighbour_left = 1;
 	inject_ioctl(IOMMU_HWPT_GET_DIRTY_BITMAP, lose_neighbour);
-	ck_assert_int_eq(iommufd_ioas_unmap_dirty(scene.ioas, GIB, SCENE_PAGE, SCENE_PAGE, &bits, NULL), 0);
+	ck_assert_int_eq(iommufd_ioas_unmap_dirty(scene.ioas, GIB, SCENE_PAGE, SCENE_PAGE, &bits, sizeof(bits), NULL),
+			 0);
 	ck_assert_int_eq(neighbour_left, 0);
 	close_table(&scene, hwpt);
 }
@@ -405,7 +408,8 @@ START_TEST(bits_of_what_is_not_mapped_mean_nothing)
 	struct scene scene;
 
 	open_container(&scene);
-	ck_assert_int_eq(iommufd_ioas_dirty_read(scene.ioas, GIB, 8 * SCENE_PAGE, SCENE_PAGE, 0, &bits), 0);
+	ck_assert_int_eq(iommufd_ioas_dirty_read(scene.ioas, GIB, 8 * SCENE_PAGE, SCENE_PAGE, 0, &bits, sizeof(bits)),
+			 0);
 	ck_assert_uint_eq(bits, 0xb);
 	ck_assert_uint_eq(gets, 1);
 	scene_close(&scene);
@@ -434,7 +438,7 @@ START_TEST(what_is_kept_is_out_of_reach_before_it_is_freed)
 	struct scene scene;
 
 	open_container(&scene);
-	ck_assert_int_eq(iommufd_ioas_dirty_read(scene.ioas, GIB, SCENE_PAGE, SCENE_PAGE, 0, &bits), 0);
+	ck_assert_int_eq(iommufd_ioas_dirty_read(scene.ioas, GIB, SCENE_PAGE, SCENE_PAGE, 0, &bits, sizeof(bits)), 0);
 	watched = ifd_index_next(&scene.ioas->index, GIB, GIB);
 	ck_assert_ptr_nonnull(watched->kept);
 	freed = freed_too_early = 0;
@@ -454,16 +458,36 @@ START_TEST(without_memory_to_keep_pages_in_their_mapping_is_dirty)
 
 	open_container(&scene);
 	inject_fail(INJECT_MEMORY, 2, ENOMEM);
-	ck_assert_int_eq(iommufd_ioas_dirty_read(scene.ioas, GIB, SCENE_PAGE, SCENE_PAGE, 0, &bits), 0);
+	ck_assert_int_eq(iommufd_ioas_dirty_read(scene.ioas, GIB, SCENE_PAGE, SCENE_PAGE, 0, &bits, sizeof(bits)), 0);
 	ck_assert(inject_failed());
 	ck_assert_uint_eq(bits, 1);
 	bits = 0;
 	inject_ioctl(VFIO_IOMMU_DIRTY_PAGES, inject_succeed);
-	ck_assert_int_eq(iommufd_ioas_dirty_read(scene.ioas, GIB, 8 * SCENE_PAGE, SCENE_PAGE, 0, &bits), 0);
+	ck_assert_int_eq(iommufd_ioas_dirty_read(scene.ioas, GIB, 8 * SCENE_PAGE, SCENE_PAGE, 0, &bits, sizeof(bits)),
+			 0);
 	ck_assert_uint_eq(bits, 0x3);
 	bits = 0;
-	ck_assert_int_eq(iommufd_ioas_dirty_read(scene.ioas, GIB, 8 * SCENE_PAGE, SCENE_PAGE, 0, &bits), 0);
+	ck_assert_int_eq(iommufd_ioas_dirty_read(scene.ioas, GIB, 8 * SCENE_PAGE, SCENE_PAGE, 0, &bits, sizeof(bits)),
+			 0);
 	ck_assert_uint_eq(bits, 0);
+	scene_close(&scene);
+}
+END_TEST
+
+START_TEST(a_bitmap_that_is_too_small_is_refused_and_not_touched)
+{
+	uint64_t bits[2] = { 0 }, bytes = 0;
+	struct scene scene;
+
+	open_container(&scene);
+	unit_fails(-EINVAL, iommufd_ioas_dirty_read(scene.ioas, GIB, 65 * SCENE_PAGE, SCENE_PAGE, 0, bits, 15));
+	unit_words_have("give a bitmap of 16 bytes or more, this one has 15");
+	unit_fails(-EINVAL, iommufd_ioas_unmap_dirty(scene.ioas, GIB, 64 * SCENE_PAGE, SCENE_PAGE, bits, 0, &bytes));
+	unit_words_have("give a bitmap of 8 bytes or more, this one has 0");
+	ck_assert_uint_eq(gets, 0);
+	ck_assert_uint_eq(bits[0] | bits[1] | bytes, 0);
+	ck_assert_int_eq(iommufd_ioas_dirty_read(scene.ioas, GIB, 65 * SCENE_PAGE, SCENE_PAGE, 0, bits, 16), 0);
+	ck_assert_uint_eq(bits[0], 0xb);
 	scene_close(&scene);
 }
 END_TEST
@@ -475,7 +499,8 @@ START_TEST(without_memory_to_read_into_nothing_is_lost)
 
 	open_container(&scene);
 	inject_fail(INJECT_MEMORY, 1, ENOMEM);
-	unit_fails(-ENOMEM, iommufd_ioas_dirty_read(scene.ioas, GIB, 8 * SCENE_PAGE, SCENE_PAGE, 0, &bits));
+	unit_fails(-ENOMEM,
+		   iommufd_ioas_dirty_read(scene.ioas, GIB, 8 * SCENE_PAGE, SCENE_PAGE, 0, &bits, sizeof(bits)));
 	ck_assert_uint_eq(bits, 0);
 	ck_assert_uint_eq(gets, 0);
 	scene_close(&scene);
@@ -497,5 +522,6 @@ void unit_tests(TCase *tcase)
 	tcase_add_test(tcase, what_a_container_refuses_while_it_has_a_group_is_a_failure);
 	tcase_add_test(tcase, what_is_kept_is_out_of_reach_before_it_is_freed);
 	tcase_add_test(tcase, without_memory_to_keep_pages_in_their_mapping_is_dirty);
+	tcase_add_test(tcase, a_bitmap_that_is_too_small_is_refused_and_not_touched);
 	tcase_add_test(tcase, without_memory_to_read_into_nothing_is_lost);
 }

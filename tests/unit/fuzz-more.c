@@ -69,11 +69,12 @@ static void dirty(struct iommufd_ioas *in, bool unmaps)
 	}
 	bitmap[(bits + 63) / 64] = GUARD;
 	if (unmaps) {
-		ret = CALL(iommufd_ioas_unmap_dirty, in, iova, len, page, bitmap, &bytes);
+		ret = CALL(iommufd_ioas_unmap_dirty, in, iova, len, page, bitmap, sizeof(bitmap), &bytes);
 		fuzz_check(!ret == (bytes != 77), "an unmap gave %d, and 0x%llx bytes", ret, (unsigned long long)bytes);
 		fuzz_check(ret || bytes <= len, "more was unmapped than was asked for");
 	} else {
-		CALL(iommufd_ioas_dirty_read, in, iova, len, page, flags & 0x80 ? flags : flags & 1, bitmap);
+		CALL(iommufd_ioas_dirty_read, in, iova, len, page, flags & 0x80 ? flags : flags & 1, bitmap,
+		     sizeof(bitmap));
 	}
 	fuzz_check(bitmap[(bits + 63) / 64] == GUARD, "a bit behind the end of the bitmap was written");
 	fuzz_check(!(bits % 64) || !(bitmap[bits / 64] >> bits % 64), "a bit behind the last page was set");

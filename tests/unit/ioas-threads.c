@@ -242,7 +242,7 @@ static void *come_and_go(void *arg)
 						   RW | IOMMUFD_MAP_FIXED, &iova);
 
 			expect(worker, !ret, "a map of one's own", ret);
-			ret = iommufd_ioas_unmap_dirty(worker->ioas, iova, PAGE, PAGE, &bits, &len);
+			ret = iommufd_ioas_unmap_dirty(worker->ioas, iova, PAGE, PAGE, &bits, sizeof(bits), &len);
 			expect(worker, !ret && bits == 1 && len == PAGE, "an unmap of one's own", ret);
 		}
 	return NULL;

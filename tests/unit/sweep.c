@@ -138,14 +138,16 @@ static int dirty_read(struct stage *stage)
 {
 	uint64_t bitmap = 0;
 
-	return iommufd_ioas_dirty_read(stage->scene.ioas, 0x40000, 2 * SCENE_PAGE, SCENE_PAGE, 0, &bitmap);
+	return iommufd_ioas_dirty_read(stage->scene.ioas, 0x40000, 2 * SCENE_PAGE, SCENE_PAGE, 0, &bitmap,
+				       sizeof(bitmap));
 }
 
 static int unmap_dirty(struct stage *stage)
 {
 	uint64_t bitmap = 0;
 
-	return iommufd_ioas_unmap_dirty(stage->scene.ioas, 0x40000, 2 * SCENE_PAGE, SCENE_PAGE, &bitmap, &stage->iova);
+	return iommufd_ioas_unmap_dirty(stage->scene.ioas, 0x40000, 2 * SCENE_PAGE, SCENE_PAGE, &bitmap, sizeof(bitmap),
+					&stage->iova);
 }
 
 /* ---- The sweep ---- */

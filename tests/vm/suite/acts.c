@@ -327,7 +327,7 @@ static void untrack(struct stage *stage)
 static int dirty_read(struct stage *stage)
 {
 	uint64_t bits = 0;
-	int ret = iommufd_ioas_dirty_read(stage->bed.ioas, STAGE_FIRST, 64 * PAGE, PAGE, 0, &bits);
+	int ret = iommufd_ioas_dirty_read(stage->bed.ioas, STAGE_FIRST, 64 * PAGE, PAGE, 0, &bits, sizeof(bits));
 
 	stage->facts = bits;
 	if (!ret)
@@ -338,8 +338,8 @@ static int dirty_read(struct stage *stage)
 static int dirty_keep(struct stage *stage)
 {
 	uint64_t bits = 0;
-	int ret =
-		iommufd_ioas_dirty_read(stage->bed.ioas, STAGE_FIRST + PAGE, 4 * PAGE, PAGE, IOMMUFD_DIRTY_KEEP, &bits);
+	int ret = iommufd_ioas_dirty_read(stage->bed.ioas, STAGE_FIRST + PAGE, 4 * PAGE, PAGE, IOMMUFD_DIRTY_KEEP,
+					  &bits, sizeof(bits));
 
 	stage->facts = bits;
 	if (!ret)
@@ -351,7 +351,7 @@ static int unmap_dirty(struct stage *stage)
 {
 	uint64_t bits = 0;
 	int ret = iommufd_ioas_unmap_dirty(stage->bed.ioas, STAGE_FIRST, STAGE_LAST + 1 - STAGE_FIRST, PAGE, &bits,
-					   &stage->out.number);
+					   sizeof(bits), &stage->out.number);
 
 	stage->facts = bits;
 	return ret;

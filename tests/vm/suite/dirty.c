@@ -71,12 +71,12 @@ START_TEST(what_begins_before_the_first_attach_holds_for_who_comes)
 	if (can_track()) {
 		ok(iommufd_device_attach(bed.dev, bed.ioas));
 		map_at(&bed, memory(2 * PAGE), 3, 2, RW);
-		ok(iommufd_ioas_dirty_read(bed.ioas, BASE, 8 * PAGE, PAGE, 0, &bits));
+		ok(iommufd_ioas_dirty_read(bed.ioas, BASE, 8 * PAGE, PAGE, 0, &bits, sizeof(bits)));
 		ck_assert_uint_eq(bits, 0x1b);
 		ok(iommufd_ioas_dirty_stop(bed.ioas));
 	} else {
 		fails(iommufd_device_attach(bed.dev, bed.ioas), -EOPNOTSUPP, reason());
-		ok(iommufd_ioas_dirty_read(bed.ioas, BASE, 8 * PAGE, PAGE, 0, &bits));
+		ok(iommufd_ioas_dirty_read(bed.ioas, BASE, 8 * PAGE, PAGE, 0, &bits, sizeof(bits)));
 		ck_assert_uint_eq(bits, 0);
 		ok(iommufd_ioas_dirty_stop(bed.ioas));
 		ok(iommufd_device_attach(bed.dev, bed.ioas));
@@ -100,20 +100,20 @@ START_TEST(what_nobody_has_read_outlives_the_last_detach)
 	ok(iommufd_ioas_dirty_start(bed.ioas));
 	edu_write_memory(&edu, BASE + PAGE, 64);
 	ok(iommufd_device_detach(bed.dev));
-	ok(iommufd_ioas_dirty_read(bed.ioas, BASE + PAGE, PAGE, PAGE, 0, &bits));
+	ok(iommufd_ioas_dirty_read(bed.ioas, BASE + PAGE, PAGE, PAGE, 0, &bits, sizeof(bits)));
 	ck_assert_uint_eq(bits, 1);
 	bits = UINT64_C(1) << 63;
-	ok(iommufd_ioas_dirty_read(bed.ioas, BASE, 8 * PAGE, PAGE, IOMMUFD_DIRTY_KEEP, &bits));
+	ok(iommufd_ioas_dirty_read(bed.ioas, BASE, 8 * PAGE, PAGE, IOMMUFD_DIRTY_KEEP, &bits, sizeof(bits)));
 	ck_assert_uint_eq(bits, UINT64_C(1) << 63 | 0xd);
 	bits = 0;
-	ok(iommufd_ioas_dirty_read(bed.ioas, BASE, 8 * PAGE, 4 * PAGE, 0, &bits));
+	ok(iommufd_ioas_dirty_read(bed.ioas, BASE, 8 * PAGE, 4 * PAGE, 0, &bits, sizeof(bits)));
 	ck_assert_uint_eq(bits, 1);
 	bits = 0;
-	ok(iommufd_ioas_dirty_read(bed.ioas, BASE, 8 * PAGE, PAGE, 0, &bits));
+	ok(iommufd_ioas_dirty_read(bed.ioas, BASE, 8 * PAGE, PAGE, 0, &bits, sizeof(bits)));
 	ck_assert_uint_eq(bits, 0);
 
 	ok(iommufd_device_attach(bed.dev, bed.ioas));
-	ok(iommufd_ioas_dirty_read(bed.ioas, BASE, 8 * PAGE, PAGE, 0, &bits));
+	ok(iommufd_ioas_dirty_read(bed.ioas, BASE, 8 * PAGE, PAGE, 0, &bits, sizeof(bits)));
 	ck_assert_uint_eq(bits, 0xf);
 	bed_close(&bed);
 }
@@ -133,14 +133,16 @@ START_TEST(an_unmap_tells_what_was_dirty)
 	map_at(&bed, pages, 5, 1, RW);
 	ok(iommufd_ioas_dirty_start(bed.ioas));
 	edu_write_memory(&edu, BASE + PAGE, 64);
-	fails(iommufd_ioas_unmap_dirty(bed.ioas, BASE, PAGE, PAGE, &bits, &bytes), -EINVAL, "unmap whole mappings");
-	fails(iommufd_ioas_unmap_dirty(bed.ioas, BASE + 3 * PAGE, PAGE, PAGE, &bits, &bytes), -ENOENT, "use an IOVA");
+	fails(iommufd_ioas_unmap_dirty(bed.ioas, BASE, PAGE, PAGE, &bits, sizeof(bits), &bytes), -EINVAL,
+	      "unmap whole mappings");
+	fails(iommufd_ioas_unmap_dirty(bed.ioas, BASE + 3 * PAGE, PAGE, PAGE, &bits, sizeof(bits), &bytes), -ENOENT,
+	      "use an IOVA");
 	ck_assert_uint_eq(bits, 0);
-	ok(iommufd_ioas_unmap_dirty(bed.ioas, BASE, 8 * PAGE, PAGE, &bits, &bytes));
+	ok(iommufd_ioas_unmap_dirty(bed.ioas, BASE, 8 * PAGE, PAGE, &bits, sizeof(bits), &bytes));
 	ck_assert_uint_eq(bits, 0x27);
 	ck_assert_uint_eq(bytes, 4 * PAGE);
 	bits = 0;
-	ok(iommufd_ioas_dirty_read(bed.ioas, BASE, 8 * PAGE, PAGE, 0, &bits));
+	ok(iommufd_ioas_dirty_read(bed.ioas, BASE, 8 * PAGE, PAGE, 0, &bits, sizeof(bits)));
 	ck_assert_uint_eq(bits, 0);
 	bed_close(&bed);
 }
@@ -152,25 +154,41 @@ START_TEST(a_bad_request_is_refused_with_words)
 	struct bed bed;
 
 	bed_open(&bed);
-	fails(iommufd_ioas_dirty_read(bed.ioas, BASE, PAGE, PAGE, 0, &bits), -EINVAL, "iommufd_ioas_dirty_start()");
-	fails(iommufd_ioas_unmap_dirty(bed.ioas, BASE, PAGE, PAGE, &bits, NULL), -EINVAL, "iommufd_ioas_dirty_start()");
+	fails(iommufd_ioas_dirty_read(bed.ioas, BASE, PAGE, PAGE, 0, &bits, sizeof(bits)), -EINVAL,
+	      "iommufd_ioas_dirty_start()");
+	fails(iommufd_ioas_unmap_dirty(bed.ioas, BASE, PAGE, PAGE, &bits, sizeof(bits), NULL), -EINVAL,
+	      "iommufd_ioas_dirty_start()");
 	if (may_start()) {
 		ok(iommufd_ioas_dirty_start(bed.ioas));
-		fails(iommufd_ioas_dirty_read(bed.ioas, BASE, PAGE, PAGE, 2, &bits), -EINVAL, "IOMMUFD_DIRTY flags");
-		fails(iommufd_ioas_dirty_read(bed.ioas, BASE, PAGE, PAGE, 0, NULL), -EINVAL, "one bit for each page");
-		fails(iommufd_ioas_dirty_read(bed.ioas, BASE, PAGE, 0, 0, &bits), -EINVAL, "power of two");
-		fails(iommufd_ioas_dirty_read(bed.ioas, BASE, 3 * PAGE, 3 * PAGE, 0, &bits), -EINVAL, "power of two");
-		fails(iommufd_ioas_dirty_read(bed.ioas, BASE, PAGE, PAGE / 2, 0, &bits), -EINVAL, "alignment()");
-		fails(iommufd_ioas_dirty_read(bed.ioas, BASE, 0, PAGE, 0, &bits), -EINVAL, "length not 0");
-		fails(iommufd_ioas_dirty_read(bed.ioas, BASE + 1, PAGE, PAGE, 0, &bits), -EINVAL, "multiples");
-		fails(iommufd_ioas_dirty_read(bed.ioas, BASE, 3 * PAGE, 2 * PAGE, 0, &bits), -EINVAL, "multiples");
-		fails(iommufd_ioas_dirty_read(bed.ioas, BASE + PAGE, 2 * PAGE, 2 * PAGE, 0, &bits), -EINVAL, "multip");
-		fails(iommufd_ioas_dirty_read(bed.ioas, top, 2 * PAGE, PAGE, 0, &bits), -EOVERFLOW, "2^64");
-		fails(iommufd_ioas_unmap_dirty(bed.ioas, top, 2 * PAGE, PAGE, &bits, NULL), -EOVERFLOW, "2^64");
-		fails(iommufd_ioas_unmap_dirty(bed.ioas, BASE, PAGE, PAGE, NULL, NULL), -EINVAL,
+		fails(iommufd_ioas_dirty_read(bed.ioas, BASE, PAGE, PAGE, 2, &bits, sizeof(bits)), -EINVAL,
+		      "IOMMUFD_DIRTY flags");
+		fails(iommufd_ioas_dirty_read(bed.ioas, BASE, PAGE, PAGE, 0, NULL, 8), -EINVAL,
 		      "one bit for each page");
-		ok(iommufd_ioas_dirty_read(bed.ioas, top, PAGE, PAGE, 0, &bits));
-		ok(iommufd_ioas_dirty_read(bed.ioas, 0, PAGE, PAGE, 0, &bits));
+		fails(iommufd_ioas_dirty_read(bed.ioas, BASE, PAGE, 0, 0, &bits, sizeof(bits)), -EINVAL,
+		      "power of two");
+		fails(iommufd_ioas_dirty_read(bed.ioas, BASE, 3 * PAGE, 3 * PAGE, 0, &bits, sizeof(bits)), -EINVAL,
+		      "power of two");
+		fails(iommufd_ioas_dirty_read(bed.ioas, BASE, PAGE, PAGE / 2, 0, &bits, sizeof(bits)), -EINVAL,
+		      "alignment()");
+		fails(iommufd_ioas_dirty_read(bed.ioas, BASE, 0, PAGE, 0, &bits, sizeof(bits)), -EINVAL,
+		      "length not 0");
+		fails(iommufd_ioas_dirty_read(bed.ioas, BASE + 1, PAGE, PAGE, 0, &bits, sizeof(bits)), -EINVAL,
+		      "multiples");
+		fails(iommufd_ioas_dirty_read(bed.ioas, BASE, 3 * PAGE, 2 * PAGE, 0, &bits, sizeof(bits)), -EINVAL,
+		      "multiples");
+		fails(iommufd_ioas_dirty_read(bed.ioas, BASE + PAGE, 2 * PAGE, 2 * PAGE, 0, &bits, sizeof(bits)),
+		      -EINVAL, "multip");
+		fails(iommufd_ioas_dirty_read(bed.ioas, top, 2 * PAGE, PAGE, 0, &bits, sizeof(bits)), -EOVERFLOW,
+		      "2^64");
+		fails(iommufd_ioas_unmap_dirty(bed.ioas, top, 2 * PAGE, PAGE, &bits, sizeof(bits), NULL), -EOVERFLOW,
+		      "2^64");
+		fails(iommufd_ioas_unmap_dirty(bed.ioas, BASE, PAGE, PAGE, NULL, 8, NULL), -EINVAL,
+		      "one bit for each page");
+		fails(iommufd_ioas_dirty_read(bed.ioas, BASE, 65 * PAGE, PAGE, 0, &bits, sizeof(bits)), -EINVAL,
+		      "give a bitmap of 16 bytes or more, this one has 8");
+		fails(iommufd_ioas_unmap_dirty(bed.ioas, BASE, PAGE, PAGE, &bits, 7, NULL), -EINVAL, "this one has 7");
+		ok(iommufd_ioas_dirty_read(bed.ioas, top, PAGE, PAGE, 0, &bits, sizeof(bits)));
+		ok(iommufd_ioas_dirty_read(bed.ioas, 0, PAGE, PAGE, 0, &bits, sizeof(bits)));
 	}
 	ck_assert_uint_eq(bits, 0);
 	bed_close(&bed);
@@ -259,7 +277,7 @@ static void unmap_somewhere(struct model *model)
 		;
 	expect(model, first, end - first, 1, words, wanted);
 	ret = iommufd_ioas_unmap_dirty(model->bed.ioas, BASE + first * PAGE, (uint64_t)(end - first) * PAGE, PAGE,
-				       words, &bytes);
+				       words, sizeof(words), &bytes);
 	ck_assert_mem_eq(words, wanted, sizeof(words));
 	for (; first < end; first++) {
 		mapped += model->there[first] ? PAGE : 0;
@@ -290,7 +308,7 @@ static void read_somewhere(struct model *model)
 
 	expect(model, first, count, scale, words, wanted);
 	ok(iommufd_ioas_dirty_read(model->bed.ioas, BASE + first * PAGE, (uint64_t)count * PAGE, (uint64_t)scale * PAGE,
-				   keep ? IOMMUFD_DIRTY_KEEP : 0, words));
+				   keep ? IOMMUFD_DIRTY_KEEP : 0, words, (count / scale + 63) / 64 * sizeof(*words)));
 	ck_assert_mem_eq(words, wanted, sizeof(words));
 	for (unsigned int i = first; i < first + count && !keep; i++)
 		model->dirty[i] = false;

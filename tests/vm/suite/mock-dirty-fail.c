@@ -37,7 +37,7 @@ static uint64_t told(struct scene *scene, uint32_t flags)
 {
 	uint64_t bits = 0;
 
-	ok(iommufd_ioas_dirty_read(scene->bed.ioas, BASE, (uint64_t)PAGES * PAGE, PAGE, flags, &bits));
+	ok(iommufd_ioas_dirty_read(scene->bed.ioas, BASE, (uint64_t)PAGES * PAGE, PAGE, flags, &bits, sizeof(bits)));
 	return bits;
 }
 
@@ -87,7 +87,8 @@ static void start_and_write(struct scene *scene)
 
 static int read_all(struct scene *scene)
 {
-	return iommufd_ioas_dirty_read(scene->bed.ioas, BASE, (uint64_t)PAGES * PAGE, PAGE, 0, &scene->bits);
+	return iommufd_ioas_dirty_read(scene->bed.ioas, BASE, (uint64_t)PAGES * PAGE, PAGE, 0, &scene->bits,
+				       sizeof(scene->bits));
 }
 
 static void is_read(struct scene *scene)
@@ -100,7 +101,7 @@ static void is_read(struct scene *scene)
 static int read_and_keep(struct scene *scene)
 {
 	return iommufd_ioas_dirty_read(scene->bed.ioas, BASE, (uint64_t)PAGES * PAGE, PAGE, IOMMUFD_DIRTY_KEEP,
-				       &scene->bits);
+				       &scene->bits, sizeof(scene->bits));
 }
 
 static void is_kept(struct scene *scene)
@@ -113,7 +114,8 @@ static void is_kept(struct scene *scene)
 /* What a first attempt has unmapped is no failure of the second. */
 static int unmap(struct scene *scene)
 {
-	int ret = iommufd_ioas_unmap_dirty(scene->bed.ioas, BASE, (uint64_t)PAGES * PAGE, PAGE, &scene->bits, NULL);
+	int ret = iommufd_ioas_unmap_dirty(scene->bed.ioas, BASE, (uint64_t)PAGES * PAGE, PAGE, &scene->bits,
+					   sizeof(scene->bits), NULL);
 
 	return ret == -ENOENT ? 0 : ret;
 }

@@ -141,7 +141,7 @@ static void read_some(struct model *model, unsigned int first, unsigned int coun
 
 	prepare(model, &answer);
 	ok(iommufd_ioas_dirty_read(model->bed.ioas, BASE + first * PAGE, (uint64_t)count * PAGE, (uint64_t)scale * PAGE,
-				   keep ? IOMMUFD_DIRTY_KEEP : 0, answer.words));
+				   keep ? IOMMUFD_DIRTY_KEEP : 0, answer.words, (count / scale + 63) / 64 * 8));
 	check(&answer);
 	for (unsigned int i = first; i < first + count && !keep; i++)
 		model->dirty[i] = false;
@@ -157,11 +157,11 @@ static void unmap_some(struct model *model, unsigned int first, unsigned int cou
 	prepare(model, &answer);
 	if (wanted) {
 		ok(iommufd_ioas_unmap_dirty(model->bed.ioas, BASE + first * PAGE, (uint64_t)count * PAGE,
-					    (uint64_t)scale * PAGE, answer.words, &bytes));
+					    (uint64_t)scale * PAGE, answer.words, sizeof(answer.words), &bytes));
 		ck_assert_uint_eq(bytes, wanted);
 	} else {
 		fails(iommufd_ioas_unmap_dirty(model->bed.ioas, BASE + first * PAGE, (uint64_t)count * PAGE,
-					       (uint64_t)scale * PAGE, answer.words, &bytes),
+					       (uint64_t)scale * PAGE, answer.words, sizeof(answer.words), &bytes),
 		      -ENOENT, "use an IOVA");
 	}
 	check(&answer);
@@ -299,11 +299,11 @@ START_TEST(a_large_page_of_the_iommu_is_told_whole_even_when_it_is_read_in_parts
 	ok(iommufd_ioas_map(model.bed.ioas, memory_of, large, RW | IOMMUFD_MAP_FIXED, &iova));
 	ok(iommufd_ioas_dirty_start(model.bed.ioas));
 	write_page(&model, 0, 3);
-	ok(iommufd_ioas_dirty_read(model.bed.ioas, BASE, large, PAGE, IOMMUFD_DIRTY_KEEP, words));
+	ok(iommufd_ioas_dirty_read(model.bed.ioas, BASE, large, PAGE, IOMMUFD_DIRTY_KEEP, words, sizeof(words)));
 	ck_assert_msg(words[7] >> 63, "the IOMMU has no large page here");
-	ok(iommufd_ioas_dirty_read(model.bed.ioas, BASE + large / 2, large / 4, PAGE, 0, words));
+	ok(iommufd_ioas_dirty_read(model.bed.ioas, BASE + large / 2, large / 4, PAGE, 0, words, sizeof(words)));
 	memset(words, 0, sizeof(words));
-	ok(iommufd_ioas_dirty_read(model.bed.ioas, BASE, large, PAGE, 0, words));
+	ok(iommufd_ioas_dirty_read(model.bed.ioas, BASE, large, PAGE, 0, words, sizeof(words)));
 	for (unsigned int i = 0; i < 8; i++)
 		ck_assert_uint_eq(words[i], i == 4 || i == 5 ? 0 : UINT64_MAX);
 	model_close(&model);
@@ -323,7 +323,7 @@ static void is_seen(struct bed *bed, const struct mock_device *mock, unsigned in
 	uint64_t pages = UINT64_C(1) << page, bits = 0;
 
 	ck_assert_int_eq(mock_dirty(mock->fd, mock->hwpt, BASE, (uint64_t)64 * PAGE, PAGE, &pages), 1);
-	ok(iommufd_ioas_dirty_read(bed->ioas, BASE, (uint64_t)64 * PAGE, PAGE, 0, &bits));
+	ok(iommufd_ioas_dirty_read(bed->ioas, BASE, (uint64_t)64 * PAGE, PAGE, 0, &bits, sizeof(bits)));
 	ck_assert_uint_eq(bits, pages);
 }
 

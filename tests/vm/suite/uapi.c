@@ -164,7 +164,7 @@ static int use_dirty_read(struct uapi *uapi)
 	uint64_t bitmap = 0;
 	int ret = use_dirty_start(uapi);
 
-	return ret ? ret : iommufd_ioas_dirty_read(uapi->bed.ioas, IOVA, PAGE, PAGE, 0, &bitmap);
+	return ret ? ret : iommufd_ioas_dirty_read(uapi->bed.ioas, IOVA, PAGE, PAGE, 0, &bitmap, sizeof(bitmap));
 }
 
 static int use_physical(struct uapi *uapi)
