@@ -263,42 +263,97 @@ static void be_detach(struct iommufd_device *dev, struct iommufd_ioas *ioas)
 	dev->way->detach(dev);
 }
 
-static int fail_attach(struct iommufd_device *dev, const struct ifd_target *to, int err)
-{
-	struct iommufd_ioas *ioas = to->ioas;
-	const struct ifd_scratch scratch = { dev->ctx->fd, dev->way->attach, dev->way->detach };
-	char hint[IFD_HINT_MAX] = "";
-	int ret = to->hwpt ? 0 : ifd_scratch_explain(&scratch, dev, ioas, err);
+/* ---- Attaching ---- */
 
-	if (ret)
-		return ret;
-	if (dev->way == &ifd_by_id && (err == -EPERM || err == -EBUSY || err == -ENODEV || err == -EOPNOTSUPP))
-		ifd_hint(hint, err == -EOPNOTSUPP ? "give iommufd_device_from_id() a way to do it"
-						  : "so says who has bound it");
+/* What the IOMMU reserves where the address space has something. */
+static void hint_conflict(char *hint, const struct iommufd_device *dev, struct iommufd_ioas *ioas)
+{
+	struct iommufd_range reserved;
+	const struct ifd_map *map = ifd_find_reserved(&ioas->index, dev->group->id, &reserved);
+
+	if (map)
+		ifd_hint(hint,
+			 "the mapping 0x%" PRIx64 "-0x%" PRIx64 " is where its IOMMU reserves 0x%" PRIx64 "-0x%" PRIx64
+			 ": unmap it first",
+			 map->iova.start, map->iova.last, reserved.start, reserved.last);
+	else
+		ifd_hint(hint, "%s conflicts with what its IOMMU permits",
+			 ioas->num_allowed ? "a mapping, or what iommufd_ioas_allow() was given," : "a mapping");
+}
+
+/* A page table has pinned its memory already, and so has an IOAS that anything is attached to. */
+static void hint_memory(char *hint, const struct ifd_target *to)
+{
+	if (to->hwpt)
+		ifd_hint(hint, "memory is short, or what its cgroup permits");
+	else
+		ifd_hint_memlock(hint, ifd_index_bytes(&to->ioas->index), by_process(to->ioas->ctx));
+}
+
+static void hint_held(char *hint, const struct iommufd_device *dev)
+{
+	ifd_hint(hint,
+		 "somebody holds a copy of an earlier descriptor of it, or a child process has it: close it first%s",
+		 dev->group->adopted
+			 ? "; or its group is in another container: take it out there, or make a context of "
+			   "that one with iommufd_ctx_from_fd()"
+			 : "");
+}
+
+/* That which needs no more than words. */
+static const char *words_for(int err, const struct iommufd_hwpt *hwpt, bool pasid)
+{
+	switch (err) {
+	case -EFAULT:
+		return "memory of a mapping is not there any more, or is not writable: unmap before freeing it";
+	case -ENOENT:
+		return hwpt && hwpt->nested ? "make a virtual device of it first, or the page table is gone"
+					    : "somebody destroyed it behind the library's back";
+	case -EOPNOTSUPP:
+		return pasid ? "its driver, or the way by which it is reached, has no PASIDs"
+			     : "its IOMMU, or the way by which it is reached, cannot do it";
+	case -EINVAL:
+		return pasid  ? "the page table, and the one that the device itself is attached to, must have been "
+				"made with IOMMUFD_HWPT_PASID, for an IOMMU like its own"
+		       : hwpt ? "the page table is not for an IOMMU like its own, or a device of its group is attached "
+				"to another"
+			      : "the IOMMU cannot serve it together with the devices that are attached already, or a "
+				"device of its group is attached to another address space";
+	default:
+		return "";
+	}
+}
+
+/* Why the kernel does not let a device, or a PASID of it, into something. */
+static void hint_refused(char *hint, const struct iommufd_device *dev, const struct ifd_target *to, bool pasid, int err)
+{
+	if (dev->way == &ifd_by_id && (pasid ? !dev->calls.pasid_attach : !dev->calls.attach))
+		ifd_hint(hint, "give iommufd_device_from_id() a way to do it");
+	else if (dev->way == &ifd_by_id && (err == -EPERM || err == -EBUSY || err == -ENODEV))
+		ifd_hint(hint, "so says who has bound it");
 	else if (err == -EPERM)
 		ifd_hint_owner(hint, dev->found, "iommufd", dev->fd >= 0 ? dev->fd : dev->group->fd);
 	else if (err == -EBUSY)
-		ifd_hint(hint,
-			 "somebody holds a copy of an earlier descriptor of it, or a child process has it: close it "
-			 "first%s",
-			 dev->group->adopted ? "; or its group is in another container: take it out there, or make a "
-					       "context of that one with iommufd_ctx_from_fd()"
-					     : "");
+		hint_held(hint, dev);
 	else if (err == -ENODEV)
 		ifd_hint_gone(hint, dev->found);
 	else if (err == -EADDRINUSE)
-		ifd_hint(hint, "a mapping, or the list of allowed IOVAs, conflicts with what its IOMMU permits");
+		hint_conflict(hint, dev, to->ioas);
 	else if (err == -ENOMEM)
-		ifd_hint_memlock(hint, ifd_index_bytes(&ioas->index), by_process(ioas->ctx));
-	else if (err == -EFAULT)
-		ifd_hint(hint,
-			 "memory of a mapping is not there any more, or is not writable: unmap before freeing it");
-	else if (err == -ENOENT && to->hwpt && to->hwpt->nested)
-		ifd_hint(hint, "its virtual IOMMU must know it before: iommufd_vdevice_new()");
-	else if (err == -EINVAL)
-		ifd_hint(hint,
-			 "the IOMMU cannot serve it together with the devices that are attached already, or a device "
-			 "of its group is attached to another address space");
+		hint_memory(hint, to);
+	else
+		ifd_hint(hint, "%s", words_for(err, to->hwpt, pasid));
+}
+
+static int fail_attach(struct iommufd_device *dev, const struct ifd_target *to, int err)
+{
+	const struct ifd_scratch scratch = { dev->ctx->fd, dev->way->attach, dev->way->detach };
+	char hint[IFD_HINT_MAX] = "";
+	int ret = to->hwpt ? 0 : ifd_scratch_explain(&scratch, dev, to->ioas, err);
+
+	if (ret)
+		return ret;
+	hint_refused(hint, dev, to, false, err);
 	return ifd_fail(err, hint, "attach %s", dev->found->name);
 }
 
@@ -317,35 +372,36 @@ static int be_attach(struct iommufd_device *dev, const struct ifd_target *to)
 	return ret ? fail_attach(dev, to, ret) : 0;
 }
 
-/* What cannot be told by trying with a scratch IOAS, since that would cut the device off. */
+/* Nobody has pinned a file of it before, one of which may be shorter by now: EINVAL to the kernel. */
+static bool may_be_cut_off(const struct ifd_target *to, int err)
+{
+	struct iommufd_ioas *ioas = to->ioas;
+
+	return err == -EINVAL && !to->hwpt && !ioas->attached && !ioas->pasids && !ioas->hwpts &&
+	       ifd_file_is_mapped(&ioas->index);
+}
+
+/* The mapping cannot be told by trying with a scratch IOAS, since that would cut the device off. */
 static int be_replace(struct iommufd_device *dev, const struct ifd_target *to)
 {
-	const struct ifd_map *map = NULL;
-	struct iommufd_range reserved;
+	const char *where = to->hwpt ? "page table" : "IOAS";
 	char hint[IFD_HINT_MAX] = "";
 	int ret;
 
 	if (!dev->way->replace)
 		return ifd_fail(-EOPNOTSUPP, "detach it and attach it anew",
-				"move %s to another IOAS: its group's node cannot do that", dev->found->name);
+				"move %s to another %s: its group's node cannot do that", dev->found->name, where);
 	ret = dev->way->replace(dev, id_of(to));
-	if (ret == -EADDRINUSE)
-		map = ifd_find_reserved(&to->ioas->index, dev->group->id, &reserved);
-	if (map)
-		ifd_hint(hint,
-			 "the mapping 0x%" PRIx64 "-0x%" PRIx64 " is where its IOMMU reserves 0x%" PRIx64 "-0x%" PRIx64
-			 ": unmap it first",
-			 map->iova.start, map->iova.last, reserved.start, reserved.last);
-	else if (ret == -EADDRINUSE && to->ioas->num_allowed)
-		ifd_hint(hint, "its IOMMU reserves some of what iommufd_ioas_allow() was given");
-	else if (ret == -EINVAL && ifd_file_is_mapped(&to->ioas->index))
+	if (!ret)
+		return 0;
+	if (may_be_cut_off(to, ret)) {
+		ret = -EFAULT;
 		ifd_hint(hint,
 			 "a file that is mapped there may have been cut off, so that some of it cannot be pinned");
-	else if (ret == -ENOMEM)
-		ifd_hint_memlock(hint, ifd_index_bytes(&to->ioas->index), by_process(dev->ctx));
-	else if (ret == -EFAULT)
-		ifd_hint(hint, "memory of a mapping of that IOAS is not there any more, or is not writable");
-	return ret ? ifd_fail(ret, hint, "move %s to another IOAS", dev->found->name) : 0;
+	} else {
+		hint_refused(hint, dev, to, false, ret);
+	}
+	return ifd_fail(ret, hint, "move %s to another %s", dev->found->name, where);
 }
 
 static int be_pasid_attach(struct iommufd_device *dev, uint32_t pasid, const struct ifd_target *to)
@@ -356,14 +412,10 @@ static int be_pasid_attach(struct iommufd_device *dev, uint32_t pasid, const str
 	if (ret)
 		return ret;
 	ret = dev->way->pasid_attach ? dev->way->pasid_attach(dev, pasid, id_of(to)) : -EOPNOTSUPP;
-	if (ret == -EOPNOTSUPP)
-		ifd_hint(hint, "its driver, or the way by which it is reached, has no PASIDs");
-	else if (ret == -EINVAL)
-		ifd_hint(hint, "the page table, and the one that the device itself is attached to, must have been made "
-			       "with IOMMUFD_HWPT_PASID, for an IOMMU like its own");
-	else if (ret == -ENOMEM)
-		ifd_hint_memlock(hint, ifd_index_bytes(&to->ioas->index), by_process(dev->ctx));
-	return ret ? ifd_fail(ret, hint, "attach PASID %u of %s", pasid, dev->found->name) : 0;
+	if (!ret)
+		return 0;
+	hint_refused(hint, dev, to, true, ret);
+	return ifd_fail(ret, hint, "attach PASID %u of %s", pasid, dev->found->name);
 }
 
 static void be_pasid_detach(struct iommufd_device *dev, uint32_t pasid)

@@ -128,7 +128,8 @@ int iommufd_hwpt_invalidate(struct iommufd_hwpt *hwpt, uint32_t data_type, const
  * @param hwpt a page table of the same context; it may be freed before the device
  *
  * @retval -EINVAL     the page table is of another context, or not for the device's IOMMU
- * @retval -ENOENT     a guest's, of an Arm SMMUv3, and the device has no virtual one: iommufd_vdevice_new() makes it
+ * @retval -ENOENT     the page table is above a virtual IOMMU of which the device has no virtual device; or its object
+ *                     is gone
  * @retval others      as iommufd_device_attach()
  *
  * Source: VFIO_DEVICE_ATTACH_IOMMUFD_PT (Linux 6.6).

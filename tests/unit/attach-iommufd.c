@@ -169,6 +169,44 @@ START_TEST(each_refusal_to_attach_has_its_hint)
 }
 END_TEST
 
+/* Nothing is tried there with a scratch IOAS, but the words are the same. */
+START_TEST(a_refusal_to_move_has_the_hint_of_one_to_attach)
+{
+	static const struct {
+		int err;
+		const char *hint;
+	} refusals[] = {
+		{ -ENOMEM, "16384" },
+		{ -EFAULT, "unmap before freeing" },
+		{ -EADDRINUSE, "a mapping conflicts" },
+		{ -EINVAL, "cannot serve" },
+		{ -EBUSY, "copy of an earlier descriptor" },
+		{ -EPERM, "interrupts" },
+		{ -ENODEV, "not there any more" },
+		{ -ENOENT, "behind the library's back" },
+		{ -EOPNOTSUPP, "its IOMMU, or the way" },
+		{ -EIO, "to another IOAS" },
+	};
+	struct iommufd_ioas *second;
+	struct scene scene;
+	uint64_t iova = 0x40000;
+
+	open_scene(&scene);
+	ck_assert_int_eq(iommufd_device_attach(scene.dev, scene.ioas), 0);
+	ck_assert_int_eq(iommufd_ioas_new(scene.ctx, &second), 0);
+	ck_assert_int_eq(
+		iommufd_ioas_map(second, (void *)0x40000, 4 * SCENE_PAGE, IOMMUFD_MAP_READ | IOMMUFD_MAP_FIXED, &iova),
+		0);
+	for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
+		inject_ioctl_fail(VFIO_DEVICE_ATTACH_IOMMUFD_PT, 1, 1, refusals[i].err);
+		unit_fails(refusals[i].err, iommufd_device_replace(scene.dev, second));
+		unit_words_have(refusals[i].hint);
+	}
+	iommufd_ioas_free(second);
+	scene_close(&scene);
+}
+END_TEST
+
 START_TEST(what_fails_after_the_attach_undoes_it)
 {
 	struct scene scene;
@@ -411,6 +449,7 @@ void unit_tests(TCase *tcase)
 	tcase_add_test(tcase, no_mapping_is_blamed_for_what_has_another_reason);
 	tcase_add_test(tcase, an_ioas_that_the_kernel_holds_for_a_moment_is_destroyed_after_it);
 	tcase_add_test(tcase, each_refusal_to_attach_has_its_hint);
+	tcase_add_test(tcase, a_refusal_to_move_has_the_hint_of_one_to_attach);
 	tcase_add_test(tcase, what_fails_after_the_attach_undoes_it);
 	tcase_add_test(tcase, a_device_is_attached_to_one_ioas_of_its_own_context);
 	tcase_add_test(tcase, devices_with_and_without_an_iommu_never_meet_in_an_ioas);

@@ -226,6 +226,30 @@ START_TEST(a_mapping_that_a_page_table_cannot_show_keeps_it_from_being_made)
 }
 END_TEST
 
+START_TEST(a_move_to_a_file_that_was_cut_off_says_so)
+{
+	int fd = memfd_create("cut off", MFD_CLOEXEC);
+	struct iommufd_ioas *second;
+	uint64_t iova = AT;
+	struct mock_bed m;
+
+	open_bed(&m, 0);
+	ok(iommufd_ioas_new(m.bed.ctx, &second));
+	ok(iommufd_device_attach(m.mock.dev, m.bed.ioas));
+	ck_assert(fd >= 0 && !ftruncate(fd, 2 * PAGE));
+	ok(iommufd_ioas_map_file(second, fd, 0, (size_t)2 * PAGE, RW | IOMMUFD_MAP_FIXED, &iova));
+	ck_assert_int_eq(ftruncate(fd, PAGE), 0);
+	fails(iommufd_device_replace(m.mock.dev, second), -EFAULT, "cut off");
+	ck_assert_int_eq(ftruncate(fd, 2 * PAGE), 0);
+	ok(iommufd_device_replace(m.mock.dev, second));
+	ok(iommufd_device_replace(m.mock.dev, m.bed.ioas)); /* the kernel's numbers are as before then */
+	ok(iommufd_device_detach(m.mock.dev));
+	iommufd_ioas_free(second);
+	close(fd);
+	close_bed(&m);
+}
+END_TEST
+
 START_TEST(a_device_goes_from_an_ioas_to_a_page_table_and_back)
 {
 	struct iommufd_hwpt *hwpt, *other;
@@ -446,6 +470,7 @@ void add_mock_hwpt_tests(TCase *tc)
 	tcase_add_test(tc, what_is_somebody_elses_business_is_not_done);
 	tcase_add_test(tc, a_page_table_shows_what_is_mapped_before_and_after);
 	tcase_add_test(tc, a_mapping_that_a_page_table_cannot_show_keeps_it_from_being_made);
+	tcase_add_test(tc, a_move_to_a_file_that_was_cut_off_says_so);
 	tcase_add_test(tc, a_device_goes_from_an_ioas_to_a_page_table_and_back);
 	tcase_add_test(tc, a_page_table_lives_on_while_a_device_is_attached_to_it);
 	tcase_add_test(tc, a_nested_page_table_is_made_above_a_nest_parent);

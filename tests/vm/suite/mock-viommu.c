@@ -232,6 +232,24 @@ START_TEST(a_nested_page_table_that_cannot_be_is_refused)
 }
 END_TEST
 
+/* Which of the devices that share an IOMMU it is for is what the virtual device says. */
+START_TEST(a_nested_page_table_takes_who_has_a_virtual_device)
+{
+	struct mock_device second;
+	struct bench bench;
+
+	bench_open(&bench);
+	mock_open(&second, bench.ctx, 0);
+	fails(iommufd_device_attach_hwpt(second.dev, bench.nest.hwpt), -ENOENT, "make a virtual device of it first");
+	ok(iommufd_device_attach(second.dev, bench.nest.ioas));
+	fails(iommufd_device_replace_hwpt(second.dev, bench.nest.hwpt), -ENOENT, "make a virtual device of it first");
+	fails(iommufd_device_replace_hwpt(second.dev, bench.nest.hwpt), -ENOENT, "to another page table");
+	ok(iommufd_device_detach(second.dev));
+	mock_close(&second);
+	bench_close(&bench);
+}
+END_TEST
+
 /* ---- Devices ---- */
 
 START_TEST(a_device_has_one_number_in_one_virtual_iommu)
@@ -433,6 +451,7 @@ void add_mock_viommu_tests(TCase *tc)
 	tcase_add_test(tc, a_child_is_refused_and_what_it_frees_stays_its_parents);
 	tcase_add_test(tc, a_virtual_iommu_that_cannot_be_is_refused);
 	tcase_add_test(tc, a_nested_page_table_that_cannot_be_is_refused);
+	tcase_add_test(tc, a_nested_page_table_takes_who_has_a_virtual_device);
 	tcase_add_test(tc, a_device_has_one_number_in_one_virtual_iommu);
 	tcase_add_test(tc, objects_that_were_destroyed_elsewhere_are_told_of);
 	tcase_add_test(tc, entries_of_a_page_table_are_thrown_away_and_what_was_done_is_told);
