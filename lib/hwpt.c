@@ -60,6 +60,8 @@ static void hint_unsupported(char *hint, const struct iommufd_device *dev, const
 		ifd_hint(hint, "its IOMMU does not track dirty pages: leave IOMMUFD_HWPT_DIRTY out");
 	else if (cmd->data_len)
 		ifd_hint(hint, "its IOMMU does not nest, or not with data of type %u", cmd->data_type);
+	else if (cmd->flags == IOMMU_HWPT_ALLOC_NEST_PARENT)
+		ifd_hint(hint, "its IOMMU does not nest: leave IOMMUFD_HWPT_NEST_PARENT out");
 	else
 		ifd_hint(hint, "its IOMMU cannot do all that the flags ask for");
 }
@@ -79,8 +81,8 @@ static int fail_alloc(const struct iommufd_device *dev, const struct iommu_hwpt_
 			 "the data has not the type, the length or the values that its IOMMU takes, or what is below "
 			 "it was not made with IOMMUFD_HWPT_NEST_PARENT");
 	else if (err == -EADDRINUSE)
-		ifd_hint(hint,
-			 "a mapping lies where its IOMMU permits none: see iommufd_ioas_ranges() once it is there");
+		ifd_hint(hint, "%s lies where its IOMMU permits none: see iommufd_ioas_ranges() once it is there",
+			 ioas->num_allowed ? "a mapping, or what iommufd_ioas_allow() was given," : "a mapping");
 	else if (err == -ENOMEM)
 		ifd_hint_memlock(hint, ifd_index_bytes(&ioas->index),
 				 ifd_object_by_process(&dev->ctx->log, dev->ctx->fd) > 0);

@@ -88,6 +88,8 @@ START_TEST(what_the_hardware_lacks_is_said)
 
 	bed_open_device(&bed, EDU);
 	fails(iommufd_hwpt_new(bed.dev, bed.ioas, &opts, &hwpt), -EOPNOTSUPP, "does not track dirty pages");
+	opts.flags = IOMMUFD_HWPT_NEST_PARENT;
+	fails(iommufd_hwpt_new(bed.dev, bed.ioas, &opts, &hwpt), -EOPNOTSUPP, "leave IOMMUFD_HWPT_NEST_PARENT out");
 	fails(iommufd_device_pasid_attach(bed.dev, 1, bed.ioas, NULL), -EOPNOTSUPP, "PASID");
 	ck_assert_ptr_null(hwpt);
 	bed_close(&bed);

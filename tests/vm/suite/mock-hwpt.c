@@ -219,6 +219,10 @@ START_TEST(a_mapping_that_a_page_table_cannot_show_keeps_it_from_being_made)
 	fails(iommufd_hwpt_new(m.mock.dev, m.bed.ioas, NULL, &hwpt), -EADDRINUSE, "permits none");
 	ck_assert_ptr_null(hwpt);
 	ok(iommufd_ioas_unmap(m.bed.ioas, iova, PAGE, NULL));
+	ok(iommufd_ioas_allow(m.bed.ioas, &(struct iommufd_range){ 0, AT + 2 * PAGE - 1 }, 1));
+	fails(iommufd_hwpt_new(m.mock.dev, m.bed.ioas, NULL, &hwpt), -EADDRINUSE, "iommufd_ioas_allow()");
+	ck_assert_ptr_null(hwpt);
+	ok(iommufd_ioas_allow(m.bed.ioas, NULL, 0));
 	hwpt = paging(&m, 0);
 	iommufd_hwpt_free(hwpt);
 	munmap(low, PAGE);
