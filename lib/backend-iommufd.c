@@ -364,8 +364,12 @@ static uint32_t id_of(const struct ifd_target *target)
 
 static int be_attach(struct iommufd_device *dev, const struct ifd_target *to)
 {
-	int ret = ifd_dirty_may_attach(dev, to);
+	int ret;
 
+	if (to->hwpt && !dev->way->tables)
+		return ifd_fail(-EOPNOTSUPP, "attach it to the IOAS, or have it opened by its own node",
+				"attach %s to a page table: its group's node takes an IOAS only", dev->found->name);
+	ret = ifd_dirty_may_attach(dev, to);
 	if (ret)
 		return ret;
 	ret = dev->way->attach(dev, id_of(to));

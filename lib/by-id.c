@@ -49,6 +49,7 @@ static int id_pasid_detach(struct iommufd_device *dev, uint32_t pasid)
 const struct ifd_way ifd_by_id = {
 	.open = id_open,
 	.close = id_close,
+	.tables = true,
 	.attach = id_attach,
 	.detach = id_detach,
 	.replace = id_attach,

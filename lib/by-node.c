@@ -184,6 +184,7 @@ static int node_pasid_detach(struct iommufd_device *dev, uint32_t pasid)
 const struct ifd_way ifd_by_node = {
 	.open = node_open,
 	.close = node_close,
+	.tables = true,
 	.attach = node_attach,
 	.detach = node_detach,
 	.replace = node_attach, /* a second attach is a replacement */

@@ -3,6 +3,7 @@
 #ifndef IFD_WAY_H
 #define IFD_WAY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct iommufd_device;
@@ -11,6 +12,8 @@ struct ifd_way {
 	/* Opens what can be opened before the attach; the words are set on failure. close() undoes it. */
 	int (*open)(struct iommufd_device *dev);
 	void (*close)(struct iommufd_device *dev);
+
+	bool tables; /* page tables can be attached to, not only IOASes */
 
 	/* To the iommufd object `id`; 0 or -errno, without words. Afterwards dev->fd gives access. */
 	int (*attach)(struct iommufd_device *dev, uint32_t id);

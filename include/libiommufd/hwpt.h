@@ -130,6 +130,7 @@ int iommufd_hwpt_invalidate(struct iommufd_hwpt *hwpt, uint32_t data_type, const
  * @retval -EINVAL     the page table is of another context, or not for the device's IOMMU
  * @retval -ENOENT     the page table is above a virtual IOMMU of which the device has no virtual device; or its object
  *                     is gone
+ * @retval -EOPNOTSUPP the device is reached by its group
  * @retval others      as iommufd_device_attach()
  *
  * Source: VFIO_DEVICE_ATTACH_IOMMUFD_PT (Linux 6.6).

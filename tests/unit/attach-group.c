@@ -2,6 +2,7 @@
 /* iommufd with devices that have no node of their own: their group hands them out. */
 #include <errno.h>
 
+#include "hwpt.h"
 #include "scene.h"
 #include "uapi/iommufd.h"
 #include "uapi/vfio.h"
@@ -185,11 +186,28 @@ START_TEST(a_group_on_another_iommufd_is_told_from_a_device_that_is_gone)
 }
 END_TEST
 
+/* The kernel would look for an IOAS of that number. */
+START_TEST(a_page_table_is_nothing_to_attach_a_group_to)
+{
+	struct iommufd_hwpt hwpt = { .handle.id = 4712 };
+	struct scene scene;
+
+	open_scene(&scene);
+	hwpt.ioas = scene.ioas;
+	unit_fails(-EOPNOTSUPP, iommufd_device_attach_hwpt(scene.dev, &hwpt));
+	unit_words_have("its group's node takes an IOAS only");
+	ck_assert_uint_eq(inject_ioctls(IOMMU_VFIO_IOAS), 0);
+	ck_assert_int_eq(iommufd_device_attach(scene.dev, scene.ioas), 0);
+	close_scene(&scene);
+}
+END_TEST
+
 void unit_tests(TCase *tcase)
 {
 	tcase_add_test(tcase, a_device_that_somebody_holds_is_not_taken_for_attached);
 	tcase_add_test(tcase, a_group_on_another_iommufd_is_told_from_a_device_that_is_gone);
 	tcase_add_test(tcase, the_compat_ioas_is_lent_for_the_attach_and_given_back);
 	tcase_add_test(tcase, whatever_fails_of_the_attach_the_compat_ioas_is_given_back);
+	tcase_add_test(tcase, a_page_table_is_nothing_to_attach_a_group_to);
 	tcase_add_test(tcase, a_mapping_that_keeps_it_from_attaching_is_found_through_the_group_too);
 }
