@@ -169,8 +169,9 @@ int iommufd_device_replace_hwpt(struct iommufd_device *dev, struct iommufd_hwpt 
  * @retval -EINVAL     both or none are given, or are of another context; the PASID is 0, or out of range; a page table
  *                     that is not for PASIDs
  * @retval -EBUSY      the PASID is attached
- * @retval -EOPNOTSUPP the device is reached by its group; or it, its driver, its IOMMU or the backend knows no PASIDs
- * @retval -ENOTTY     the kernel is older than Linux 6.15
+ * @retval -EOPNOTSUPP the device is reached by its group; or it, its driver, its IOMMU or the backend knows no PASIDs; or
+ *                     the kernel is older than Linux 6.15
+ * @retval -ENOTTY     the kernel is older than Linux 6.6
  * @retval others      as iommufd_device_attach()
  *
  * Source: VFIO_DEVICE_ATTACH_IOMMUFD_PT with VFIO_DEVICE_ATTACH_PASID (Linux 6.15).
