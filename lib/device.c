@@ -87,7 +87,7 @@ static int open_in_group(struct iommufd_device *dev, const struct source *source
 	while (other && strcmp(other->found->name, dev->found->name) != 0)
 		other = other->next;
 	if (other)
-		return ifd_fail(-EBUSY, "use that handle, or free it first",
+		return ifd_fail(-EBUSY, "use that handle, or free it and its virtual devices first",
 				"open %s: this context has it open already", dev->found->name);
 	dev->group = ifd_group_open(dev->ctx, dev->found->group);
 	if (!dev->group)

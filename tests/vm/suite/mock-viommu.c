@@ -252,6 +252,28 @@ END_TEST
 
 /* ---- Devices ---- */
 
+START_TEST(a_virtual_device_keeps_its_device_open)
+{
+	struct iommufd_vdevice *vdevice;
+	struct iommufd_device *again = NULL;
+	struct mock_device second;
+	struct bench bench;
+
+	bench_open(&bench);
+	mock_open(&second, bench.ctx, 0);
+	ok(iommufd_vdevice_new(bench.nest.viommu, second.dev, 5, &vdevice));
+	iommufd_device_free(second.dev);
+	second.dev = NULL;
+	fails(iommufd_device_from_id(bench.ctx, second.id, NULL, &again), -EBUSY, "free it and its virtual devices");
+	ck_assert_ptr_null(again);
+	iommufd_vdevice_free(vdevice);
+	ok(iommufd_device_from_id(bench.ctx, second.id, NULL, &again));
+	iommufd_device_free(again);
+	mock_close(&second);
+	bench_close(&bench);
+}
+END_TEST
+
 START_TEST(a_device_has_one_number_in_one_virtual_iommu)
 {
 	struct iommufd_vdevice *vdevice = NULL;
@@ -452,6 +474,7 @@ void add_mock_viommu_tests(TCase *tc)
 	tcase_add_test(tc, a_virtual_iommu_that_cannot_be_is_refused);
 	tcase_add_test(tc, a_nested_page_table_that_cannot_be_is_refused);
 	tcase_add_test(tc, a_nested_page_table_takes_who_has_a_virtual_device);
+	tcase_add_test(tc, a_virtual_device_keeps_its_device_open);
 	tcase_add_test(tc, a_device_has_one_number_in_one_virtual_iommu);
 	tcase_add_test(tc, objects_that_were_destroyed_elsewhere_are_told_of);
 	tcase_add_test(tc, entries_of_a_page_table_are_thrown_away_and_what_was_done_is_told);
