@@ -40,8 +40,12 @@ END_TEST
 START_TEST(a_device_without_a_number_has_neither_iommu_nor_page_table)
 {
 	struct iommufd_hw_info info = { .struct_size = sizeof(info) };
+	struct iommufd_hw_vtd vtd = { .struct_size = sizeof(vtd) };
+	struct iommufd_hw_smmuv3 smmuv3 = { .struct_size = sizeof(smmuv3) };
+	struct iommufd_hw_amd amd = { .struct_size = sizeof(amd) };
 	struct iommufd_hwpt *hwpt = NULL;
 	struct iommufd_device *dev = NULL;
+	struct iommufd_faultq *faultq = NULL;
 	const char *words = vm_backend == IOMMUFD_BACKEND_VFIO ? "use the backend iommufd" : "by its own node";
 	struct bed bed;
 
@@ -50,10 +54,17 @@ START_TEST(a_device_without_a_number_has_neither_iommu_nor_page_table)
 	fails(iommufd_device_hw_info(bed.dev, &info, NULL, 0), -EOPNOTSUPP, words);
 	fails(iommufd_hwpt_new(bed.dev, bed.ioas, NULL, &hwpt), -EOPNOTSUPP, words);
 	fails(iommufd_device_pasid_attach(bed.dev, 1, bed.ioas, NULL), -EOPNOTSUPP, words);
+	fails(iommufd_device_pasid_replace(bed.dev, 1, bed.ioas, NULL), -EOPNOTSUPP, words);
+	fails(iommufd_device_pasid_detach(bed.dev, 1), -ENOTCONN, "attach it first");
+	fails(iommufd_device_hw_vtd(bed.dev, &vtd), -EOPNOTSUPP, words);
+	fails(iommufd_device_hw_smmuv3(bed.dev, &smmuv3), -EOPNOTSUPP, words);
+	fails(iommufd_device_hw_amd(bed.dev, &amd), -EOPNOTSUPP, words);
 	ck_assert_ptr_null(hwpt);
-	if (vm_backend == IOMMUFD_BACKEND_VFIO)
+	if (vm_backend == IOMMUFD_BACKEND_VFIO) {
 		fails(iommufd_device_from_id(bed.ctx, 1, NULL, &dev), -EOPNOTSUPP, words);
-	ck_assert_ptr_null(dev);
+		fails(iommufd_faultq_new(bed.ctx, &faultq), -EOPNOTSUPP, words);
+	}
+	ck_assert(!dev && !faultq);
 	bed_close(&bed);
 }
 END_TEST
