@@ -137,6 +137,7 @@ static const struct file mock_files[] = {
 	{ "mock-fault", add_mock_fault_tests },
 	{ "mock-hwpt", add_mock_hwpt_tests },
 	{ "mock-ioas", add_mock_ioas_tests },
+	{ "mock-fork", add_mock_fork_tests },
 	{ "mock-order", add_mock_order_tests },
 	{ "mock-queue", add_mock_queue_tests },
 	{ "mock-viommu", add_mock_viommu_tests },

@@ -219,6 +219,7 @@ void add_mock_bed_tests(TCase *tc);
 void add_mock_fault_tests(TCase *tc);
 void add_mock_hwpt_tests(TCase *tc);
 void add_mock_ioas_tests(TCase *tc);
+void add_mock_fork_tests(TCase *tc);
 void add_mock_order_tests(TCase *tc);
 void add_mock_queue_tests(TCase *tc);
 void add_mock_viommu_tests(TCase *tc);
