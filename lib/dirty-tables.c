@@ -322,9 +322,12 @@ void ifd_dirty_end(struct iommufd_hwpt *hwpt)
 {
 	const struct ifd_dirty nowhere = { .keep = false };
 	struct reading reading = { .ioas = hwpt->ioas, .only = hwpt, .to = &nowhere };
+	struct ifd_words words;
 
-	if (!hwpt->ioas->tracking || !(hwpt->flags & IOMMUFD_HWPT_DIRTY) || !read_tables(&reading, 0, UINT64_MAX))
+	if (!hwpt->ioas->tracking || !(hwpt->flags & IOMMUFD_HWPT_DIRTY))
 		return;
-	ifd_warn(&hwpt->handle.ctx->log, "every page counts as dirty: %s", iommufd_errmsg());
-	ifd_dirty_all(hwpt->ioas);
+	ifd_words_keep(&words);
+	if (read_tables(&reading, 0, UINT64_MAX))
+		ifd_dirty_lost(hwpt->ioas);
+	ifd_words_restore(&words);
 }

@@ -153,14 +153,21 @@ void ifd_dirty_all(struct iommufd_ioas *ioas)
 		map->all_dirty = map->flags & IOMMUFD_MAP_WRITE;
 }
 
+void ifd_dirty_lost(struct iommufd_ioas *ioas)
+{
+	ifd_warn(&ioas->ctx->log, "every page counts as dirty: %s", iommufd_errmsg());
+	ifd_dirty_all(ioas);
+}
+
 void ifd_dirty_save(struct iommufd_ioas *ioas)
 {
 	const struct ifd_dirty nowhere = { .keep = false };
+	struct ifd_words words;
 
-	if (!ioas->ctx->backend->dirty_read(ioas, 0, UINT64_MAX, &nowhere))
-		return;
-	ifd_warn(&ioas->ctx->log, "every page counts as dirty: %s", iommufd_errmsg());
-	ifd_dirty_all(ioas);
+	ifd_words_keep(&words);
+	if (ioas->ctx->backend->dirty_read(ioas, 0, UINT64_MAX, &nowhere))
+		ifd_dirty_lost(ioas);
+	ifd_words_restore(&words);
 }
 
 /* ---- Begin and end ---- */

@@ -37,6 +37,7 @@ int ifd_dirty_check(const struct iommufd_ioas *ioas, uint64_t iova, uint64_t len
 /* Gate held exclusively: before the kernel forgets what it has. What cannot be asked any more counts as dirty. */
 void ifd_dirty_save(struct iommufd_ioas *ioas);
 void ifd_dirty_all(struct iommufd_ioas *ioas);
+void ifd_dirty_lost(struct iommufd_ioas *ioas); /* the same, with why in the log */
 
 /* What may be asked for in one go: 2 MiB of bits, which are 64 GiB. */
 #define IFD_DIRTY_BITS (UINT64_C(1) << 24)

@@ -176,15 +176,11 @@ static void leave(struct ifd_handle *handle)
 /* Whoever else has one cannot give it up before the gate is open again, or had given up the device's before. */
 void ifd_hwpt_drop(struct iommufd_hwpt *hwpt)
 {
-	struct ifd_words words;
-
-	ifd_words_keep(&words);
 	if (hwpt->handle.refs == 1) {
 		hwpt->handle.leave = NULL;
 		leave_gated(hwpt);
 	}
 	ifd_handle_put(&hwpt->handle);
-	ifd_words_restore(&words);
 }
 
 /* Gate held. From the moment when it is there the IOAS is bound to what it permits. */

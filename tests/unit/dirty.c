@@ -402,6 +402,27 @@ START_TEST(what_a_container_refuses_while_it_has_a_group_is_a_failure)
 }
 END_TEST
 
+START_TEST(an_attach_that_fails_tells_why_when_the_container_cannot_be_read_either)
+{
+	uint64_t bits = 0;
+	struct scene scene;
+
+	open_container(&scene);
+	ck_assert_int_eq(iommufd_device_detach(scene.dev), 0);
+	ck_assert_int_eq(iommufd_ioas_dirty_read(scene.ioas, GIB, 2 * SCENE_PAGE, SCENE_PAGE, 0, &bits, sizeof(bits)),
+			 0);
+	inject_ioctl_fail(VFIO_DEVICE_GET_INFO, 1, 1, -EIO);
+	inject_ioctl_fail(VFIO_IOMMU_DIRTY_PAGES, 2, 1, -ENXIO); /* the first one begins */
+	unit_fails(-EIO, iommufd_device_attach(scene.dev, scene.ioas));
+	unit_words_have(SCENE_DEVICE);
+	bits = 0;
+	ck_assert_int_eq(iommufd_ioas_dirty_read(scene.ioas, GIB, 2 * SCENE_PAGE, SCENE_PAGE, 0, &bits, sizeof(bits)),
+			 0);
+	ck_assert_uint_eq(bits, 0x3);
+	scene_close(&scene);
+}
+END_TEST
+
 START_TEST(bits_of_what_is_not_mapped_mean_nothing)
 {
 	uint64_t bits = 0;
@@ -517,6 +538,7 @@ void unit_tests(TCase *tcase)
 	tcase_add_test(tcase, a_device_of_the_group_can_follow_when_tracking_has_ended);
 	tcase_add_test(tcase, tracking_takes_all_devices_of_a_group_to_one_page_table);
 	tcase_add_test(tcase, when_tracking_fails_all_devices_of_a_group_go_back);
+	tcase_add_test(tcase, an_attach_that_fails_tells_why_when_the_container_cannot_be_read_either);
 	tcase_add_test(tcase, bits_of_what_is_not_mapped_mean_nothing);
 	tcase_add_test(tcase, tracking_begins_and_ends_in_a_container_that_has_lost_its_group);
 	tcase_add_test(tcase, what_a_container_refuses_while_it_has_a_group_is_a_failure);
