@@ -109,22 +109,42 @@ struct file {
 };
 
 static const struct file files[] = {
-	{ "ctx", add_ctx_tests },         { "ioas", add_ioas_tests },       { "contract", add_contract_tests },
-	{ "dma", add_dma_tests },         { "device", add_device_tests },   { "region", add_region_tests },
-	{ "irq", add_irq_tests },         { "refusal", add_refusal_tests }, { "permission", add_permission_tests },
-	{ "fork", add_fork_tests },       { "replace", add_replace_tests }, { "batch", add_batch_tests },
-	{ "adopt", add_adopt_tests },     { "words", add_words_tests },     { "diagnose", add_diagnose_tests },
-	{ "handed", add_handed_tests },   { "bound", add_bound_tests },     { "inject", add_inject_tests },
-	{ "threads", add_threads_tests }, { "stage", add_stage_tests },     { "hwpt", add_hwpt_tests },
-	{ "file", add_file_tests },       { "copy", add_copy_tests },       { "allow", add_allow_tests },
-	{ "process", add_process_tests }, { "dirty", add_dirty_tests },     { "uapi", add_uapi_tests },
-	{ "smmuv3", add_smmuv3_tests },   { "nested", add_nested_tests },
+	{ "ctx", add_ctx_tests },
+	{ "ioas", add_ioas_tests },
+	{ "contract", add_contract_tests },
+	{ "dma", add_dma_tests },
+	{ "device", add_device_tests },
+	{ "region", add_region_tests },
+	{ "irq", add_irq_tests },
+	{ "refusal", add_refusal_tests },
+	{ "permission", add_permission_tests },
+	{ "fork", add_fork_tests },
+	{ "replace", add_replace_tests },
+	{ "batch", add_batch_tests },
+	{ "adopt", add_adopt_tests },
+	{ "words", add_words_tests },
+	{ "diagnose", add_diagnose_tests },
+	{ "handed", add_handed_tests },
+	{ "bound", add_bound_tests },
+	{ "inject", add_inject_tests },
+	{ "threads", add_threads_tests },
+	{ "threads-more", add_threads_more_tests },
+	{ "stage", add_stage_tests },
+	{ "hwpt", add_hwpt_tests },
+	{ "file", add_file_tests },
+	{ "copy", add_copy_tests },
+	{ "allow", add_allow_tests },
+	{ "process", add_process_tests },
+	{ "dirty", add_dirty_tests },
+	{ "uapi", add_uapi_tests },
+	{ "smmuv3", add_smmuv3_tests },
+	{ "nested", add_nested_tests },
 };
 
 static const struct file noiommu_files[] = {
 	{ "noiommu", add_noiommu_tests }, { "handed", add_handed_tests },   { "bound", add_bound_tests },
 	{ "inject", add_inject_tests },   { "threads", add_threads_tests }, { "file", add_file_noiommu_tests },
-	{ "inject", add_inject_tests },   { "threads", add_threads_tests }, { "uapi", add_uapi_tests },
+	{ "uapi", add_uapi_tests },
 };
 
 /* For older kernels, whose mock IOMMU knows less. */
@@ -133,18 +153,12 @@ static const struct file mock_lts_files[] = {
 };
 
 static const struct file mock_files[] = {
-	{ "mock-bed", add_mock_bed_tests },
-	{ "mock-fault", add_mock_fault_tests },
-	{ "mock-hwpt", add_mock_hwpt_tests },
-	{ "mock-ioas", add_mock_ioas_tests },
-	{ "mock-fork", add_mock_fork_tests },
-	{ "mock-order", add_mock_order_tests },
-	{ "mock-queue", add_mock_queue_tests },
-	{ "mock-viommu", add_mock_viommu_tests },
-	{ "mock-dirty", add_mock_dirty_tests },
-	{ "mock-dirty-fail", add_mock_dirty_fail_tests },
-	{ "inject", add_inject_tests },
-	{ "uapi", add_uapi_tests },
+	{ "mock-bed", add_mock_bed_tests },     { "mock-fault", add_mock_fault_tests },
+	{ "mock-hwpt", add_mock_hwpt_tests },   { "mock-ioas", add_mock_ioas_tests },
+	{ "mock-fork", add_mock_fork_tests },   { "mock-order", add_mock_order_tests },
+	{ "mock-queue", add_mock_queue_tests }, { "mock-viommu", add_mock_viommu_tests },
+	{ "mock-dirty", add_mock_dirty_tests }, { "mock-dirty-fail", add_mock_dirty_fail_tests },
+	{ "inject", add_inject_tests },         { "uapi", add_uapi_tests },
 };
 
 static TCase *add_case(Suite *suite, const char *name, const char *where, void (*use)(void))

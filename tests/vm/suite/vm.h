@@ -211,6 +211,7 @@ void add_permission_tests(TCase *tc);
 void add_words_tests(TCase *tc);
 void add_diagnose_tests(TCase *tc);
 void add_threads_tests(TCase *tc);
+void add_threads_more_tests(TCase *tc);
 void add_dirty_tests(TCase *tc);
 void add_uapi_tests(TCase *tc);
 
