@@ -139,7 +139,8 @@ int iommufd_device_fd(const struct iommufd_device *dev);
  * @retval -EFAULT memory of a mapping is not there any more; so do the words here
  * @retval -ENOSPC (VFIO) there are more mappings than a container takes
  * @retval -EPERM  the group is in use by somebody else, or interrupts are not isolated
- * @retval -EOPNOTSUPP (VFIO) the group's IOMMU serves neither type1v2 nor type1
+ * @retval -EOPNOTSUPP (VFIO) the group's IOMMU serves neither type1v2 nor type1; or dirty pages of the IOAS are
+ *                     tracked, and what it writes would not be seen, see iommufd_ioas_dirty_start()
  *
  * On failure the device is not attached and the IOAS is as it was.
  *
@@ -162,7 +163,8 @@ int iommufd_device_attach(struct iommufd_device *dev, struct iommufd_ioas *ioas)
  * @retval -ENOTCONN   it is not attached
  * @retval -EINVAL     the IOAS belongs to another context; or see iommufd_device_attach()
  * @retval -EBUSY      another device of its group is attached too
- * @retval -EOPNOTSUPP VFIO's containers, and groups on an iommufd, cannot do it: detach and attach anew
+ * @retval -EOPNOTSUPP VFIO's containers, and groups on an iommufd, cannot do it: detach and attach anew; or dirty pages
+ *                     of the IOAS are tracked, as for iommufd_device_attach()
  * @retval others      as iommufd_device_attach()
  *
  * On failure the device is attached where it was.

@@ -48,7 +48,8 @@ int iommufd_ioas_dirty_start(struct iommufd_ioas *ioas);
 /**
  * @brief Stop watching. What nobody has read is forgotten.
  *
- * When the kernel refuses, it goes on, and every page counts as dirty.
+ * When the kernel refuses, it goes on. iommufd: every page counts as dirty then, since a page table that had stopped
+ * may have forgotten some. VFIO: what is dirty stays as it was.
  *
  * @param ioas the IOAS
  *
@@ -76,8 +77,8 @@ int iommufd_ioas_dirty_stop(struct iommufd_ioas *ioas);
  * @param bitmap    `len / page_size` bits, in whole words of 64; bits are set and none is cleared
  * @param size      bytes of the bitmap; what is more than needed is not touched
  *
- * @retval -EINVAL    iommufd_ioas_dirty_start() was not called; no bitmap, or too small a one; a page size, a range or a
- *                    flag that is not as it must be
+ * @retval -EINVAL    iommufd_ioas_dirty_start() was not called; no bitmap, or too small a one; a page size, a range or
+ *                    a flag that is not as it must be
  * @retval -EOVERFLOW `iova + len` goes past 2^64
  * @retval -ENOMEM    no memory
  *

@@ -130,7 +130,8 @@ int iommufd_hwpt_invalidate(struct iommufd_hwpt *hwpt, uint32_t data_type, const
  * @retval -EINVAL     the page table is of another context, or not for the device's IOMMU
  * @retval -ENOENT     the page table is above a virtual IOMMU of which the device has no virtual device; or its object
  *                     is gone
- * @retval -EOPNOTSUPP the device is reached by its group
+ * @retval -EOPNOTSUPP the device is reached by its group; or dirty pages of the IOAS are tracked, and the page table was
+ *                     not made with IOMMUFD_HWPT_DIRTY
  * @retval others      as iommufd_device_attach()
  *
  * Source: VFIO_DEVICE_ATTACH_IOMMUFD_PT (Linux 6.6).
@@ -146,8 +147,9 @@ int iommufd_device_attach_hwpt(struct iommufd_device *dev, struct iommufd_hwpt *
  * @param dev  the device
  * @param hwpt a page table of the same context; it may be freed before the device
  *
- * @retval -ENOTCONN it is not attached
- * @retval others    as iommufd_device_replace() and iommufd_device_attach_hwpt()
+ * @retval -ENOTCONN   it is not attached
+ * @retval -EOPNOTSUPP dirty pages of the IOAS are tracked, and the page table was not made with IOMMUFD_HWPT_DIRTY
+ * @retval others      as iommufd_device_replace() and iommufd_device_attach_hwpt()
  *
  * Source: VFIO_DEVICE_ATTACH_IOMMUFD_PT on an attached device (Linux 6.6).
  * @since 0.1
@@ -170,7 +172,8 @@ int iommufd_device_replace_hwpt(struct iommufd_device *dev, struct iommufd_hwpt 
  *                     that is not for PASIDs
  * @retval -EBUSY      the PASID is attached
  * @retval -EOPNOTSUPP the device is reached by its group; or it, its driver, its IOMMU or the backend knows no PASIDs; or
- *                     the kernel is older than Linux 6.15
+ *                     the kernel is older than Linux 6.15; or dirty pages of the IOAS are tracked, and none is given
+ *                     that was made with IOMMUFD_HWPT_DIRTY
  * @retval -ENOTTY     the kernel is older than Linux 6.6
  * @retval others      as iommufd_device_attach()
  *
@@ -188,8 +191,9 @@ int iommufd_device_pasid_attach(struct iommufd_device *dev, uint32_t pasid, stru
  * @param ioas  an IOAS of the same context, or NULL
  * @param hwpt  a page table of the same context, or NULL
  *
- * @retval -ENOTCONN the PASID is not attached
- * @retval others    as iommufd_device_pasid_attach()
+ * @retval -ENOTCONN   the PASID is not attached
+ * @retval -EOPNOTSUPP dirty pages are tracked, as for iommufd_device_pasid_attach()
+ * @retval others      as iommufd_device_pasid_attach()
  *
  * Source: VFIO_DEVICE_ATTACH_IOMMUFD_PT with VFIO_DEVICE_ATTACH_PASID (Linux 6.15).
  * @since 0.1
