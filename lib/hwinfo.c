@@ -19,8 +19,8 @@ int ifd_device_numbered(const struct iommufd_device *dev, const char *what)
 	return ifd_fail(-EOPNOTSUPP, hint, "%s of %s", what, dev->found->name);
 }
 
-/* The kernel writes `len` bytes in any case, zeros behind what it has. */
-static int ask(const struct iommufd_device *dev, struct iommu_hw_info *cmd, void *data, size_t len)
+/* The kernel writes `len` bytes in any case, zeros behind what it has. `want` is a type, or 0 for what it chooses. */
+static int ask(const struct iommufd_device *dev, uint32_t want, struct iommu_hw_info *cmd, void *data, size_t len)
 {
 	char hint[IFD_HINT_MAX] = "";
 	int ret = ifd_ctx_check(dev->ctx, "ask for an IOMMU");
@@ -32,13 +32,19 @@ static int ask(const struct iommufd_device *dev, struct iommu_hw_info *cmd, void
 	if (len > UINT32_MAX)
 		return ifd_fail(-EINVAL, "give the length in bytes", "the IOMMU of %s: room for %zu bytes",
 				dev->found->name, len);
-	*cmd = (struct iommu_hw_info){
-		.size = sizeof(*cmd), .dev_id = dev->id, .data_len = (uint32_t)len, .data_uptr = (uintptr_t)data
-	};
+	*cmd = (struct iommu_hw_info){ .size = sizeof(*cmd),
+				       .flags = want ? IOMMU_HW_INFO_FLAG_INPUT_TYPE : 0,
+				       .in_data_type = want,
+				       .dev_id = dev->id,
+				       .data_len = (uint32_t)len,
+				       .data_uptr = (uintptr_t)data };
 	ret = ifd_command(dev->ctx, IOMMU_GET_HW_INFO, cmd);
 	if (!ret)
 		return 0;
-	if (ret == -EOPNOTSUPP)
+	if (ret == -EOPNOTSUPP && want)
+		ifd_hint(hint, "it has none that tells of type %u, or Linux is older than 6.17: leave want_type at 0",
+			 want);
+	else if (ret == -EOPNOTSUPP)
 		ifd_hint(hint, "it has none");
 	else
 		ifd_hint_command(hint, dev->ctx, IOMMU_GET_HW_INFO, ret);
@@ -50,16 +56,17 @@ EXPORT int iommufd_device_hw_info(const struct iommufd_device *dev, struct iommu
 {
 	struct iommufd_hw_info mine = { 0 };
 	struct iommu_hw_info cmd;
-	int ret = ifd_info_check(info, IFD_END_OF(struct iommufd_hw_info, reserved), "IOMMU info");
+	int ret = ifd_info_check(info, IFD_END_OF(struct iommufd_hw_info, want_type), "IOMMU info");
 
 	if (!ret)
-		ret = ask(dev, &cmd, data, data ? len : 0);
+		ret = ask(dev, info->want_type, &cmd, data, data ? len : 0);
 	if (ret)
 		return ret;
 	mine.capabilities = cmd.out_capabilities;
 	mine.type = cmd.out_data_type;
 	mine.pasid_bits = cmd.out_max_pasid_log2;
 	mine.data_len = cmd.data_len;
+	mine.want_type = info->want_type;
 	ifd_info_write(info, &mine, sizeof(mine));
 	return 0;
 }
@@ -72,7 +79,7 @@ static int view(const struct iommufd_device *dev, uint32_t type, void *data, siz
 	static const char *const names[] = { "nothing that the kernel tells of", "Intel VT-d", "an Arm SMMUv3",
 					     "Tegra241 CMDQV", "an AMD IOMMU" };
 	struct iommu_hw_info cmd;
-	int ret = ask(dev, &cmd, data, len);
+	int ret = ask(dev, 0, &cmd, data, len);
 
 	if (ret)
 		return ret;

@@ -30,26 +30,27 @@ enum {
 	IOMMUFD_HW_CAN_NOT_ATS = 1u << 3,    /**< the device may not be let translate by itself */
 };
 
-/** What iommufd_device_hw_info() tells. The caller sets `struct_size`. */
+/** What iommufd_device_hw_info() tells. The caller sets `struct_size` and `want_type`. */
 struct iommufd_hw_info {
 	size_t struct_size;    /**< `sizeof(struct iommufd_hw_info)` */
 	uint64_t capabilities; /**< IOMMUFD_HW_CAN bits, as far as the kernel knows them; 0 before Linux 6.7 */
 	uint32_t type;         /**< an IOMMUFD_HW constant, or one of the kernel's that is not among them */
 	uint32_t pasid_bits;   /**< PASIDs are below 2 to this power; 0 for none, and before Linux 6.15 */
 	uint32_t data_len;     /**< bytes of raw data that the kernel has, which may be more than were asked for */
-	uint32_t reserved;     /**< 0 */
+	uint32_t want_type;    /**< in: the type to tell of, where there are several (Linux 6.17); 0 for the usual */
 };
 
 /**
  * @brief What a device's IOMMU is. The device need not be attached.
  *
  * @param dev  the device
- * @param info filled; `info->struct_size` is read first
+ * @param info filled; `info->struct_size` is read first, and `info->want_type`, an IOMMUFD_HW constant or 0
  * @param data room for the raw data, in the kernel's layout for `info->type`; zeroed where there is less; NULL for none
  * @param len  bytes that fit
  *
  * @retval -EINVAL     `struct_size` is smaller than in the first release; or `len` is more than 2^32 - 1
- * @retval -EOPNOTSUPP the device is reached by its group, or has no IOMMU, or the backend is VFIO
+ * @retval -EOPNOTSUPP the device is reached by its group, or has no IOMMU, or none that tells of the wanted type, or
+ *                     Linux is older than 6.17 and a type is wanted; or the backend is VFIO
  * @retval -ENOTTY     the kernel is older than Linux 6.6
  * @retval -ENOENT     the device's object is gone
  *
