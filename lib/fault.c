@@ -92,8 +92,8 @@ static void forget(struct iommufd_faultq *q, struct ifd_fault_group *group)
 }
 
 /*
- * Before a read: what was taken out of the kernel and could not be noted could never be answered. The old array is freed
- * last, since a child process that begins to be in between frees the one that the queue has.
+ * Before a read: what was taken out of the kernel and could not be noted could never be answered. The old array is
+ * freed last, since a child process that begins to be in between frees the one that the queue has.
  */
 static int make_room(struct iommufd_faultq *q, size_t more)
 {

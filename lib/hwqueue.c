@@ -51,8 +51,9 @@ static struct iommufd_hwqueue *previous(const struct iommufd_hwqueue *q)
 }
 
 /*
- * Lock held, and given up meanwhile. As long as one that nobody holds any more is in the kernel, that would have the new
- * one depend on it, and then not destroy it: so it has to be gone. Whether it can be done without is up to the kernel.
+ * Lock held, and given up meanwhile. As long as one that nobody holds any more is in the kernel, that would have the
+ * new one depend on it, and then not destroy it: so it has to be gone. Whether it can be done without is up to the
+ * kernel.
  */
 static void hold_previous(struct iommufd_hwqueue *q)
 {

@@ -130,8 +130,8 @@ int iommufd_hwpt_invalidate(struct iommufd_hwpt *hwpt, uint32_t data_type, const
  * @retval -EINVAL     the page table is of another context, or not for the device's IOMMU
  * @retval -ENOENT     the page table is above a virtual IOMMU of which the device has no virtual device; or its object
  *                     is gone
- * @retval -EOPNOTSUPP the device is reached by its group; or dirty pages of the IOAS are tracked, and the page table was
- *                     not made with IOMMUFD_HWPT_DIRTY
+ * @retval -EOPNOTSUPP the device is reached by its group; or dirty pages of the IOAS are tracked, and the page table
+ *                     was not made with IOMMUFD_HWPT_DIRTY
  * @retval others      as iommufd_device_attach()
  *
  * Source: VFIO_DEVICE_ATTACH_IOMMUFD_PT (Linux 6.6).
@@ -171,9 +171,9 @@ int iommufd_device_replace_hwpt(struct iommufd_device *dev, struct iommufd_hwpt 
  * @retval -EINVAL     both or none are given, or are of another context; the PASID is 0, or out of range; a page table
  *                     that is not for PASIDs
  * @retval -EBUSY      the PASID is attached
- * @retval -EOPNOTSUPP the device is reached by its group; or it, its driver, its IOMMU or the backend knows no PASIDs; or
- *                     the kernel is older than Linux 6.15; or dirty pages of the IOAS are tracked, and none is given
- *                     that was made with IOMMUFD_HWPT_DIRTY
+ * @retval -EOPNOTSUPP the device is reached by its group; or it, its driver, its IOMMU or the backend knows no PASIDs;
+ *                     or the kernel is older than Linux 6.15; or dirty pages of the IOAS are tracked, and none is
+ *                     given that was made with IOMMUFD_HWPT_DIRTY
  * @retval -ENOTTY     the kernel is older than Linux 6.6
  * @retval others      as iommufd_device_attach()
  *

@@ -3,8 +3,6 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -27,7 +25,6 @@ struct request {
 static struct request requests[REQUESTS];
 static size_t num_requests;
 static unsigned int counts[INJECT_CALLS], all_ioctls;
-
 static enum inject_call fail_call;
 static unsigned int fail_in;
 static int fail_err;

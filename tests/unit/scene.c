@@ -294,3 +294,10 @@ void scene_map(struct scene *scene, uint64_t iova, unsigned int pages)
 	ck_assert_int_eq(
 		iommufd_ioas_map(scene->ioas, scene_memory(iova / SCENE_PAGE), pages * SCENE_PAGE, flags, &iova), 0);
 }
+
+void scene_map_at(struct scene *scene, uint64_t iova, uint64_t len)
+{
+	ck_assert_int_eq(iommufd_ioas_map(scene->ioas, (void *)(uintptr_t)(UINT64_C(1) << 30), len,
+					  IOMMUFD_MAP_READ | IOMMUFD_MAP_WRITE | IOMMUFD_MAP_FIXED, &iova),
+			 0);
+}

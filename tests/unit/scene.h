@@ -66,4 +66,7 @@ int scene_iommu_info(void *arg, uint64_t page_sizes, const struct iommufd_range 
 void scene_map(struct scene *scene, uint64_t iova, unsigned int pages);
 void *scene_memory(uint64_t page);
 
+/* Maps something for reading and writing at an IOVA. */
+void scene_map_at(struct scene *scene, uint64_t iova, uint64_t len);
+
 #endif

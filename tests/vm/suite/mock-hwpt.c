@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /* Page tables, and devices that are known by their number, on the kernel's mock IOMMU. */
-#include <stdlib.h>
 #include <unistd.h>
 
 #include "mock.h"
