@@ -310,6 +310,7 @@ END_TEST
 
 START_TEST(a_fault_of_the_guests_tables_goes_to_the_guest)
 {
+	struct pollfd poller = { .events = POLLIN };
 	struct iommufd_vevent event;
 	struct guest guest;
 	uint64_t data[4];
@@ -317,6 +318,8 @@ START_TEST(a_fault_of_the_guests_tables_goes_to_the_guest)
 	open_guest(&guest);
 	ck_assert_int_eq(iommufd_veventq_read(guest.events, &event, data, sizeof(data)), 0);
 	edu_write_memory(&guest.edu, NOTHING, 4);
+	poller.fd = iommufd_veventq_fd(guest.events);
+	ck_assert_int_eq(poll(&poller, 1, 5000), 1); /* an interrupt of the IOMMU brings it */
 	ck_assert_int_eq(iommufd_veventq_read(guest.events, &event, data, sizeof(data)), 1);
 	ck_assert_uint_eq(event.flags, 0);
 	ck_assert_uint_eq(event.len, sizeof(data));
