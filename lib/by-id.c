@@ -17,10 +17,12 @@ static void id_close(struct iommufd_device *dev)
 	(void)dev;
 }
 
-/* A callback answers as a call of the library would. */
+/* What the kernel has for errnos; a callback answers as a call of the library would. */
+#define MAX_ERRNO 4095
+
 static int answer(int ret)
 {
-	return ret > 0 ? -EPROTO : ret;
+	return ret > 0 || ret < -MAX_ERRNO ? -EPROTO : ret;
 }
 
 static int id_attach(struct iommufd_device *dev, uint32_t id)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /* Groups and nodes that somebody else has set up: what a kernel does not show at will. */
 #include <errno.h>
+#include <limits.h>
 
 #include "scene.h"
 #include "uapi/iommufd.h"
@@ -252,8 +253,45 @@ START_TEST(what_fails_while_it_is_asked_whose_a_node_is_leaves_nothing_behind)
 }
 END_TEST
 
+/* ---- Devices that somebody else has bound ---- */
+
+static int answers(void *data, uint32_t pt_id)
+{
+	(void)pt_id;
+	return *(int *)data;
+}
+
+static int leaves(void *data)
+{
+	(void)data;
+	return 0;
+}
+
+START_TEST(a_callback_that_answers_with_no_errno_is_a_breach_of_protocol)
+{
+	struct iommufd_device_calls calls = { .struct_size = sizeof(calls), .attach = answers, .detach = leaves };
+	const int wrong[] = { 1, INT_MAX, -4096, INT_MIN };
+	struct iommufd_device *dev;
+	struct scene scene;
+	int answer = -EIO;
+
+	scene_open(&scene, IOMMUFD_BACKEND_IOMMUFD);
+	inject_ioctl(IOMMU_GET_HW_INFO, inject_succeed);
+	calls.data = &answer;
+	ck_assert_int_eq(iommufd_device_from_id(scene.ctx, 5, &calls, &dev), 0);
+	unit_fails(-EIO, iommufd_device_attach(dev, scene.ioas));
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		answer = wrong[i];
+		unit_fails(-EPROTO, iommufd_device_attach(dev, scene.ioas));
+	}
+	iommufd_device_free(dev);
+	scene_close(&scene);
+}
+END_TEST
+
 void unit_tests(TCase *tcase)
 {
+	tcase_add_test(tcase, a_callback_that_answers_with_no_errno_is_a_breach_of_protocol);
 	tcase_add_test(tcase,
 		       a_node_is_ours_only_if_the_number_of_an_object_of_ours_is_known_there_while_the_object_is);
 	tcase_add_test(tcase, a_node_is_taken_where_the_kernel_has_no_object_by_which_to_tell);
