@@ -18,6 +18,7 @@
  * - **Threads.** Different handles may be used from different threads at any time. On one IOAS, map, unmap and
  *   translation may run at the same time; on one device, region and interrupt calls may. Freeing a handle must not
  *   happen beside any other use of it.
+ * - **Callbacks** return normally: neither longjmp() nor a C++ exception may leave them through the library.
  * - **fork().** A child process may only free what its parent made. That gives back the child's memory and file
  *   descriptors, and leaves the kernel's objects, mappings and buffers to the parent. Other calls on these handles are
  *   `-EPERM`. The child may make a context of its own. As long as it has the descriptors, devices stay open in the
