@@ -38,7 +38,7 @@ static inline bool ifd_file_is_kernels(const struct ifd_file *file)
 	return file && !file->window;
 }
 
-/* Devices without an IOMMU find memory by its address, and of a file nobody has one. -EOPNOTSUPP with words. */
+/* map-file.c: devices without an IOMMU find memory by its address, which no file has. -EOPNOTSUPP with words. */
 int ifd_file_fail_physical(const char *what);
 bool ifd_file_is_mapped(struct ifd_index *index);
 

@@ -83,7 +83,7 @@ struct iommufd_ctx {
 	struct iommufd_ioas *ioases; /* all of them; guarded by `lock` */
 	pthread_mutex_t pins; /* where memory is locked: held from there to the index, and from there to the unlock */
 	struct iommufd_ioas *unpinned;      /* whose memory is locked; guarded by `pins` */
-	atomic_int maps_files;              /* iommufd: what file.c knows of the kernel */
+	atomic_int maps_files;              /* iommufd: what map-file.c knows of the kernel */
 	atomic_bool warned;                 /* that what is locked may move all the same */
 	const volatile unsigned char *home; /* a page that the kernel wipes in child processes: 0 there, 1 here */
 	atomic_uint known, has; /* features: which were asked for, and which of them are there; a bit each */
