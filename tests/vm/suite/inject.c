@@ -456,8 +456,27 @@ static void tell(void)
 	fflush(stdout);
 }
 
+/* Some machines have paths that are the same on another, where this was done. */
+static bool is_left_out(void)
+{
+	const char *paths = getenv("TEST_INJECT_PATHS");
+	char words[256];
+
+	if (!paths || !*paths)
+		return false;
+	snprintf(words, sizeof(words), " %s ", paths);
+	for (char *at = words; (at = strstr(at, vm_path->name)); at++)
+		if (at[-1] == ' ' && at[strlen(vm_path->name)] == ' ')
+			return false;
+	return true;
+}
+
 void add_inject_tests(TCase *tc)
 {
+	if (is_left_out()) {
+		printf("# path %s: no failures are injected, as the machine's file says\n", vm_path->name);
+		return;
+	}
 	if (!totals)
 		totals = mmap(NULL, sizeof(*totals), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	tcase_add_unchecked_fixture(tc, begin, tell);
