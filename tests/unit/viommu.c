@@ -229,7 +229,8 @@ static int invalidate_all(uint32_t count, uint32_t *done)
 static void claim(const uint32_t *what, unsigned int count, int fails_at)
 {
 	memset(claims, 0xff, sizeof(claims));
-	memcpy(claims, what, count * sizeof(*what));
+	for (unsigned int i = 0; i < count; i++)
+		claims[i] = what[i];
 	piece_fails = fails_at;
 }
 
