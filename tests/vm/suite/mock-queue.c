@@ -12,37 +12,15 @@
 #define DEPTH 4
 #define RACES 2500
 
-struct bench {
-	struct iommufd_ctx *ctx;
-	struct mock_device mock;
-	struct nest nest;
-};
-
-static void bench_open(struct bench *bench)
-{
-	*bench = (struct bench){ .ctx = NULL };
-	ok(iommufd_ctx_new(NULL, &bench->ctx));
-	mock_open(&bench->mock, bench->ctx, 0);
-	nest_fill(&bench->nest, bench->ctx, bench->mock.dev);
-}
-
-static void bench_close(struct bench *bench)
-{
-	ok(iommufd_device_detach(bench->mock.dev));
-	nest_close(&bench->nest);
-	mock_close(&bench->mock);
-	iommufd_ctx_free(bench->ctx);
-}
-
 /* ---- Events ---- */
 
-static void trigger(const struct bench *bench, unsigned int count)
+static void trigger(const struct nest_bed *bench, unsigned int count)
 {
 	while (count--)
 		ck_assert_int_eq(mock_trigger_vevent(&bench->mock), 0);
 }
 
-static bool readable(const struct bench *bench)
+static bool readable(const struct nest_bed *bench)
 {
 	struct pollfd one = { .fd = ok(iommufd_veventq_fd(bench->nest.veventq)), .events = POLLIN };
 
@@ -50,7 +28,7 @@ static bool readable(const struct bench *bench)
 }
 
 /* With room for several: one comes. */
-static void expect_event(const struct bench *bench, uint32_t sequence, uint32_t lost)
+static void expect_event(const struct nest_bed *bench, uint32_t sequence, uint32_t lost)
 {
 	struct mock_event events[8] = { { 0 } };
 	struct iommufd_vevent event;
@@ -64,7 +42,7 @@ static void expect_event(const struct bench *bench, uint32_t sequence, uint32_t 
 	ck_assert_uint_eq(events[1].vdevice, 0);
 }
 
-static void expect_lost(const struct bench *bench, uint32_t sequence, uint32_t lost)
+static void expect_lost(const struct nest_bed *bench, uint32_t sequence, uint32_t lost)
 {
 	struct iommufd_vevent event;
 	struct mock_event data = { 0 };
@@ -77,7 +55,7 @@ static void expect_lost(const struct bench *bench, uint32_t sequence, uint32_t l
 	ck_assert_uint_eq(data.vdevice, 0);
 }
 
-static void expect_nothing(const struct bench *bench)
+static void expect_nothing(const struct nest_bed *bench)
 {
 	struct iommufd_vevent event;
 
@@ -87,9 +65,9 @@ static void expect_nothing(const struct bench *bench)
 
 START_TEST(events_are_read_one_by_one_with_the_devices_virtual_number)
 {
-	struct bench bench;
+	struct nest_bed bench;
 
-	bench_open(&bench);
+	nest_bed_open(&bench);
 	expect_nothing(&bench);
 	trigger(&bench, 3);
 	for (uint32_t i = 0; i < 3; i++) {
@@ -97,15 +75,15 @@ START_TEST(events_are_read_one_by_one_with_the_devices_virtual_number)
 		expect_event(&bench, i, 0);
 	}
 	expect_nothing(&bench);
-	bench_close(&bench);
+	nest_bed_close(&bench);
 }
 END_TEST
 
 START_TEST(events_that_do_not_fit_are_counted)
 {
-	struct bench bench;
+	struct nest_bed bench;
 
-	bench_open(&bench);
+	nest_bed_open(&bench);
 	trigger(&bench, DEPTH + 3); /* 0 to 3 fit, 4 to 6 do not */
 	for (uint32_t i = 0; i < DEPTH; i++)
 		expect_event(&bench, i, 0);
@@ -133,7 +111,7 @@ START_TEST(events_that_do_not_fit_are_counted)
 		expect_event(&bench, i, 0);
 	expect_lost(&bench, 25, 2);
 	expect_nothing(&bench);
-	bench_close(&bench);
+	nest_bed_close(&bench);
 }
 END_TEST
 
@@ -141,24 +119,24 @@ START_TEST(an_event_that_has_no_room_stays)
 {
 	struct mock_event data = { 0 };
 	struct iommufd_vevent event = { .sequence = 77 };
-	struct bench bench;
+	struct nest_bed bench;
 
-	bench_open(&bench);
+	nest_bed_open(&bench);
 	trigger(&bench, 1);
 	fails(iommufd_veventq_read(bench.nest.veventq, &event, NULL, 0), -EMSGSIZE, "more room");
 	fails(iommufd_veventq_read(bench.nest.veventq, &event, &data, sizeof(data) - 1), -EMSGSIZE, "more room");
 	ck_assert_uint_eq(event.sequence, 77);
 	expect_event(&bench, 0, 0);
-	bench_close(&bench);
+	nest_bed_close(&bench);
 }
 END_TEST
 
 START_TEST(an_event_queue_that_cannot_be_is_refused)
 {
 	struct iommufd_veventq *q = NULL;
-	struct bench bench;
+	struct nest_bed bench;
 
-	bench_open(&bench);
+	nest_bed_open(&bench);
 	fails(iommufd_veventq_new(bench.nest.viommu, MOCK_VEVENTQ_TYPE, 1, &q), -EEXIST, "use that one");
 	fails(iommufd_veventq_new(bench.nest.viommu, 0, 1, &q), -EOPNOTSUPP, "IOMMU_VEVENTQ_TYPE");
 	fails(iommufd_veventq_new(bench.nest.viommu, 1, 0, &q), -EINVAL, "IOMMUFD_VEVENTQ_MAX_DEPTH");
@@ -167,7 +145,7 @@ START_TEST(an_event_queue_that_cannot_be_is_refused)
 	ck_assert_ptr_null(q);
 	ok(iommufd_veventq_new(bench.nest.viommu, 1, IOMMUFD_VEVENTQ_MAX_DEPTH, &q));
 	iommufd_veventq_free(q);
-	bench_close(&bench);
+	nest_bed_close(&bench);
 }
 END_TEST
 
@@ -177,7 +155,7 @@ END_TEST
  * The mock IOMMU takes every queue that goes for number 0, and so has number 1 for ever once that was made. Hence one
  * that has none yet.
  */
-static struct iommufd_viommu *fresh_viommu(const struct bench *bench)
+static struct iommufd_viommu *fresh_viommu(const struct nest_bed *bench)
 {
 	struct iommufd_viommu_opts opts = { .struct_size = sizeof(opts), .type = MOCK_VIOMMU_TYPE };
 	struct iommufd_viommu *viommu;
@@ -188,16 +166,16 @@ static struct iommufd_viommu *fresh_viommu(const struct bench *bench)
 
 START_TEST(memory_of_a_hardware_queue_cannot_be_unmapped)
 {
-	struct bench bench;
+	struct nest_bed bench;
 
-	bench_open(&bench);
+	nest_bed_open(&bench);
 	fails(iommufd_ioas_unmap(bench.nest.ioas, NEST_IOVA, PAGE, NULL), -EBUSY, "hardware queue");
 	nest_free(&bench.nest, NEST_HWQUEUE0); /* which stays, since the other one needs it */
 	fails(iommufd_ioas_unmap(bench.nest.ioas, NEST_IOVA, PAGE, NULL), -EBUSY, "hardware queue");
 	fails(iommufd_ioas_unmap(bench.nest.ioas, NEST_IOVA, (uint64_t)2 * PAGE, NULL), -EBUSY, "hardware queue");
 	nest_free(&bench.nest, NEST_HWQUEUE1);
 	ok(iommufd_ioas_unmap(bench.nest.ioas, NEST_IOVA, (uint64_t)2 * PAGE, NULL));
-	bench_close(&bench);
+	nest_bed_close(&bench);
 }
 END_TEST
 
@@ -211,9 +189,9 @@ START_TEST(a_hardware_queue_that_cannot_be_is_refused)
 {
 	struct iommufd_hwqueue *q = NULL;
 	struct iommufd_viommu *viommu;
-	struct bench bench;
+	struct nest_bed bench;
 
-	bench_open(&bench);
+	nest_bed_open(&bench);
 	viommu = fresh_viommu(&bench);
 	ck_assert_uint_ne(iommufd_hwqueue_id(bench.nest.hwqueue[0]), iommufd_hwqueue_id(bench.nest.hwqueue[1]));
 	fails(new_queue(bench.nest.viommu, 0, NEST_IOVA, PAGE, &q), -EEXIST, "free the queue");
@@ -228,7 +206,7 @@ START_TEST(a_hardware_queue_that_cannot_be_is_refused)
 	fails(new_queue(viommu, 1, NEST_IOVA, PAGE, &q), -EIO, "index before");
 	ck_assert_ptr_null(q);
 	iommufd_viommu_free(viommu);
-	bench_close(&bench);
+	nest_bed_close(&bench);
 }
 END_TEST
 
@@ -248,7 +226,7 @@ static void wait_a_while(unsigned int turns)
 }
 
 /* Queue 1 is made while queue 0 goes: who comes first differs from round to round. */
-static int race(const struct bench *bench, unsigned int turns)
+static int race(const struct nest_bed *bench, unsigned int turns)
 {
 	struct iommufd_viommu *viommu = fresh_viommu(bench);
 	struct iommufd_hwqueue *first, *second = NULL;
@@ -269,11 +247,11 @@ static int race(const struct bench *bench, unsigned int turns)
 START_TEST(a_hardware_queue_that_goes_while_the_next_is_made_leaves_nothing)
 {
 	unsigned int made = 0, late = 0;
-	struct bench bench;
+	struct nest_bed bench;
 	uint32_t lowest;
 	int fd;
 
-	bench_open(&bench);
+	nest_bed_open(&bench);
 	fd = ok(iommufd_ctx_fd(bench.ctx));
 	nest_free(&bench.nest, NEST_HWQUEUE1);
 	nest_free(&bench.nest, NEST_HWQUEUE0);
@@ -291,7 +269,7 @@ START_TEST(a_hardware_queue_that_goes_while_the_next_is_made_leaves_nothing)
 	printf("# %u made, %u too late\n", made, late);
 	ck_assert_uint_gt(made, 0);
 	ck_assert_uint_gt(late, 0);
-	bench_close(&bench);
+	nest_bed_close(&bench);
 }
 END_TEST
 
@@ -304,9 +282,9 @@ START_TEST(a_hardware_queue_wants_contiguous_memory)
 	struct iommufd_viommu *viommu;
 	struct iommufd_dma dma;
 	unsigned char *twice;
-	struct bench bench;
+	struct nest_bed bench;
 
-	bench_open(&bench);
+	nest_bed_open(&bench);
 	viommu = fresh_viommu(&bench);
 	ck_assert(file >= 0 && !ftruncate(file, PAGE));
 	twice = memory((size_t)2 * PAGE);
@@ -325,7 +303,7 @@ START_TEST(a_hardware_queue_wants_contiguous_memory)
 	iommufd_dma_free(bench.nest.ioas, &dma);
 	iommufd_viommu_free(viommu);
 	close(file);
-	bench_close(&bench);
+	nest_bed_close(&bench);
 }
 END_TEST
 

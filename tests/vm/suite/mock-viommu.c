@@ -10,30 +10,7 @@
 #include "nest.h"
 #include "uapi/iommufd.h"
 
-struct bench {
-	struct iommufd_ctx *ctx;
-	struct mock_device mock;
-	struct nest nest;
-};
-
-/* All handles, in the context of the mock device. */
-static void bench_open(struct bench *bench)
-{
-	*bench = (struct bench){ .ctx = NULL };
-	ok(iommufd_ctx_new(NULL, &bench->ctx));
-	mock_open(&bench->mock, bench->ctx, 0);
-	nest_fill(&bench->nest, bench->ctx, bench->mock.dev);
-}
-
-static void bench_close(struct bench *bench)
-{
-	ok(iommufd_device_detach(bench->mock.dev));
-	nest_close(&bench->nest);
-	mock_close(&bench->mock);
-	iommufd_ctx_free(bench->ctx);
-}
-
-static int new_viommu(const struct bench *bench, uint32_t type, void *data, size_t len, struct iommufd_viommu **out)
+static int new_viommu(const struct nest_bed *bench, uint32_t type, void *data, size_t len, struct iommufd_viommu **out)
 {
 	struct iommufd_viommu_opts opts = { .struct_size = sizeof(opts), .type = type, .data = data, .data_len = len };
 
@@ -44,11 +21,11 @@ static int new_viommu(const struct bench *bench, uint32_t type, void *data, size
 
 START_TEST(a_virtual_iommus_data_comes_back_and_its_registers_are_mapped)
 {
-	struct bench bench;
+	struct nest_bed bench;
 	const struct mock_viommu_data *data = &bench.nest.data;
 	void *addr = NULL, *again = NULL, *none = NULL;
 
-	bench_open(&bench);
+	nest_bed_open(&bench);
 	ck_assert_uint_eq(data->out, NEST_DATA);
 	ck_assert_uint_ne(iommufd_viommu_id(bench.nest.viommu), 0);
 	ok(iommufd_viommu_mmap(bench.nest.viommu, data->out_offset, data->out_length, &addr));
@@ -71,7 +48,7 @@ START_TEST(a_virtual_iommus_data_comes_back_and_its_registers_are_mapped)
 	ok(iommufd_viommu_munmap(bench.nest.viommu, addr));
 	fails(iommufd_viommu_munmap(bench.nest.viommu, addr), -ENOENT, "iommufd_viommu_mmap() gave");
 	ck_assert_uint_eq(*(volatile uint32_t *)again, 77);
-	bench_close(&bench); /* unmaps the other one, or its object could not be destroyed */
+	nest_bed_close(&bench); /* unmaps the other one, or its object could not be destroyed */
 }
 END_TEST
 
@@ -120,7 +97,7 @@ START_TEST(a_living_child_does_not_keep_the_registers)
 }
 END_TEST
 
-static void in_child(const struct bench *bench)
+static void in_child(const struct nest_bed *bench)
 {
 	struct iommufd_viommu *viommu = NULL;
 	struct iommufd_vdevice *vdevice = NULL;
@@ -155,11 +132,11 @@ static void in_child(const struct bench *bench)
 
 START_TEST(a_child_is_refused_and_what_it_frees_stays_its_parents)
 {
-	struct bench bench;
+	struct nest_bed bench;
 	int status;
 	pid_t child;
 
-	bench_open(&bench);
+	nest_bed_open(&bench);
 	child = fork();
 	if (!child) {
 		in_child(&bench);
@@ -169,7 +146,7 @@ START_TEST(a_child_is_refused_and_what_it_frees_stays_its_parents)
 	ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 42);
 	ck_assert_int_eq(mock_trigger_vevent(&bench.mock), 0);
 	ck_assert_int_eq(mock_check_iotlb(bench.mock.fd, iommufd_hwpt_id(bench.nest.hwpt), 0, NEST_IOTLB), 0);
-	bench_close(&bench);
+	nest_bed_close(&bench);
 }
 END_TEST
 
@@ -179,10 +156,10 @@ START_TEST(a_virtual_iommu_that_cannot_be_is_refused)
 	struct mock_viommu_data data = { .in = 1 };
 	struct iommufd_viommu *viommu = NULL;
 	struct iommufd_hwpt *plain;
-	struct bench bench, other;
+	struct nest_bed bench, other;
 
-	bench_open(&bench);
-	bench_open(&other);
+	nest_bed_open(&bench);
+	nest_bed_open(&other);
 	ok(iommufd_hwpt_new(bench.mock.dev, bench.nest.ioas, NULL, &plain));
 	fails(new_viommu(&bench, 0, NULL, 0, &viommu), -EOPNOTSUPP, "of this type");
 	fails(new_viommu(&bench, 1, NULL, 0, &viommu), -EOPNOTSUPP, "of this type");
@@ -203,8 +180,8 @@ START_TEST(a_virtual_iommu_that_cannot_be_is_refused)
 	ck_assert_ptr_null(viommu);
 	ck_assert_uint_eq(data.out, 0);
 	iommufd_hwpt_free(plain);
-	bench_close(&other);
-	bench_close(&bench);
+	nest_bed_close(&other);
+	nest_bed_close(&bench);
 }
 END_TEST
 
@@ -212,10 +189,10 @@ START_TEST(a_nested_page_table_that_cannot_be_is_refused)
 {
 	struct iommufd_hwpt_opts opts = *NEST_HWPT_OPTS(NULL);
 	struct iommufd_hwpt *hwpt = NULL;
-	struct bench bench, other;
+	struct nest_bed bench, other;
 
-	bench_open(&bench);
-	bench_open(&other);
+	nest_bed_open(&bench);
+	nest_bed_open(&other);
 	fails(iommufd_viommu_hwpt_new(bench.nest.viommu, bench.mock.dev, NULL, &hwpt), -EINVAL, "describe");
 	fails(iommufd_viommu_hwpt_new(bench.nest.viommu, other.mock.dev, &opts, &hwpt), -EINVAL, "context");
 	opts.data_len = 3;
@@ -227,8 +204,8 @@ START_TEST(a_nested_page_table_that_cannot_be_is_refused)
 	opts.flags = IOMMUFD_HWPT_NEST_PARENT;
 	fails(iommufd_viommu_hwpt_new(bench.nest.viommu, bench.mock.dev, &opts, &hwpt), -EINVAL, "flags");
 	ck_assert_ptr_null(hwpt);
-	bench_close(&other);
-	bench_close(&bench);
+	nest_bed_close(&other);
+	nest_bed_close(&bench);
 }
 END_TEST
 
@@ -236,9 +213,9 @@ END_TEST
 START_TEST(a_nested_page_table_takes_who_has_a_virtual_device)
 {
 	struct mock_device second;
-	struct bench bench;
+	struct nest_bed bench;
 
-	bench_open(&bench);
+	nest_bed_open(&bench);
 	mock_open(&second, bench.ctx, 0);
 	fails(iommufd_device_attach_hwpt(second.dev, bench.nest.hwpt), -ENOENT, "make a virtual device of it first");
 	ok(iommufd_device_attach(second.dev, bench.nest.ioas));
@@ -246,7 +223,7 @@ START_TEST(a_nested_page_table_takes_who_has_a_virtual_device)
 	fails(iommufd_device_replace_hwpt(second.dev, bench.nest.hwpt), -ENOENT, "to another page table");
 	ok(iommufd_device_detach(second.dev));
 	mock_close(&second);
-	bench_close(&bench);
+	nest_bed_close(&bench);
 }
 END_TEST
 
@@ -257,9 +234,9 @@ START_TEST(a_virtual_device_keeps_its_device_open)
 	struct iommufd_vdevice *vdevice;
 	struct iommufd_device *again = NULL;
 	struct mock_device second;
-	struct bench bench;
+	struct nest_bed bench;
 
-	bench_open(&bench);
+	nest_bed_open(&bench);
 	mock_open(&second, bench.ctx, 0);
 	ok(iommufd_vdevice_new(bench.nest.viommu, second.dev, 5, &vdevice));
 	iommufd_device_free(second.dev);
@@ -270,7 +247,7 @@ START_TEST(a_virtual_device_keeps_its_device_open)
 	ok(iommufd_device_from_id(bench.ctx, second.id, NULL, &again));
 	iommufd_device_free(again);
 	mock_close(&second);
-	bench_close(&bench);
+	nest_bed_close(&bench);
 }
 END_TEST
 
@@ -278,10 +255,10 @@ START_TEST(a_device_has_one_number_in_one_virtual_iommu)
 {
 	struct iommufd_vdevice *vdevice = NULL;
 	struct mock_device second;
-	struct bench bench, other;
+	struct nest_bed bench, other;
 
-	bench_open(&bench);
-	bench_open(&other);
+	nest_bed_open(&bench);
+	nest_bed_open(&other);
 	mock_open(&second, bench.ctx, 0);
 	ck_assert_uint_ne(iommufd_vdevice_id(bench.nest.vdevice), 0);
 	fails(iommufd_vdevice_new(bench.nest.viommu, bench.mock.dev, 5, &vdevice), -EEXIST, "that it has");
@@ -296,13 +273,13 @@ START_TEST(a_device_has_one_number_in_one_virtual_iommu)
 	second.dev = NULL;
 	iommufd_vdevice_free(vdevice);
 	mock_close(&second);
-	bench_close(&other);
-	bench_close(&bench);
+	nest_bed_close(&other);
+	nest_bed_close(&bench);
 }
 END_TEST
 
 /* What somebody destroys behind the library's back. */
-static void destroy(const struct bench *bench, uint32_t id)
+static void destroy(const struct nest_bed *bench, uint32_t id)
 {
 	struct iommu_destroy cmd = { .size = sizeof(cmd), .id = id };
 
@@ -316,10 +293,10 @@ START_TEST(objects_that_were_destroyed_elsewhere_are_told_of)
 	struct iommufd_vdevice *vdevice = NULL;
 	struct iommufd_viommu *viommu = NULL;
 	struct iommufd_hwpt *hwpt = NULL;
-	struct bench bench;
+	struct nest_bed bench;
 	uint32_t done = 9;
 
-	bench_open(&bench);
+	nest_bed_open(&bench);
 	ok(iommufd_device_detach(bench.mock.dev));
 	for (int i = NEST_HWPT; i <= NEST_HWQUEUE1; i++)
 		if (i != NEST_HWQUEUE0)
@@ -344,13 +321,13 @@ END_TEST
 
 /* ---- Invalidation ---- */
 
-static void check_iotlb(const struct bench *bench, uint32_t from, uint32_t value)
+static void check_iotlb(const struct nest_bed *bench, uint32_t from, uint32_t value)
 {
 	for (uint32_t i = from; i < MOCK_CACHE_ENTRIES; i++)
 		ck_assert_int_eq(mock_check_iotlb(bench->mock.fd, iommufd_hwpt_id(bench->nest.hwpt), i, value), 0);
 }
 
-static int throw_iotlb(const struct bench *bench, const struct mock_hwpt_invalidate *entries, uint32_t count,
+static int throw_iotlb(const struct nest_bed *bench, const struct mock_hwpt_invalidate *entries, uint32_t count,
 		       uint32_t *done)
 {
 	return iommufd_hwpt_invalidate(bench->nest.hwpt, MOCK_HWPT_INVALIDATE_DATA, entries, sizeof(*entries), count,
@@ -360,10 +337,10 @@ static int throw_iotlb(const struct bench *bench, const struct mock_hwpt_invalid
 START_TEST(entries_of_a_page_table_are_thrown_away_and_what_was_done_is_told)
 {
 	struct mock_hwpt_invalidate entries[3] = { { 0, 0 }, { 0, 9 }, { 0, 1 } };
-	struct bench bench;
+	struct nest_bed bench;
 	uint32_t done = 7;
 
-	bench_open(&bench);
+	nest_bed_open(&bench);
 	check_iotlb(&bench, 0, NEST_IOTLB);
 	ok(throw_iotlb(&bench, NULL, 0, &done));
 	ck_assert_uint_eq(done, 0);
@@ -381,17 +358,17 @@ START_TEST(entries_of_a_page_table_are_thrown_away_and_what_was_done_is_told)
 	entries[0].flags = MOCK_INVALIDATE_ALL;
 	ok(throw_iotlb(&bench, entries, 1, NULL));
 	check_iotlb(&bench, 0, 0);
-	bench_close(&bench);
+	nest_bed_close(&bench);
 }
 END_TEST
 
 START_TEST(entries_that_mean_nothing_are_refused)
 {
 	struct mock_hwpt_invalidate entry = { 0, 0 };
-	struct bench bench;
+	struct nest_bed bench;
 	uint32_t done = 7;
 
-	bench_open(&bench);
+	nest_bed_open(&bench);
 	fails(iommufd_hwpt_invalidate(bench.nest.parent, MOCK_HWPT_INVALIDATE_DATA, &entry, sizeof(entry), 1, &done),
 	      -EINVAL, "not nested");
 	ck_assert_uint_eq(done, 0);
@@ -414,7 +391,7 @@ START_TEST(entries_that_mean_nothing_are_refused)
 	entry.flags = 2;
 	fails(throw_iotlb(&bench, &entry, 1, &done), -EOPNOTSUPP, "what this entry says");
 	check_iotlb(&bench, 0, NEST_IOTLB);
-	bench_close(&bench);
+	nest_bed_close(&bench);
 }
 END_TEST
 
@@ -423,10 +400,10 @@ START_TEST(more_entries_than_the_kernel_takes_at_once_are_all_thrown_away)
 {
 	const uint32_t piece = UINT32_C(1) << 19, count = 2 * piece + 5;
 	struct mock_hwpt_invalidate *entries = calloc(count, sizeof(*entries));
-	struct bench bench;
+	struct nest_bed bench;
 	uint32_t done = 0;
 
-	bench_open(&bench);
+	nest_bed_open(&bench);
 	entries[piece - 1].entry = 1;
 	entries[piece].entry = 2;
 	entries[count - 1].entry = 3;
@@ -439,17 +416,17 @@ START_TEST(more_entries_than_the_kernel_takes_at_once_are_all_thrown_away)
 	ck_assert_uint_eq(done, count);
 	check_iotlb(&bench, 0, 0);
 	free(entries);
-	bench_close(&bench);
+	nest_bed_close(&bench);
 }
 END_TEST
 
 START_TEST(a_devices_cache_is_thrown_away_by_its_virtual_number)
 {
 	struct mock_viommu_invalidate entries[3] = { { 0, NEST_VIRT_ID, 0 }, { 0, NEST_VIRT_ID, 2 }, { 0, 5, 1 } };
-	struct bench bench;
+	struct nest_bed bench;
 	uint32_t done = 7;
 
-	bench_open(&bench);
+	nest_bed_open(&bench);
 	ok(iommufd_viommu_invalidate(bench.nest.viommu, MOCK_VIOMMU_INVALIDATE_DATA, NULL, 0, 0, &done));
 	fails(iommufd_viommu_invalidate(bench.nest.viommu, MOCK_VIOMMU_INVALIDATE_DATA, entries, sizeof(entries[0]), 3,
 					&done),
@@ -462,7 +439,7 @@ START_TEST(a_devices_cache_is_thrown_away_by_its_virtual_number)
 				     NULL));
 	for (uint32_t i = 0; i < MOCK_CACHE_ENTRIES; i++)
 		ck_assert_int_eq(mock_check_dev_cache(&bench.mock, i, 0), 0);
-	bench_close(&bench);
+	nest_bed_close(&bench);
 }
 END_TEST
 

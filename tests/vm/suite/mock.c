@@ -64,9 +64,8 @@ static void destroy(int fd, uint32_t id)
 	ck_assert_msg(!ioctl(fd, IOMMU_DESTROY, &cmd), "object %u cannot be destroyed: %s", id, strerror(errno));
 }
 
-void mock_open(struct mock_device *mock, struct iommufd_ctx *ctx, uint32_t flags)
+void mock_take(struct mock_device *mock, struct iommufd_ctx *ctx, struct iommufd_device **out)
 {
-	struct mock_command cmd = { .op = MOCK_DOMAIN_FLAGS, .domain.flags = flags };
 	struct iommufd_device_calls calls = {
 		.struct_size = sizeof(calls),
 		.attach = mock_attach,
@@ -76,6 +75,13 @@ void mock_open(struct mock_device *mock, struct iommufd_ctx *ctx, uint32_t flags
 		.data = mock,
 	};
 
+	ok(iommufd_device_from_id(ctx, mock->id, &calls, out));
+}
+
+void mock_open(struct mock_device *mock, struct iommufd_ctx *ctx, uint32_t flags)
+{
+	struct mock_command cmd = { .op = MOCK_DOMAIN_FLAGS, .domain.flags = flags };
+
 	*mock = (struct mock_device){ .fd = fcntl(iommufd_ctx_fd(ctx), F_DUPFD_CLOEXEC, 0) };
 	ck_assert_int_ge(mock->fd, 0);
 	mock->scratch = new_ioas(mock->fd);
@@ -84,7 +90,7 @@ void mock_open(struct mock_device *mock, struct iommufd_ctx *ctx, uint32_t flags
 	mock->mock = cmd.domain.out_mock;
 	mock->id = cmd.domain.out_device;
 	mock->hwpt = cmd.domain.out_hwpt;
-	ok(iommufd_device_from_id(ctx, mock->id, &calls, &mock->dev));
+	mock_take(mock, ctx, &mock->dev);
 }
 
 void mock_close(struct mock_device *mock)

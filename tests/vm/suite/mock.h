@@ -200,6 +200,9 @@ struct mock_device {
 /* A device in the iommufd of a context, attached to nothing as far as the library knows. */
 void mock_open(struct mock_device *mock, struct iommufd_ctx *ctx, uint32_t flags);
 
+/* A handle of the device in another context of the same iommufd, or where the first one was freed. */
+void mock_take(struct mock_device *mock, struct iommufd_ctx *ctx, struct iommufd_device **out);
+
 /* The library's handle too, unless it is NULL by now. The caller's page tables of it must have been freed. */
 void mock_close(struct mock_device *mock);
 

@@ -22,19 +22,11 @@ static void open_ctx(struct nest *nest, struct mock_device *mock, unsigned int *
 		.log = errors ? count_errors : NULL,
 		.log_data = errors,
 	};
-	struct iommufd_device_calls calls = {
-		.struct_size = sizeof(calls),
-		.attach = mock_attach,
-		.detach = mock_detach,
-		.pasid_attach = mock_pasid_attach,
-		.pasid_detach = mock_pasid_detach,
-		.data = mock,
-	};
 
 	iommufd_device_free(mock->dev);
 	mock->dev = NULL;
 	ok(iommufd_ctx_from_fd(mock->fd, &opts, &nest->ctx));
-	ok(iommufd_device_from_id(nest->ctx, mock->id, &calls, &nest->dev));
+	mock_take(mock, nest->ctx, &nest->dev);
 }
 
 void nest_fill(struct nest *nest, struct iommufd_ctx *ctx, struct iommufd_device *dev)
@@ -140,4 +132,20 @@ void nest_numbers(int fd, uint32_t *numbers, unsigned int count)
 
 		ck_assert_int_eq(ioctl(fd, IOMMU_DESTROY, &cmd), 0);
 	}
+}
+
+void nest_bed_open(struct nest_bed *bench)
+{
+	*bench = (struct nest_bed){ .ctx = NULL };
+	ok(iommufd_ctx_new(NULL, &bench->ctx));
+	mock_open(&bench->mock, bench->ctx, 0);
+	nest_fill(&bench->nest, bench->ctx, bench->mock.dev);
+}
+
+void nest_bed_close(struct nest_bed *bench)
+{
+	ok(iommufd_device_detach(bench->mock.dev));
+	nest_close(&bench->nest);
+	mock_close(&bench->mock);
+	iommufd_ctx_free(bench->ctx);
 }

@@ -70,4 +70,14 @@ void nest_close(struct nest *nest);
 /* The lowest `count` numbers that a new object would get in an iommufd. */
 void nest_numbers(int fd, uint32_t *numbers, unsigned int count);
 
+/* All of them beside a mock device, in the context of that. */
+struct nest_bed {
+	struct iommufd_ctx *ctx;
+	struct mock_device mock;
+	struct nest nest;
+};
+
+void nest_bed_open(struct nest_bed *bench);
+void nest_bed_close(struct nest_bed *bench);
+
 #endif
