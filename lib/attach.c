@@ -79,6 +79,7 @@ static int attach_now(struct iommufd_device *dev, const struct ifd_target *to)
 		ret = ifd_ioas_refresh(to->ioas);
 	if (!ret) {
 		enter(dev, to);
+		dev->attached = true;
 		return 0;
 	}
 
@@ -105,6 +106,7 @@ static int attach_gated(struct iommufd_device *dev, struct ifd_target to)
 
 static void detach_gated(struct iommufd_device *dev, struct iommufd_ioas *ioas)
 {
+	dev->attached = false;
 	leave(dev);
 	dev->ctx->backend->detach(dev, ioas);
 	ifd_group_unclaim(dev);
@@ -143,7 +145,7 @@ static int attach(struct iommufd_device *dev, const struct ifd_target *to)
 		ret = ifd_ctx_check(dev->ctx, "attach a device");
 	if (ret)
 		return ret;
-	if (dev->at.ioas)
+	if (dev->attached)
 		return ifd_fail(-EBUSY, "detach it first", "attach %s: it is attached to %s %s", dev->found->name,
 				ifd_target_is(&dev->at, to) ? "this" : "another", to->hwpt ? "page table" : "IOAS");
 
@@ -168,13 +170,13 @@ EXPORT int iommufd_device_attach_hwpt(struct iommufd_device *dev, struct iommufd
 
 EXPORT int iommufd_device_detach(struct iommufd_device *dev)
 {
-	struct ifd_target from = dev->at;
+	struct ifd_target from = { .ioas = dev->at.ioas };
 	uint32_t mark;
 	int ret = ifd_ctx_check(dev->ctx, "detach a device");
 
 	if (ret)
 		return ret;
-	if (!from.ioas)
+	if (!dev->attached)
 		return ifd_fail(-ENOTCONN, "there is nothing to undo", "detach %s: it is not attached",
 				dev->found->name);
 	ifd_irq_disable_all(dev);
@@ -257,20 +259,24 @@ static int replace_gated(struct iommufd_device *dev, const struct ifd_target *fr
 
 static int replace(struct iommufd_device *dev, const struct ifd_target *to)
 {
-	struct ifd_target from = dev->at;
-	uint32_t mark;
+	struct ifd_target from = { .ioas = dev->at.ioas };
+	uint32_t mark = 0;
+	bool there;
 	int ret = ifd_target_check(dev, to);
 
 	if (!ret)
 		ret = ifd_device_attached(dev, "replace the IOAS");
-	if (ret || ifd_target_is(&from, to))
+	if (ret)
 		return ret;
 	ifd_gates_lock(from.ioas, to->ioas);
-	from = dev->at;
-	mark = ifd_faults_mark(from.hwpt);
-	ret = replace_gated(dev, &from, *to);
+	from = dev->at; /* perhaps by now another page table of the same IOAS */
+	there = ifd_target_is(&from, to);
+	if (!there) {
+		mark = ifd_faults_mark(from.hwpt);
+		ret = replace_gated(dev, &from, *to);
+	}
 	ifd_gates_unlock(from.ioas, to->ioas);
-	if (ret)
+	if (ret || there)
 		return ret;
 	ifd_faults_drop(from.hwpt, dev->id, 0, mark);
 	ifd_target_put(&from);

@@ -16,7 +16,8 @@ int ifd_device_attached(const struct iommufd_device *dev, const char *what)
 {
 	if (ifd_in_child(dev->ctx))
 		return ifd_ctx_check(dev->ctx, what);
-	return dev->at.ioas ? 0 : ifd_fail(-ENOTCONN, "attach it to an IOAS first", "%s of %s", what, dev->found->name);
+	return dev->attached ? 0
+			     : ifd_fail(-ENOTCONN, "attach it to an IOAS first", "%s of %s", what, dev->found->name);
 }
 
 int ifd_device_ready(const struct iommufd_device *dev, const char *what)

@@ -250,6 +250,7 @@ static void forget_attach(struct iommufd_device *dev)
 	ifd_region_close_all(dev);
 	ifd_sys_close(dev->fd);
 	dev->fd = -1;
+	dev->attached = false;
 	dev->at = (struct ifd_target){ NULL, NULL };
 	from.ioas->attached--;
 	ifd_group_unclaim(dev);
@@ -263,9 +264,9 @@ EXPORT void iommufd_device_free(struct iommufd_device *dev)
 	if (!dev)
 		return;
 	ifd_pasid_detach_all(dev);
-	if (dev->at.ioas && ifd_in_child(dev->ctx))
+	if (dev->attached && ifd_in_child(dev->ctx))
 		forget_attach(dev);
-	else if (dev->at.ioas)
+	else if (dev->attached)
 		iommufd_device_detach(dev);
 	ifd_device_put(dev);
 }
@@ -282,7 +283,7 @@ EXPORT int iommufd_device_get_info(const struct iommufd_device *dev, struct iomm
 
 	if (ret)
 		return ret;
-	if (dev->at.ioas) {
+	if (dev->attached) {
 		mine.flags = IOMMUFD_DEVICE_ATTACHED;
 		if (dev->flags & VFIO_DEVICE_FLAGS_PCI)
 			mine.flags |= IOMMUFD_DEVICE_PCI;

@@ -146,7 +146,8 @@ struct iommufd_device {
 	struct iommufd_ctx *ctx;
 	struct ifd_found *found;   /* what discovery knew when it was opened */
 	struct ifd_group *group;   /* or NULL */
-	struct ifd_target at;      /* attached to, which it holds; or no IOAS */
+	atomic_bool attached;      /* what calls beside a move ask */
+	struct ifd_target at;      /* attached to, which it holds; or no IOAS. Guarded by the gate of its IOAS */
 	struct ifd_pasid *pasids;  /* that are attached */
 	const struct ifd_way *way; /* iommufd: how it is reached */
 	uint32_t id;               /* iommufd: its object, from the open on; 0 where it is reached by its group */

@@ -155,7 +155,8 @@ int iommufd_device_attach(struct iommufd_device *dev, struct iommufd_ioas *ioas)
  *
  * Whether DMA that is under way goes on is up to the IOMMU's driver: virtio's attaches in one request, while Intel's
  * (as of Linux 7.3) lets nothing through for a moment, so that a device at work must be able to try again. Its
- * registers, interrupts and mapped regions stay as they are. Moving it to the IOAS that it is attached to does nothing.
+ * registers, interrupts and mapped regions stay as they are, and other threads may use them meanwhile. Moving it to the
+ * IOAS that it is attached to does nothing.
  *
  * @param dev  the device
  * @param ioas an IOAS of the same context; it may be freed before the device

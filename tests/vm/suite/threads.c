@@ -417,20 +417,33 @@ static void *use_device(void *arg)
 	return NULL;
 }
 
+/* To another IOAS and back. */
+static void *move_device(void *arg)
+{
+	struct worker *worker = arg;
+	struct iommufd_ioas *other = NULL;
+
+	MUST(worker, iommufd_ioas_new(worker->bed->ctx, &other));
+	for (int i = 0; i < 80 && !*worker->wrong; i++)
+		MUST(worker, iommufd_device_replace(worker->bed->dev, i % 2 ? worker->bed->ioas : other));
+	iommufd_ioas_free(other);
+	return NULL;
+}
+
 START_TEST(threads_use_regions_and_interrupts_of_one_device)
 {
-	struct worker workers[3];
-	int fds = open_fds();
+	int fds = open_fds(), threads = vm_can_replace() ? 4 : 3;
+	struct worker workers[4];
 	struct bed bed;
 
 	open_all(&bed);
 	ok(iommufd_device_new(bed.ctx, EDU, &bed.dev));
 	ok(iommufd_device_attach(bed.dev, bed.ioas));
-	for (int i = 0; i < 3; i++)
-		start(&workers[i], &bed, NULL, i, use_device);
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < threads; i++)
+		start(&workers[i], &bed, NULL, i, i < 3 ? use_device : move_device);
+	for (int i = 0; i < threads; i++)
 		join(&workers[i]);
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < threads; i++)
 		check(&workers[i]);
 	bed_close(&bed);
 	check_log();
