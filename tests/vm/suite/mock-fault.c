@@ -250,7 +250,7 @@ END_TEST
 struct racer {
 	struct bench *bench;
 	atomic_bool end;
-	unsigned int answered, stale, other;
+	atomic_uint answered, stale, other;
 };
 
 static void *answer_all(void *data)
@@ -278,19 +278,21 @@ static void *answer_all(void *data)
 	return NULL;
 }
 
-/* The device comes and goes while its faults are answered: each was answered, or was void. */
+/* The device comes and goes while its faults are answered, with some time for it: each was answered, or was void. */
 START_TEST(faults_are_answered_while_the_device_moves)
 {
 	struct bench bench;
 	struct racer racer = { .bench = &bench };
 	struct iommufd_fault fault;
+	unsigned int rounds = 0;
 	pthread_t thread;
 
 	bench_open(&bench, 0);
 	ck_assert_int_eq(pthread_create(&thread, NULL, answer_all, &racer), 0);
-	for (int i = 0; i < 600; i++) {
+	for (; rounds < 600 || !racer.answered || !racer.stale; rounds++) {
 		trigger(&bench, 8);
-		if (i % 2)
+		usleep(rounds % 4 ? 0 : 1000);
+		if (rounds % 2)
 			replace(&bench);
 		else
 			detach_and_attach(&bench);
@@ -299,9 +301,7 @@ START_TEST(faults_are_answered_while_the_device_moves)
 	pthread_join(thread, NULL);
 	printf("# %u answered, %u void\n", racer.answered, racer.stale);
 	ck_assert_uint_eq(racer.other, 0);
-	ck_assert_uint_gt(racer.answered, 0);
-	ck_assert_uint_gt(racer.stale, 0);
-	ck_assert_uint_le(racer.answered + racer.stale, 600 * 8);
+	ck_assert_uint_le(racer.answered + racer.stale, rounds * 8);
 	/* Nothing is in the way of what comes. */
 	while (ok(iommufd_faultq_read(bench.q, &fault, 1)))
 		;
