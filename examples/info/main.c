@@ -40,13 +40,14 @@ static json *try_attach(const char *name)
 static void add_device(json *groups, const struct iommufd_found_info *info)
 {
 	json *dev = json_object_new_object();
-	char id[16], group[16];
+	char id[16], group[16], class[16];
 
 	snprintf(id, sizeof(id), "%04x:%04x", info->pci_id >> 16, info->pci_id & 0xffff);
 	snprintf(group, sizeof(group), "%d", info->group);
 	add_string(dev, "name", info->name);
 	add_string(dev, "id", info->pci_id ? id : NULL);
-	add_hex(dev, "class", info->pci_class);
+	snprintf(class, sizeof(class), "0x%06x", info->pci_class);
+	add_string(dev, "class", class);
 	add_string(dev, "driver", info->driver);
 	add_string(dev, "cdev", info->cdev);
 	json_object_object_add(dev, "openable", json_object_new_boolean((info->flags & IOMMUFD_FOUND_VFIO) != 0));
@@ -85,7 +86,12 @@ static int report(bool as_json)
 	add_string(doc, "version", iommufd_version());
 	add_string(doc, "chosen", info.chosen ? iommufd_backend_name(info.chosen) : NULL);
 	add_string(doc, "memlock_mode", info.memlock_mode < 4 ? modes[info.memlock_mode] : modes[0]);
-	add_amount(doc, "memlock_limit", info.memlock_limit);
+	if (!as_json)
+		add_amount(doc, "memlock_limit", info.memlock_limit);
+	else if (info.memlock_limit == UINT64_MAX)
+		json_object_object_add(doc, "memlock_limit", NULL);
+	else
+		json_object_object_add(doc, "memlock_limit", json_object_new_int64((int64_t)info.memlock_limit));
 	for (uint32_t i = 0; iommufd_report_candidate(report, i, &candidate) == 0; i++)
 		add_candidate(doc, &candidate);
 	for (uint32_t i = 0; iommufd_report_device(report, i, &found) == 0; i++)
@@ -96,11 +102,13 @@ static int report(bool as_json)
 	return 0;
 }
 
-static const char usage[] = "usage: info [--json] [DEVICE]\n"
-			    "  DEVICE  say what would keep this device from being used, and nothing else\n"
-			    "  --json  print JSON\n"
-			    "  --help  print this\n"
-			    "Without DEVICE, devices that are bound to VFIO are opened for a moment, and so reset.\n";
+static const char usage[] =
+	"usage: info [--json] [DEVICE]\n"
+	"  DEVICE  say what would keep this device from being used, and nothing else\n"
+	"  --json  print JSON\n"
+	"  --help  print this\n"
+	"The exit status is 1 when DEVICE cannot be used or nothing can be told, 2 after a mistake in usage.\n"
+	"Without DEVICE, devices that are bound to VFIO are opened for a moment, and so reset.\n";
 
 int main(int argc, char **argv)
 {
