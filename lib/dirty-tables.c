@@ -63,14 +63,16 @@ static int make_table(struct iommufd_device *dev, struct iommufd_ioas *ioas, str
 	const struct iommufd_hwpt_opts opts = { .struct_size = sizeof(opts), .flags = IOMMUFD_HWPT_DIRTY };
 	char why[IFD_HINT_MAX] = "";
 	int ret = ifd_device_numbered(dev, "a page table");
+	bool asked = !ret;
 
-	if (!ret)
+	if (asked)
 		ret = ifd_hwpt_show(dev, ioas, &opts, out);
 	if (!ret) {
 		(*out)->ours = true;
 		return 0;
 	}
-	ifd_hint(why, "%s", iommufd_errmsg());
+	/* The flag that its words would be about is ours. */
+	ifd_hint(why, "%s", asked && ret == -EOPNOTSUPP ? "its IOMMU does not track dirty pages" : iommufd_errmsg());
 	return ifd_fail_unseen(dev, ret, why);
 }
 

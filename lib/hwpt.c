@@ -57,7 +57,7 @@ static void hint_unsupported(char *hint, const struct iommufd_device *dev, const
 
 	if (cmd->flags & IOMMU_HWPT_ALLOC_DIRTY_TRACKING && !iommufd_device_hw_info(dev, &info, NULL, 0) &&
 	    !(info.capabilities & IOMMUFD_HW_CAN_DIRTY))
-		ifd_hint(hint, "its IOMMU does not track dirty pages: leave IOMMUFD_HWPT_DIRTY out");
+		ifd_hint(hint, "its IOMMU does not track dirty pages, so IOMMUFD_HWPT_DIRTY is not to be had");
 	else if (cmd->data_len)
 		ifd_hint(hint, "its IOMMU does not nest, or not with data of type %u", cmd->data_type);
 	else if (cmd->flags == IOMMU_HWPT_ALLOC_NEST_PARENT)
