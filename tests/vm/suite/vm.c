@@ -199,29 +199,35 @@ static void add_path(Suite *suite, const struct path *path)
 		add_files(suite, path, files, COUNT(files));
 }
 
-/* $TEST_PATHS is such as "intel/type1v2 compat/compat": of a machine that it names, only these paths are gone. */
+/*
+ * $TEST_PATHS is such as "intel/type1v2 compat/compat": of a machine that it names, only these paths are gone. How many
+ * of them it names, or with `path` whether that one.
+ */
+static unsigned int named(const char *path)
+{
+	const char *machine = getenv("TEST_MACHINE"), *paths = getenv("TEST_PATHS"), *at;
+	char all[512], word[96];
+	unsigned int count = 0;
+
+	if (!machine || !paths)
+		return 0;
+	snprintf(all, sizeof(all), " %s ", paths);
+	snprintf(word, sizeof(word), " %s/%s%s", machine, path ? path : "", path ? " " : "");
+	for (at = strstr(all, word); at; at = strstr(at + 1, word))
+		count++;
+	return count;
+}
+
 static bool is_wanted(const struct path *path)
 {
-	const char *machine = getenv("TEST_MACHINE"), *at = getenv("TEST_PATHS");
-	bool named = false;
-	char one[96];
-
-	if (!machine || !at)
-		return true;
-	for (; *at; at += strcspn(at, " "), at += strspn(at, " ")) {
-		if (strncmp(at, machine, strlen(machine)) || at[strlen(machine)] != '/')
-			continue;
-		named = true;
-		snprintf(one, sizeof(one), "%.*s", (int)strcspn(at, " "), at);
-		if (!strcmp(one + strlen(machine) + 1, path->name))
-			return true;
-	}
-	return !named;
+	return !named(NULL) || named(path->name);
 }
 
 /* Adds the tests of every path that is here, and lists them: "none" when there are none. */
 static void add_paths(Suite *suite, char *found, size_t size)
 {
+	unsigned int gone = 0;
+
 	found[0] = '\0';
 	for (size_t i = 0; vm_paths(i); i++) {
 		const struct path *path = vm_paths(i);
@@ -233,11 +239,19 @@ static void add_paths(Suite *suite, char *found, size_t size)
 					  : "is here");
 		if (!there)
 			continue;
-		if (is_wanted(path))
+		if (is_wanted(path)) {
 			add_path(suite, path);
+			gone++;
+		}
 		snprintf(found + strlen(found), size - strlen(found), "%s%s", *found ? " " : "", path->name);
 	}
 	vm_path = NULL; /* the others go none */
+	/* One that is misspelt would take its tests along unseen. */
+	if (named(NULL) && gone != named(NULL)) {
+		printf("Bail out! TEST_PATHS names %u paths of this machine, which has %u of them\n", named(NULL),
+		       gone);
+		exit(EXIT_FAILURE);
+	}
 	if (!*found)
 		snprintf(found, size, "none");
 }
