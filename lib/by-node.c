@@ -110,6 +110,11 @@ int ifd_bind_node(struct iommufd_device *dev, int fd)
 	struct vfio_device_bind_iommufd cmd = { .argsz = sizeof(cmd), .iommufd = dev->ctx->fd };
 	int ret;
 
+	if (dev->has_token) {
+		cmd.flags = VFIO_DEVICE_BIND_FLAG_TOKEN;
+		cmd.token_uuid_ptr = (uintptr_t)dev->token;
+	}
+
 	if (dev->ctx->adopted && is_bound(dev, fd)) {
 		ret = check_ours(dev, fd);
 		if (!ret)

@@ -58,6 +58,7 @@ static int check_found(const struct iommufd_ctx *ctx, const struct ifd_found *fo
 /* What there is to open: the device's own node, a descriptor that is to be adopted, or what somebody else has bound. */
 struct source {
 	int (*open)(struct iommufd_device *dev, const struct source *source);
+	struct iommufd_device_opts opts;
 	int fd;
 	uint32_t id;
 };
@@ -124,6 +125,14 @@ static int open_locked(struct iommufd_device *dev, const struct source *source)
 	return ret;
 }
 
+static void take_opts(struct iommufd_device *dev, const struct iommufd_device_opts *opts)
+{
+	dev->has_token = opts->vf_token;
+	if (dev->has_token)
+		memcpy(dev->token, opts->vf_token, sizeof(dev->token));
+	dev->kvm = opts->kvm;
+}
+
 /* Takes over `found`, and on success the source's descriptor. `calls` may be NULL. */
 static int device_open(struct iommufd_ctx *ctx, struct ifd_found *found, const struct source *source,
 		       const struct iommufd_device_calls *calls, struct iommufd_device **out)
@@ -144,6 +153,7 @@ static int device_open(struct iommufd_ctx *ctx, struct ifd_found *found, const s
 	}
 	if (calls)
 		dev->calls = *calls;
+	take_opts(dev, &source->opts);
 	ret = open_locked(dev, source);
 	/* A node that is late is waited for without the lock, so that other threads need not. */
 	if (source->open == open_node && ifd_node_await(dev, ret))
@@ -155,38 +165,62 @@ static int device_open(struct iommufd_ctx *ctx, struct ifd_found *found, const s
 	return ret;
 }
 
-EXPORT int iommufd_device_new(struct iommufd_ctx *ctx, const char *address, struct iommufd_device **out)
+static int read_opts(const struct iommufd_ctx *ctx, const struct iommufd_device_opts *theirs, struct source *source,
+		     const char *what)
 {
+	int ret = ifd_ctx_check(ctx, what);
+
+	return ret ? ret
+		   : ifd_opts_read(&source->opts, sizeof(source->opts), IFD_END_OF(struct iommufd_device_opts, kvm),
+				   theirs, "device options");
+}
+
+EXPORT int iommufd_device_new_opts(struct iommufd_ctx *ctx, const char *address, const struct iommufd_device_opts *opts,
+				   struct iommufd_device **out)
+{
+	struct source source = { .open = open_node };
 	struct ifd_found *found;
-	int ret = ifd_ctx_check(ctx, "open a device");
+	int ret = read_opts(ctx, opts, &source, "open a device");
 
 	if (!ret)
 		ret = ifd_udev_find(address, &found);
 	if (ret)
 		return ret;
 	ifd_node_settle(address, &found);
-	return device_open(ctx, found, &(struct source){ .open = open_node }, NULL, out);
+	return device_open(ctx, found, &source, NULL, out);
 }
 
-EXPORT int iommufd_device_from_fd(struct iommufd_ctx *ctx, int fd, struct iommufd_device **out)
+EXPORT int iommufd_device_new(struct iommufd_ctx *ctx, const char *address, struct iommufd_device **out)
 {
-	struct ifd_found *found;
-	int copy, ret;
+	return iommufd_device_new_opts(ctx, address, NULL, out);
+}
 
-	ret = ifd_ctx_check(ctx, "adopt a device");
+EXPORT int iommufd_device_from_fd_opts(struct iommufd_ctx *ctx, int fd, const struct iommufd_device_opts *opts,
+				       struct iommufd_device **out)
+{
+	struct source source = { .open = open_fd };
+	struct ifd_found *found;
+	int ret = read_opts(ctx, opts, &source, "adopt a device");
+
 	if (!ret)
 		ret = ifd_udev_find_fd(fd, &found);
 	if (ret)
 		return ret;
-	copy = ifd_sys_dup(fd);
-	if (copy < 0) {
+	source.fd = ifd_sys_dup(fd);
+	if (source.fd < 0) {
 		ifd_found_free(found);
-		return ifd_fail(copy, "raise the limit of open files, see ulimit -n", "adopt file descriptor %d", fd);
+		return ifd_fail(source.fd, "raise the limit of open files, see ulimit -n", "adopt file descriptor %d",
+				fd);
 	}
-	ret = device_open(ctx, found, &(struct source){ .open = open_fd, .fd = copy }, NULL, out);
+	ret = device_open(ctx, found, &source, NULL, out);
 	if (ret)
-		ifd_sys_close(copy);
+		ifd_sys_close(source.fd);
 	return ret;
+}
+
+EXPORT int iommufd_device_from_fd(struct iommufd_ctx *ctx, int fd, struct iommufd_device **out)
+{
+	return iommufd_device_from_fd_opts(ctx, fd, NULL, out);
 }
 
 static int check_calls(const struct iommufd_device_calls *theirs, struct iommufd_device_calls *calls)

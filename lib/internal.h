@@ -152,9 +152,12 @@ struct iommufd_device {
 	const struct ifd_way *way; /* iommufd: how it is reached */
 	uint32_t id;               /* iommufd: its object, from the open on; 0 where it is reached by its group */
 	struct iommufd_device_calls calls; /* of who has bound it, where that is somebody else */
-	bool unpinned;  /* without an IOMMU, and the kernel does not keep memory in its place for it */
-	int fd;         /* VFIO device; iommufd: from the open on, VFIO: while attached; else -1 */
-	uint32_t flags; /* VFIO_DEVICE_FLAGS, while attached */
+	bool has_token;
+	unsigned char token[16]; /* of the physical function */
+	struct iommufd_kvm *kvm; /* the virtual machine that has it, or NULL */
+	bool unpinned;           /* without an IOMMU, and the kernel does not keep memory in its place for it */
+	int fd;                  /* VFIO device; iommufd: from the open on, VFIO: while attached; else -1 */
+	uint32_t flags;          /* VFIO_DEVICE_FLAGS, while attached */
 	uint32_t num_regions, num_irqs;
 	pthread_mutex_t lock;
 	struct ifd_window *windows;

@@ -64,5 +64,16 @@ int ifd_group_placed(struct iommufd_device *dev)
 
 int ifd_group_get_device(struct iommufd_device *dev)
 {
-	return ifd_sys_ioctl_number(&dev->ctx->log, dev->group->fd, VFIO_GROUP_GET_DEVICE_FD, dev->found->name);
+	const unsigned char *t = dev->token;
+	const char *name = dev->found->name;
+	char with_token[128];
+
+	if (dev->has_token) {
+		snprintf(with_token, sizeof(with_token),
+			 "%.64s vf_token=%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", name,
+			 t[0], t[1], t[2], t[3], t[4], t[5], t[6], t[7], t[8], t[9], t[10], t[11], t[12], t[13], t[14],
+			 t[15]);
+		name = with_token;
+	}
+	return ifd_sys_ioctl_number(&dev->ctx->log, dev->group->fd, VFIO_GROUP_GET_DEVICE_FD, (void *)(uintptr_t)name);
 }

@@ -61,6 +61,41 @@ enum {
  */
 int iommufd_device_new(struct iommufd_ctx *ctx, const char *address, struct iommufd_device **out);
 
+struct iommufd_kvm;
+
+/** How a device is to be opened. Set `struct_size`, and leave at zero what shall be as usual. */
+struct iommufd_device_opts {
+	size_t struct_size; /**< sizeof the structure, set by the caller */
+	/**
+	 * The token of the physical function, 16 bytes of a UUID in the order in which it is written, or NULL. A
+	 * virtual function whose physical function is bound to vfio-pci is not opened without it.
+	 */
+	const unsigned char *vf_token;
+	/** The virtual machine that gets the device, or NULL. */
+	struct iommufd_kvm *kvm;
+};
+
+/**
+ * @brief Open a device as iommufd_device_new() does, with options.
+ *
+ * @param ctx     the context; it may be freed before the device
+ * @param address as for iommufd_device_new()
+ * @param opts    options, or NULL; what it points to is copied or held
+ * @param out     the new device; give it to iommufd_device_free()
+ *
+ * @retval -EINVAL `struct_size` of `opts` is not set; or as for iommufd_device_new()
+ * @retval -E2BIG  `opts` has a member that this library does not know
+ * @retval -EACCES the virtual function needs a token, or another one; or as for iommufd_device_new()
+ * @retval others  as iommufd_device_new()
+ *
+ * On VFIO, and on iommufd where a device is reached by its group, the kernel looks at the token at the attach.
+ *
+ * Source: VFIO_DEVICE_BIND_FLAG_TOKEN (Linux 6.17); VFIO_GROUP_GET_DEVICE_FD, whose string takes a token (Linux 5.7).
+ * @since 0.1
+ */
+int iommufd_device_new_opts(struct iommufd_ctx *ctx, const char *address, const struct iommufd_device_opts *opts,
+			    struct iommufd_device **out);
+
 /**
  * @brief Adopt an open file descriptor of a device's node under `/dev/vfio/devices`.
  *
@@ -86,6 +121,21 @@ int iommufd_device_new(struct iommufd_ctx *ctx, const char *address, struct iomm
  * @since 0.1
  */
 int iommufd_device_from_fd(struct iommufd_ctx *ctx, int fd, struct iommufd_device **out);
+
+/**
+ * @brief Adopt a file descriptor as iommufd_device_from_fd() does, with options.
+ *
+ * @param ctx  a context of the iommufd backend
+ * @param fd   the descriptor
+ * @param opts options, or NULL; of a device that is bound already nothing of it is looked at
+ * @param out  the new device; give it to iommufd_device_free()
+ *
+ * @retval -E2BIG, -EACCES as for iommufd_device_new_opts()
+ * @retval others          as iommufd_device_from_fd()
+ * @since 0.1
+ */
+int iommufd_device_from_fd_opts(struct iommufd_ctx *ctx, int fd, const struct iommufd_device_opts *opts,
+				struct iommufd_device **out);
 
 /**
  * @brief Detach and close a device. Its interrupts are disabled and what iommufd_device_region_map() gave is unmapped.
