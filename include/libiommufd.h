@@ -17,6 +17,7 @@
 #include <libiommufd/hwpt.h>
 #include <libiommufd/ioas.h>
 #include <libiommufd/mmio.h>
+#include <libiommufd/monitor.h>
 #include <libiommufd/object.h>
 #include <libiommufd/pci.h>
 #include <libiommufd/report.h>

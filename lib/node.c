@@ -28,7 +28,7 @@ static struct udev_monitor *listen(struct udev *udev, bool daemon)
 	return monitor;
 }
 
-static bool has_daemon(struct udev *udev)
+bool ifd_node_has_daemon(struct udev *udev)
 {
 	struct udev_queue *queue = udev_queue_new(udev);
 	bool active = queue && udev_queue_get_udev_is_active(queue);
@@ -55,7 +55,7 @@ static int wait_for(int (*look)(void *data), void *data, int err)
 
 	if (!udev)
 		return err;
-	daemon = has_daemon(udev);
+	daemon = ifd_node_has_daemon(udev);
 	monitor = listen(udev, daemon);
 	/* With a daemon permissions may still change, without one nobody changes them. */
 	while (ifd_sys_now_ms() < end && (err == -ENOENT || (daemon && err == -EACCES))) {

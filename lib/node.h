@@ -17,6 +17,10 @@ int ifd_node_open(const struct iommufd_device *dev, const char *path);
  */
 void ifd_node_settle(const char *address, struct ifd_found **found);
 
+/* Whether a udev daemon runs, as far as this process can see. */
+struct udev;
+bool ifd_node_has_daemon(struct udev *udev);
+
 /*
  * After the device could not be opened, with no lock held: waits up to a second where its node may only be late.
  * Whether something has changed, so that a second try is worth it.

@@ -117,7 +117,7 @@ static bool is_in(struct udev_device *dev, const char *subsystem)
 	return its && !strcmp(its, subsystem);
 }
 
-static int found_new(struct udev_device *dev, struct ifd_found **out)
+int ifd_udev_found(struct udev_device *dev, struct ifd_found **out)
 {
 	struct ifd_found *found = calloc(1, sizeof(*found));
 	struct udev_device *child;
@@ -207,13 +207,12 @@ static bool is_uuid(const char *text)
 	return true;
 }
 
-/* The buses that the kernel has VFIO drivers for. */
+const char *const ifd_udev_buses[] = { "pci", "mdev", "platform", "amba", "fsl-mc", "cdx", "ap", "css", NULL };
+
 static bool on_a_bus(struct udev_device *dev)
 {
-	static const char *const buses[] = { "pci", "mdev", "platform", "amba", "fsl-mc", "cdx", "ap", "css" };
-
-	for (size_t i = 0; i < sizeof(buses) / sizeof(buses[0]); i++)
-		if (is_in(dev, buses[i]))
+	for (size_t i = 0; ifd_udev_buses[i]; i++)
+		if (is_in(dev, ifd_udev_buses[i]))
 			return true;
 	return false;
 }
@@ -279,7 +278,7 @@ int ifd_udev_find(const char *address, struct ifd_found **out)
 		return ifd_fail(-ENOMEM, NULL, "look for %s", address);
 	dev = lookup(udev, address, &err);
 	if (dev)
-		err = found_new(dev, out);
+		err = ifd_udev_found(dev, out);
 	udev_device_unref(dev);
 	udev_unref(udev);
 
@@ -308,7 +307,7 @@ int ifd_udev_find_fd(int fd, struct ifd_found **out)
 	dev = udev ? from_node(udev, &st) : NULL;
 	ret = udev && !dev ? -EINVAL : -ENOMEM;
 	if (dev)
-		ret = found_new(dev, out);
+		ret = ifd_udev_found(dev, out);
 	udev_device_unref(dev);
 	udev_unref(udev);
 	if (ret)
@@ -361,7 +360,7 @@ static int add(struct ifd_found_list *list, struct udev_device *dev, int group)
 
 	if (ret || (group >= 0 && its != group))
 		return ret;
-	ret = found_new(dev, &found);
+	ret = ifd_udev_found(dev, &found);
 	if (ret)
 		return ret;
 	if (found->group < 0 && !found->vfio) {

@@ -31,6 +31,13 @@ struct ifd_found_list {
  */
 int ifd_udev_find(const char *address, struct ifd_found **out);
 
+/* The buses that the kernel has VFIO drivers for; NULL behind the last. */
+extern const char *const ifd_udev_buses[];
+
+/* Of a device that an event tells of, as it is now. 0, or -errno without words. */
+struct udev_device;
+int ifd_udev_found(struct udev_device *dev, struct ifd_found **out);
+
 /* By the device number of an open node under /dev/vfio/devices. -EINVAL, with words, when it is no such node. */
 int ifd_udev_find_fd(int fd, struct ifd_found **out);
 

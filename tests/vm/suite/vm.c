@@ -287,7 +287,9 @@ static void add_machine(Suite *suite, const char *found)
 {
 	if (!strcmp(found, "none"))
 		add_no_iommu_tests(add_case(suite, "no IOMMU", "this machine", NULL));
-	else if (!vm_noiommu(EDU))
+	else
+		add_monitor_tests(add_case(suite, "monitor", "this machine", NULL));
+	if (strcmp(found, "none") && !vm_noiommu(EDU))
 		add_iommu_tests(add_case(suite, "IOMMU", "this machine", NULL));
 	if (access("/dev/iommu", F_OK))
 		add_no_iommufd_tests(add_case(suite, "no iommufd", "this machine", NULL));
