@@ -34,6 +34,13 @@ void vm_fails(int ret, int err, const char *words, const char *call, const char 
 	_mark_point(file, line);
 }
 
+void vm_lacks(int ret, int err, const char *words, const char *call, const char *file, int line)
+{
+	vm_fails(ret, err, words, call, file, line);
+	printf("# lacks: %s | %s | %s | %s\n", tcase_name(), vm_path->name, strerrorname_np(-err), iommufd_errmsg());
+	fflush(stdout);
+}
+
 void bed_open(struct bed *bed)
 {
 	struct iommufd_ctx_opts opts = { .struct_size = sizeof(opts), .backend = vm_backend };

@@ -141,6 +141,11 @@ static const struct file files[] = {
 	{ "nested", add_nested_tests },
 };
 
+/* For the machine `device`, which has what they need. */
+static const struct file device_files[] = {
+	{ "qemu", add_qemu_tests },
+};
+
 static const struct file noiommu_files[] = {
 	{ "noiommu", add_noiommu_tests }, { "handed", add_handed_tests },   { "bound", add_bound_tests },
 	{ "inject", add_inject_tests },   { "threads", add_threads_tests }, { "file", add_file_noiommu_tests },
@@ -163,7 +168,7 @@ static const struct file mock_files[] = {
 
 static TCase *add_case(Suite *suite, const char *name, const char *where, void (*use)(void))
 {
-	static char names[256][64];
+	static char names[512][64];
 	static size_t used;
 	TCase *tc;
 
@@ -187,6 +192,19 @@ static void add_files(Suite *suite, const struct path *path, const struct file *
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
+static bool is(const char *variable, const char *value)
+{
+	const char *its = getenv(variable);
+
+	return its && !strcmp(its, value);
+}
+
+/* What this machine shares with others runs there; here when it is asked for by tags. */
+static bool only_device_files(void)
+{
+	return is("TEST_ONLY", "device") && !getenv("CK_INCLUDE_TAGS");
+}
+
 static void add_path(Suite *suite, const struct path *path)
 {
 	if (path->mock && path->there == mock_new)
@@ -195,8 +213,10 @@ static void add_path(Suite *suite, const struct path *path)
 		add_files(suite, path, mock_lts_files, COUNT(mock_lts_files));
 	else if (path->noiommu)
 		add_files(suite, path, noiommu_files, COUNT(noiommu_files));
-	else
+	else if (!only_device_files())
 		add_files(suite, path, files, COUNT(files));
+	if (is("TEST_MACHINE", "device"))
+		add_files(suite, path, device_files, COUNT(device_files));
 }
 
 /*
@@ -306,7 +326,7 @@ int main(void)
 	read_twins();
 	add_paths(suite, found, sizeof(found));
 	check_machine(found);
-	if (!mock_here())
+	if (!mock_here() && !only_device_files())
 		add_machine(suite, found);
 	fflush(stdout);
 

@@ -84,6 +84,10 @@ int vm_ok(int ret, const char *call, const char *file, int line);
 #define fails(call, err, words) vm_fails((call), err, words, #call, __FILE__, __LINE__)
 void vm_fails(int ret, int err, const char *words, const char *call, const char *file, int line);
 
+/* The same where the path cannot do what the test is about: tests/device-table tells what it answers instead. */
+#define lacks(call, err, words) vm_lacks((call), err, words, #call, __FILE__, __LINE__)
+void vm_lacks(int ret, int err, const char *words, const char *call, const char *file, int line);
+
 /* Anonymous memory, not touched yet. */
 void *memory(size_t len);
 
@@ -214,6 +218,9 @@ void add_threads_tests(TCase *tc);
 void add_threads_more_tests(TCase *tc);
 void add_dirty_tests(TCase *tc);
 void add_uapi_tests(TCase *tc);
+
+/* The same for the machine `device`. */
+void add_qemu_tests(TCase *tc);
 
 /* The same for the path `mock`. */
 void add_mock_bed_tests(TCase *tc);
