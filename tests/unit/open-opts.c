@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /* Opening with options. */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "scene.h"
