@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
-#include <endian.h>
 #include <errno.h>
 
 #include "internal.h"
+#include "pci.h"
 #include "udev.h"
 #include "uapi/vfio.h"
 
 #define PCI_COMMAND        0x04
+#define PCI_COMMAND_MEMORY 0x0002
 #define PCI_COMMAND_MASTER 0x0004
 
-static int check_pci(const struct iommufd_device *dev)
+int ifd_device_pci(const struct iommufd_device *dev)
 {
 	int ret = ifd_device_ready(dev, "configuration space");
 
@@ -20,29 +21,35 @@ static int check_pci(const struct iommufd_device *dev)
 
 EXPORT int iommufd_pci_config_read(struct iommufd_device *dev, uint64_t offset, void *buf, size_t len)
 {
-	int ret = check_pci(dev);
+	int ret = ifd_device_pci(dev);
 
 	return ret ? ret : iommufd_device_region_read(dev, IOMMUFD_PCI_CONFIG, offset, buf, len);
 }
 
 EXPORT int iommufd_pci_config_write(struct iommufd_device *dev, uint64_t offset, const void *buf, size_t len)
 {
-	int ret = check_pci(dev);
+	int ret = ifd_device_pci(dev);
 
 	return ret ? ret : iommufd_device_region_write(dev, IOMMUFD_PCI_CONFIG, offset, buf, len);
 }
 
-EXPORT int iommufd_pci_set_master(struct iommufd_device *dev, bool on)
+static int set_command(struct iommufd_device *dev, uint16_t bit, bool on)
 {
 	uint16_t command;
-	int ret = iommufd_pci_config_read(dev, PCI_COMMAND, &command, sizeof(command));
+	int ret = iommufd_pci_config_read16(dev, PCI_COMMAND, &command);
 
-	if (ret)
-		return ret;
-	command = le16toh(command);
-	command = (uint16_t)(on ? command | PCI_COMMAND_MASTER : command & ~PCI_COMMAND_MASTER);
-	command = htole16(command);
-	return iommufd_pci_config_write(dev, PCI_COMMAND, &command, sizeof(command));
+	return ret ? ret
+		   : iommufd_pci_config_write16(dev, PCI_COMMAND, (uint16_t)(on ? command | bit : command & ~bit));
+}
+
+EXPORT int iommufd_pci_set_master(struct iommufd_device *dev, bool on)
+{
+	return set_command(dev, PCI_COMMAND_MASTER, on);
+}
+
+EXPORT int iommufd_pci_set_memory(struct iommufd_device *dev, bool on)
+{
+	return set_command(dev, PCI_COMMAND_MEMORY, on);
 }
 
 void ifd_pci_quiet(struct iommufd_device *dev)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /**
  * @file pci.h
- * @brief PCI devices: the names of regions and interrupts, configuration space, bus mastering.
+ * @brief PCI devices: the names of regions and interrupts, configuration space, capabilities, BARs, bus mastering.
  */
 #ifndef LIBIOMMUFD_PCI_H
 #define LIBIOMMUFD_PCI_H
@@ -85,6 +85,167 @@ int iommufd_pci_config_write(struct iommufd_device *dev, uint64_t offset, const 
  * @since 0.1
  */
 int iommufd_pci_set_master(struct iommufd_device *dev, bool on);
+
+/**
+ * @brief Read a number from configuration space: iommufd_pci_config_read8(), iommufd_pci_config_read16(),
+ * iommufd_pci_config_read32() and the writes are one access each, and turn the bytes into the CPU's order.
+ *
+ * @param dev    an attached PCI device
+ * @param offset in bytes, a multiple of the number's size
+ * @param value  what is there
+ *
+ * @retval -ENOTCONN   not attached
+ * @retval -EOPNOTSUPP not a PCI device
+ * @retval -EINVAL     `offset` is not aligned
+ * @retval -ERANGE     beyond configuration space
+ *
+ * Source: pread() on the device's file descriptor.
+ * @since 0.1
+ */
+int iommufd_pci_config_read8(struct iommufd_device *dev, uint32_t offset, uint8_t *value);
+/** @copydoc iommufd_pci_config_read8 */
+int iommufd_pci_config_read16(struct iommufd_device *dev, uint32_t offset, uint16_t *value);
+/** @copydoc iommufd_pci_config_read8 */
+int iommufd_pci_config_read32(struct iommufd_device *dev, uint32_t offset, uint32_t *value);
+
+/**
+ * @brief Write a number to configuration space.
+ *
+ * @param dev    an attached PCI device
+ * @param offset in bytes, a multiple of the number's size
+ * @param value  what is to be there; VFIO emulates or refuses what would harm the host
+ *
+ * @retval -ENOTCONN   not attached
+ * @retval -EOPNOTSUPP not a PCI device
+ * @retval -EINVAL     `offset` is not aligned
+ * @retval -ERANGE     beyond configuration space
+ *
+ * Source: pwrite() on the device's file descriptor.
+ * @since 0.1
+ */
+int iommufd_pci_config_write8(struct iommufd_device *dev, uint32_t offset, uint8_t value);
+/** @copydoc iommufd_pci_config_write8 */
+int iommufd_pci_config_write16(struct iommufd_device *dev, uint32_t offset, uint16_t value);
+/** @copydoc iommufd_pci_config_write8 */
+int iommufd_pci_config_write32(struct iommufd_device *dev, uint32_t offset, uint32_t value);
+
+/**
+ * @brief Find a capability.
+ *
+ * @param dev    an attached PCI device
+ * @param id     its number, for instance 0x01 for power management, 0x05 for MSI, 0x10 for PCI Express, 0x11 for MSI-X
+ * @param after  0 for the first one; or where one was found, for the next one behind it: some are there several times
+ * @param offset where it begins in configuration space
+ *
+ * @retval -ENOENT     there is none, or none behind `after`
+ * @retval -EINVAL     `id` is 0, or `after` is the place of no capability
+ * @retval -EPROTO     the chain of capabilities has no end or leads astray; or the device is gone
+ * @retval -ENOTCONN   not attached
+ * @retval -EOPNOTSUPP not a PCI device
+ *
+ * Source: PCI Local Bus Specification 3.0, section 6.7.
+ * @since 0.1
+ */
+int iommufd_pci_find_cap(struct iommufd_device *dev, uint8_t id, uint32_t after, uint32_t *offset);
+
+/**
+ * @brief Find an extended capability.
+ *
+ * @param dev    an attached PCI device
+ * @param id     its number, for instance 0x0001 for advanced error reporting, 0x000f for ATS, 0x0010 for SR-IOV
+ * @param after  0 for the first one; or where one was found, for the next one behind it
+ * @param offset where it begins in configuration space
+ *
+ * @retval -ENOENT     there is none, or none behind `after`, or the device has no such space
+ * @retval -EINVAL     `id` is 0, or `after` is the place of no capability
+ * @retval -EPROTO     the chain of capabilities has no end or leads astray; or the device is gone
+ * @retval -ENOTCONN   not attached
+ * @retval -EOPNOTSUPP not a PCI device
+ *
+ * Source: PCI Express Base Specification 5.0, section 7.6.
+ * @since 0.1
+ */
+int iommufd_pci_find_ext_cap(struct iommufd_device *dev, uint16_t id, uint32_t after, uint32_t *offset);
+
+/** What a base address register is. */
+enum {
+	IOMMUFD_PCI_BAR_IO = 1u << 0,       /**< I/O ports, not memory */
+	IOMMUFD_PCI_BAR_64BIT = 1u << 1,    /**< its address has 64 bits, and takes the next register as well */
+	IOMMUFD_PCI_BAR_PREFETCH = 1u << 2, /**< reading has no side effects */
+	IOMMUFD_PCI_BAR_UPPER = 1u << 3,    /**< no BAR, but the upper half of the address of the one before */
+	IOMMUFD_PCI_BAR_MMAP = 1u << 4,     /**< iommufd_device_region_map() works, perhaps not for all of it */
+};
+
+/** A base address register. The caller sets `struct_size`. */
+struct iommufd_pci_bar {
+	size_t struct_size; /**< `sizeof(struct iommufd_pci_bar)` */
+	uint64_t size;      /**< bytes; 0 for one that the device does not have */
+	uint32_t flags;     /**< IOMMUFD_PCI_BAR bits; 0 for one that the device does not have */
+	uint32_t bar;       /**< as asked for, and the index of the region */
+};
+
+/**
+ * @brief What a base address register is.
+ *
+ * @param dev  an attached PCI device
+ * @param bar  IOMMUFD_PCI_BAR0 to IOMMUFD_PCI_BAR5
+ * @param info filled; `info->struct_size` is read first
+ *
+ * @retval -EINVAL     there is no such register, or `struct_size` is smaller than in the first release
+ * @retval -ENOTCONN   not attached
+ * @retval -EOPNOTSUPP not a PCI device
+ *
+ * Source: VFIO_DEVICE_GET_REGION_INFO; PCI Local Bus Specification 3.0, section 6.2.5.
+ * @since 0.1
+ */
+int iommufd_pci_bar_info(struct iommufd_device *dev, uint32_t bar, struct iommufd_pci_bar *info);
+
+/** Where a device has its MSI-X table. The caller sets `struct_size`. */
+struct iommufd_pci_msix {
+	size_t struct_size;    /**< `sizeof(struct iommufd_pci_msix)` */
+	uint64_t table_offset; /**< where the table begins in its BAR */
+	uint64_t table_size;   /**< bytes of the table: 16 for each vector */
+	uint64_t pba_offset;   /**< where the array of pending bits begins in its BAR */
+	uint64_t pba_size;     /**< bytes of that array: 8 for each 64 vectors */
+	uint32_t table_bar;    /**< IOMMUFD_PCI_BAR0 to IOMMUFD_PCI_BAR5 */
+	uint32_t pba_bar;      /**< IOMMUFD_PCI_BAR0 to IOMMUFD_PCI_BAR5 */
+	uint32_t vectors;      /**< entries of the table */
+	uint32_t cap;          /**< where the capability is in configuration space */
+};
+
+/**
+ * @brief Where a device has its MSI-X table: what a VMM must not let a guest reach, and a driver leaves alone.
+ *
+ * @param dev  an attached PCI device
+ * @param info filled; `info->struct_size` is read first
+ *
+ * @retval -ENOENT     the device has no MSI-X
+ * @retval -EPROTO     it tells of a place that is in none of its BARs; or as iommufd_pci_find_cap()
+ * @retval -EINVAL     `struct_size` is smaller than in the first release
+ * @retval -ENOTCONN   not attached
+ * @retval -EOPNOTSUPP not a PCI device
+ *
+ * Source: PCI Local Bus Specification 3.0, section 6.8.2.
+ * @since 0.1
+ */
+int iommufd_pci_msix_info(struct iommufd_device *dev, struct iommufd_pci_msix *info);
+
+/**
+ * @brief Let a PCI device answer to its memory BARs, or forbid it. It is permitted after each attach.
+ *
+ * While it is forbidden, iommufd_device_region_read() and iommufd_device_region_write() of a BAR are `-EIO`, and an
+ * access to what iommufd_device_region_map() gave ends in SIGBUS.
+ *
+ * @param dev an attached PCI device
+ * @param on  true to permit
+ *
+ * @retval -ENOTCONN   not attached
+ * @retval -EOPNOTSUPP not a PCI device
+ *
+ * Source: the command register's bit 1; PCI Local Bus Specification 3.0, section 6.2.2.
+ * @since 0.1
+ */
+int iommufd_pci_set_memory(struct iommufd_device *dev, bool on);
 
 IOMMUFD_END_DECLS
 

@@ -116,6 +116,7 @@ static const struct file files[] = {
 	{ "device", add_device_tests },
 	{ "region", add_region_tests },
 	{ "irq", add_irq_tests },
+	{ "pci", add_pci_tests },
 	{ "refusal", add_refusal_tests },
 	{ "permission", add_permission_tests },
 	{ "fork", add_fork_tests },

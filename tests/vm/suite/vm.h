@@ -202,6 +202,7 @@ void add_dma_tests(TCase *tc);
 void add_device_tests(TCase *tc);
 void add_region_tests(TCase *tc);
 void add_irq_tests(TCase *tc);
+void add_pci_tests(TCase *tc);
 void add_refusal_tests(TCase *tc);
 void add_file_tests(TCase *tc);
 void add_fork_tests(TCase *tc);

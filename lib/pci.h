@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/* What the files about PCI share. Internal. */
+#ifndef IFD_PCI_H
+#define IFD_PCI_H
+
+struct iommufd_device;
+
+/* 0 when it is one, and attached; else -EOPNOTSUPP or as ifd_device_ready(), with words. */
+int ifd_device_pci(const struct iommufd_device *dev);
+
+#endif
