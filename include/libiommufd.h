@@ -7,6 +7,7 @@
 #define LIBIOMMUFD_H
 
 #include <libiommufd/base.h>
+#include <libiommufd/bind.h>
 #include <libiommufd/ctx.h>
 #include <libiommufd/device.h>
 #include <libiommufd/diagnosis.h>
@@ -16,6 +17,7 @@
 #include <libiommufd/hwinfo.h>
 #include <libiommufd/hwpt.h>
 #include <libiommufd/ioas.h>
+#include <libiommufd/mdev.h>
 #include <libiommufd/mmio.h>
 #include <libiommufd/monitor.h>
 #include <libiommufd/object.h>

@@ -6,11 +6,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libudev.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "explain.h"
 #include "internal.h"
 #include "node.h"
 #include "udev.h"
+#include "vfio-group.h"
 
 /* Longer than udev takes on a busy machine, and short for who waits for a node that never comes. */
 #define WAIT_MS  1000
@@ -106,6 +110,45 @@ void ifd_node_settle(const char *address, struct ifd_found **found)
 
 	if ((*found)->coming)
 		wait_for(look_again, &coming, -ENOENT);
+}
+
+/* Where the kernel has groups, it has a folder for the group's node. */
+static int look_at_group(const struct ifd_found *found)
+{
+	char path[64], folder[96];
+	struct stat st;
+
+	if (found->group < 0)
+		return 0;
+	ifd_group_node(found, path, sizeof(path));
+	snprintf(folder, sizeof(folder), "/sys/class/vfio/%s", strrchr(path, '/') + 1);
+	return ifd_sys_stat(folder, &st) ? 0 : ifd_sys_access(path);
+}
+
+static int look_at_nodes(void *data)
+{
+	const struct coming *coming = data;
+	int ret = look_again(data);
+
+	if (!ret && (*coming->found)->cdev)
+		ret = ifd_sys_access((*coming->found)->cdev);
+	return ret ? ret : look_at_group(*coming->found);
+}
+
+int ifd_node_appear(struct ifd_found **found, const char *what)
+{
+	char path[PATH_MAX];
+	struct coming coming = { path, found };
+	int ret;
+
+	snprintf(path, sizeof(path), "%s", (*found)->path); /* that of `found` goes with it */
+	ret = look_at_nodes(&coming);
+	if (ret)
+		ret = wait_for(look_at_nodes, &coming, ret);
+	if (!ret || ret == -EACCES)
+		return 0;
+	return ifd_fail(ret, "nobody made it within a second: has /dev a udev daemon, or is it a container's?",
+			"%s: a node under /dev/vfio", what);
 }
 
 int ifd_node_open(const struct iommufd_device *dev, const char *path)

@@ -56,6 +56,16 @@ int ifd_sys_fcntl(int fd, int command);
 ssize_t ifd_sys_read_text(const char *path, char *buf, size_t size);
 ssize_t ifd_sys_readlink(const char *path, char *buf, size_t size);
 
+/* Writes a small file at once, such as sysfs has. 0, or -errno. */
+int ifd_sys_write_text(const char *path, const char *text);
+
+/*
+ * The same where the kernel may keep the writer for ever, and deaf to signals: a process of its own writes, and is left
+ * behind after `ms`. -ETIMEDOUT: it has not come back, and what it has begun goes on. The caller's other descriptors
+ * are not kept open by it, and nobody is told of its death.
+ */
+int ifd_sys_write_text_within(const char *path, const char *text, unsigned int ms);
+
 /* Whether a descriptor of a process is the same open file as one of ours; false when that cannot be known. */
 bool ifd_sys_same_file(int pid, int fd, int mine);
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <libudev.h>
+#include <sys/sysmacros.h>
 
 #include "internal.h"
 #include "udev.h"
@@ -195,7 +196,7 @@ static bool is_pci_address(const char *text, char *full, size_t size)
 	return true;
 }
 
-static bool is_uuid(const char *text)
+bool ifd_is_uuid(const char *text)
 {
 	static const char form[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
 
@@ -208,6 +209,13 @@ static bool is_uuid(const char *text)
 }
 
 const char *const ifd_udev_buses[] = { "pci", "mdev", "platform", "amba", "fsl-mc", "cdx", "ap", "css", NULL };
+
+void ifd_uuid_copy(char *to, const char *uuid)
+{
+	do
+		*to++ = (char)tolower((unsigned char)*uuid);
+	while (*uuid++);
+}
 
 static bool on_a_bus(struct udev_device *dev)
 {
@@ -262,8 +270,10 @@ static struct udev_device *lookup(struct udev *udev, const char *address, int *e
 	}
 	if (is_pci_address(address, full, sizeof(full)))
 		return udev_device_new_from_subsystem_sysname(udev, "pci", full);
-	if (is_uuid(address))
-		return udev_device_new_from_subsystem_sysname(udev, "mdev", address);
+	if (ifd_is_uuid(address)) {
+		ifd_uuid_copy(full, address);
+		return udev_device_new_from_subsystem_sysname(udev, "mdev", full);
+	}
 	*err = -EINVAL;
 	return NULL;
 }
@@ -418,6 +428,36 @@ int ifd_udev_group(int group, struct ifd_found_list *list)
 	if (list->count)
 		qsort(list->devices, list->count, sizeof(struct ifd_found *), by_name);
 	return 0;
+}
+
+static void show_below(struct udev_device *dev, ifd_below_fn fn, void *data)
+{
+	dev_t number = udev_device_get_devnum(dev);
+
+	fn(data, &(struct ifd_below){ udev_device_get_sysname(dev), udev_device_get_syspath(dev),
+				      udev_device_get_devnode(dev), major(number), minor(number) });
+}
+
+void ifd_udev_below(const struct ifd_found *found, const char *subsystem, ifd_below_fn fn, void *data)
+{
+	struct udev *udev = udev_new();
+	struct udev_device *top = udev ? udev_device_new_from_syspath(udev, found->path) : NULL, *dev;
+	struct udev_enumerate *below = top ? udev_enumerate_new(udev) : NULL;
+	struct udev_list_entry *entry;
+
+	if (below && udev_enumerate_add_match_parent(below, top) >= 0 &&
+	    udev_enumerate_add_match_subsystem(below, subsystem) >= 0 && udev_enumerate_scan_devices(below) >= 0) {
+		udev_list_entry_foreach(entry, udev_enumerate_get_list_entry(below))
+		{
+			dev = udev_device_new_from_syspath(udev, udev_list_entry_get_name(entry));
+			if (dev)
+				show_below(dev, fn, data);
+			udev_device_unref(dev);
+		}
+	}
+	udev_enumerate_unref(below);
+	udev_device_unref(top);
+	udev_unref(udev);
 }
 
 void ifd_found_list_free(struct ifd_found_list *list)

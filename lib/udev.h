@@ -37,6 +37,12 @@ extern const char *const ifd_udev_buses[];
 /* Of a device that an event tells of, as it is now. 0, or -errno without words. */
 struct udev_device;
 int ifd_udev_found(struct udev_device *dev, struct ifd_found **out);
+/* Whether a text has the form of one. */
+bool ifd_is_uuid(const char *text);
+
+/* The same as the kernel writes it, in lower case, with its end: IFD_UUID_SIZE bytes. */
+#define IFD_UUID_SIZE 37
+void ifd_uuid_copy(char *to, const char *uuid);
 
 /* By the device number of an open node under /dev/vfio/devices. -EINVAL, with words, when it is no such node. */
 int ifd_udev_find_fd(int fd, struct ifd_found **out);
@@ -46,6 +52,18 @@ int ifd_udev_group_of_fd(int fd, int *id);
 
 /* The PCI and mediated devices of a group; with -1 all that have a group or a VFIO driver. By name. -ENOMEM. */
 int ifd_udev_group(int group, struct ifd_found_list *list);
+
+/* What the system has made of a device: a disk, a partition, a network interface. Strings live during the call. */
+struct ifd_below {
+	const char *name;
+	const char *path; /* in sysfs */
+	const char *node; /* or NULL */
+	unsigned int major, minor;
+};
+
+/* All that a subsystem has below a device. What cannot be looked at is left out. */
+typedef void (*ifd_below_fn)(void *data, const struct ifd_below *below);
+void ifd_udev_below(const struct ifd_found *found, const char *subsystem, ifd_below_fn fn, void *data);
 
 /* Of a device of which nothing but a name is known, given by who has bound it. NULL on no memory. */
 struct ifd_found *ifd_found_new(const char *name);

@@ -117,6 +117,8 @@ static const struct file files[] = {
 	{ "region", add_region_tests },
 	{ "irq", add_irq_tests },
 	{ "pci", add_pci_tests },
+	{ "driver", add_driver_tests },
+	{ "mdev", add_mdev_tests },
 	{ "refusal", add_refusal_tests },
 	{ "permission", add_permission_tests },
 	{ "fork", add_fork_tests },

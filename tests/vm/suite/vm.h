@@ -203,6 +203,8 @@ void add_device_tests(TCase *tc);
 void add_region_tests(TCase *tc);
 void add_irq_tests(TCase *tc);
 void add_pci_tests(TCase *tc);
+void add_driver_tests(TCase *tc);
+void add_mdev_tests(TCase *tc);
 void add_refusal_tests(TCase *tc);
 void add_file_tests(TCase *tc);
 void add_fork_tests(TCase *tc);
