@@ -6,8 +6,10 @@
 #ifndef LIBIOMMUFD_H
 #define LIBIOMMUFD_H
 
+#include <libiommufd/ap.h>
 #include <libiommufd/base.h>
 #include <libiommufd/bind.h>
+#include <libiommufd/ccw.h>
 #include <libiommufd/ctx.h>
 #include <libiommufd/device.h>
 #include <libiommufd/diagnosis.h>
@@ -22,6 +24,7 @@
 #include <libiommufd/monitor.h>
 #include <libiommufd/object.h>
 #include <libiommufd/pci.h>
+#include <libiommufd/platform.h>
 #include <libiommufd/report.h>
 #include <libiommufd/viommu.h>
 

@@ -305,6 +305,15 @@ EXPORT void iommufd_device_free(struct iommufd_device *dev)
 	ifd_device_put(dev);
 }
 
+static const struct {
+	uint32_t kernels, ours;
+} kinds[] = {
+	{ VFIO_DEVICE_FLAGS_PCI, IOMMUFD_DEVICE_PCI },           { VFIO_DEVICE_FLAGS_RESET, IOMMUFD_DEVICE_RESET },
+	{ VFIO_DEVICE_FLAGS_PLATFORM, IOMMUFD_DEVICE_PLATFORM }, { VFIO_DEVICE_FLAGS_AMBA, IOMMUFD_DEVICE_AMBA },
+	{ VFIO_DEVICE_FLAGS_CCW, IOMMUFD_DEVICE_CCW },           { VFIO_DEVICE_FLAGS_AP, IOMMUFD_DEVICE_AP },
+	{ VFIO_DEVICE_FLAGS_FSL_MC, IOMMUFD_DEVICE_FSL_MC },     { VFIO_DEVICE_FLAGS_CDX, IOMMUFD_DEVICE_CDX },
+};
+
 EXPORT int iommufd_device_get_info(const struct iommufd_device *dev, struct iommufd_device_info *info)
 {
 	struct iommufd_device_info mine = {
@@ -319,10 +328,9 @@ EXPORT int iommufd_device_get_info(const struct iommufd_device *dev, struct iomm
 		return ret;
 	if (dev->attached) {
 		mine.flags = IOMMUFD_DEVICE_ATTACHED;
-		if (dev->flags & VFIO_DEVICE_FLAGS_PCI)
-			mine.flags |= IOMMUFD_DEVICE_PCI;
-		if (dev->flags & VFIO_DEVICE_FLAGS_RESET)
-			mine.flags |= IOMMUFD_DEVICE_RESET;
+		for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+			if (dev->flags & kinds[i].kernels)
+				mine.flags |= kinds[i].ours;
 		mine.num_regions = dev->num_regions;
 		mine.num_irqs = dev->num_irqs;
 	}

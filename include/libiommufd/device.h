@@ -30,6 +30,12 @@ enum {
 	IOMMUFD_DEVICE_ATTACHED = 1u << 0, /**< attached to an IOAS */
 	IOMMUFD_DEVICE_PCI = 1u << 1,      /**< a PCI device; known while attached */
 	IOMMUFD_DEVICE_RESET = 1u << 2,    /**< iommufd_device_reset() works; known while attached */
+	IOMMUFD_DEVICE_PLATFORM = 1u << 3, /**< a platform device, see platform.h; known while attached, as the rest */
+	IOMMUFD_DEVICE_AMBA = 1u << 4,     /**< one of Arm's primecells, otherwise a platform device */
+	IOMMUFD_DEVICE_CCW = 1u << 5,      /**< a channel device, see ccw.h */
+	IOMMUFD_DEVICE_AP = 1u << 6,       /**< a matrix of adjunct processors, see ap.h */
+	IOMMUFD_DEVICE_FSL_MC = 1u << 7,   /**< an object of a DPAA2 management complex */
+	IOMMUFD_DEVICE_CDX = 1u << 8,      /**< a device on a CDX bus */
 };
 
 /**

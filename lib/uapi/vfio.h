@@ -122,6 +122,10 @@ struct vfio_region_info_cap_type {
 	uint32_t type;
 	uint32_t subtype;
 };
+#define VFIO_REGION_TYPE_CCW              2
+#define VFIO_REGION_SUBTYPE_CCW_ASYNC_CMD 1
+#define VFIO_REGION_SUBTYPE_CCW_SCHIB     2
+#define VFIO_REGION_SUBTYPE_CCW_CRW       3
 
 enum {
 	VFIO_PCI_BAR0_REGION_INDEX = 0,
@@ -174,6 +178,25 @@ enum {
 	VFIO_PCI_ERR_IRQ_INDEX = 3,
 	VFIO_PCI_REQ_IRQ_INDEX = 4,
 	VFIO_PCI_NUM_IRQS = 5,
+};
+
+/* Channel devices: what their regions have is in vfio_ccw.h. */
+enum {
+	VFIO_CCW_CONFIG_REGION_INDEX = 0,
+	VFIO_CCW_NUM_REGIONS = 1, /* as for PCI */
+};
+
+enum {
+	VFIO_CCW_IO_IRQ_INDEX = 0,
+	VFIO_CCW_CRW_IRQ_INDEX = 1,
+	VFIO_CCW_REQ_IRQ_INDEX = 2,
+	VFIO_CCW_NUM_IRQS = 3,
+};
+
+enum {
+	VFIO_AP_REQ_IRQ_INDEX = 0,
+	VFIO_AP_CFG_CHG_IRQ_INDEX = 1,
+	VFIO_AP_NUM_IRQS = 2,
 };
 
 /* ---- Devices: features ---- */

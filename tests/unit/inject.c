@@ -32,6 +32,7 @@ static bool fail_on;
 static bool has_failed;
 
 static const char *nodes, *text_path, *text_said;
+static size_t text_len;
 static bool owned[FDS];
 static size_t mapped;
 static unsigned int num_fds, slept;
@@ -183,8 +184,14 @@ void inject_late(unsigned int pauses, void (*hook)(void))
 
 void inject_text(const char *path, const char *text)
 {
+	inject_bytes(path, text, text ? strlen(text) : 0);
+}
+
+void inject_bytes(const char *path, const void *bytes, size_t len)
+{
 	text_path = path;
-	text_said = text;
+	text_said = bytes;
+	text_len = len;
 }
 
 unsigned int inject_fds(void)
@@ -381,8 +388,11 @@ ssize_t __wrap_ifd_sys_read_text(const char *path, char *buf, size_t size)
 	int err = enter(INJECT_READ_TEXT);
 
 	if (!err && text_path && !strcmp(path, text_path)) {
-		snprintf(buf, size, "%s", text_said);
-		return (ssize_t)strlen(buf);
+		size_t len = text_len < size ? text_len : size - 1;
+
+		memcpy(buf, text_said, len);
+		buf[len] = '\0';
+		return (ssize_t)len;
 	}
 	return err ? err : __real_ifd_sys_read_text(path, buf, size);
 }

@@ -73,6 +73,9 @@ unsigned int inject_ioctl_order(unsigned long request);
 /* What the file at `path` says when the library reads it; one such file at a time, NULL for none. */
 void inject_text(const char *path, const char *text);
 
+/* The same of a file that has bytes of any kind. */
+void inject_bytes(const char *path, const void *bytes, size_t len);
+
 /* Opens of what begins with `path` give a file of INJECT_FILE_SIZE zeroes that knows no ioctl, NULL for none. */
 #define INJECT_FILE_SIZE (1u << 20)
 void inject_nodes(const char *path);

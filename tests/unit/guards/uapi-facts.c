@@ -5,11 +5,13 @@
 #ifdef KERNEL_HEADERS
 #include <linux/iommufd.h>
 #include <linux/vfio.h>
+#include <linux/vfio_ccw.h>
 #define FACTS       facts_kernel
 #define FACTS_COUNT facts_kernel_count
 #else
 #include "uapi/iommufd.h"
 #include "uapi/vfio.h"
+#include "uapi/vfio_ccw.h"
 #define FACTS       facts_ours
 #define FACTS_COUNT facts_ours_count
 #endif
