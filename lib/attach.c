@@ -6,6 +6,7 @@
 #include "file.h"
 #include "hwpt.h"
 #include "internal.h"
+#include "peer.h"
 #include "udev.h"
 #include "uapi/vfio.h"
 
@@ -154,6 +155,7 @@ static int attach(struct iommufd_device *dev, const struct ifd_target *to)
 	pthread_rwlock_unlock(&to->ioas->gate);
 	if (ret)
 		return ret;
+	ifd_peers_lend(dev);
 	ifd_info(&dev->ctx->log, "%s is attached", dev->found->name);
 	return 0;
 }
@@ -179,6 +181,7 @@ EXPORT int iommufd_device_detach(struct iommufd_device *dev)
 	if (!dev->attached)
 		return ifd_fail(-ENOTCONN, "there is nothing to undo", "detach %s: it is not attached",
 				dev->found->name);
+	ifd_peers_lose(dev);
 	ifd_irq_disable_all(dev);
 	ifd_pci_quiet(dev);
 	ifd_region_close_all(dev);

@@ -129,6 +129,16 @@ static int be_map(struct iommufd_ioas *ioas, const struct ifd_map *map)
 	return ret ? ifd_fail_map(ret, map, by_process(ioas->ctx), NULL) : 0;
 }
 
+/* Addresses of a device's memory cannot be pinned. */
+static int be_lends(struct iommufd_ctx *ctx)
+{
+	int ret = ifd_file_kernel_maps(ctx);
+
+	return ret ? ret
+		   : ifd_fail(-EOPNOTSUPP, "it takes Linux 6.19 or newer, or the backend vfio",
+			      "map a device's memory: this kernel's iommufd has no dma-bufs");
+}
+
 static int be_unmap(struct iommufd_ioas *ioas, uint64_t iova, uint64_t len, uint64_t *unmapped)
 {
 	struct iommu_ioas_unmap cmd = { .size = sizeof(cmd), .ioas_id = ioas->id, .iova = iova, .length = len };
@@ -443,6 +453,7 @@ const struct ifd_backend ifd_backend_iommufd = {
 	.ioas_allow = be_ioas_allow,
 	.map = be_map,
 	.unmap = be_unmap,
+	.lends = be_lends,
 	.copy = be_copy,
 	.dirty_set = ifd_tables_dirty_set,
 	.dirty_join = ifd_tables_dirty_join,

@@ -18,6 +18,8 @@
 #include "explain.h"
 #include "has.h"
 #include "internal.h"
+#include "object.h"
+#include "peer.h"
 #include "probe.h"
 #include "type1.h"
 #include "udev.h"
@@ -244,7 +246,7 @@ static int map_now(struct iommufd_ioas *ioas, const struct ifd_map *map, const s
 {
 	struct vfio_iommu_type1_dma_map cmd = {
 		.argsz = sizeof(cmd),
-		.vaddr = map->vaddr.start,
+		.vaddr = ifd_peer_address(map),
 		.iova = map->iova.start,
 		.size = ifd_map_len(map),
 	};
@@ -349,7 +351,7 @@ int ifd_container_replay(struct iommufd_device *dev, struct iommufd_ioas *ioas)
 
 	for (map = ifd_index_next(&ioas->index, 0, UINT64_MAX); map;
 	     map = ifd_index_after(&ioas->index, map, UINT64_MAX)) {
-		ret = map_now(ioas, map, dev);
+		ret = map->lost ? 0 : map_now(ioas, map, dev);
 		if (ret) {
 			take_back(ioas, map);
 			return ret;
@@ -358,6 +360,15 @@ int ifd_container_replay(struct iommufd_device *dev, struct iommufd_ioas *ioas)
 	}
 	ifd_info(&ioas->ctx->log, "%zu mappings replayed for %s", n, dev->found->name);
 	return 0;
+}
+
+/* A device's memory has an address in the process, which type1 takes, and iommufd in its place does not. */
+static int be_lends(struct iommufd_ctx *ctx)
+{
+	return ifd_object_by_process(&ctx->log, ctx->fd) < 0
+		       ? 0
+		       : ifd_fail(-EOPNOTSUPP, "use the backend iommufd, for which the kernel does it by a dma-buf",
+				  "map a device's memory: the container is served by iommufd");
 }
 
 /* ---- Types ---- */
@@ -411,6 +422,7 @@ const struct ifd_backend ifd_backend_vfio = {
 	.ioas_allow = be_ioas_allow,
 	.map = be_map,
 	.unmap = be_unmap,
+	.lends = be_lends,
 	.copy = ifd_container_no_copy,
 	.dirty_set = ifd_container_dirty_set,
 	.dirty_join = ifd_container_dirty_join,

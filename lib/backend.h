@@ -19,6 +19,7 @@ struct ifd_found;
 struct ifd_log;
 struct ifd_map;
 struct ifd_target;
+struct iommufd_ctx;
 
 struct ifd_backend {
 	uint32_t id; /* IOMMUFD_BACKEND_* */
@@ -66,6 +67,11 @@ struct ifd_backend {
 	 * Gate shared or exclusive.
 	 */
 	int (*unmap)(struct iommufd_ioas *ioas, uint64_t iova, uint64_t len, uint64_t *unmapped);
+
+	/*
+	 * How map() takes a device's memory: 1 by a dma-buf, 0 by its address in the process, or -errno with words.
+	 */
+	int (*lends)(struct iommufd_ctx *ctx);
 
 	/*
 	 * Begins or ends to watch which pages are written, with words. Where the kernel cannot begin yet, it does when

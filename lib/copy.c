@@ -10,6 +10,7 @@
 #include "internal.h"
 #include "map.h"
 #include "object.h"
+#include "peer.h"
 #include "vma.h"
 
 struct copy {
@@ -55,6 +56,10 @@ static int check_piece(const struct copy *copy, const struct ifd_map *map)
 {
 	if (map->file && copy->dst->physical)
 		return ifd_file_fail_physical("copy a mapping of a file");
+	if (map->lost || ifd_peer_is_away(map))
+		return ifd_fail(-ENODEV, "its device is detached, or being reset: try again when it is back",
+				"copy IOVA 0x%" PRIx64 "-0x%" PRIx64 ": the memory of a device is not there",
+				copy->start, copy->last);
 	if (copy->flags & ~map->flags & IOMMUFD_MAP_WRITE)
 		return ifd_fail(-EPERM, "leave out IOMMUFD_MAP_WRITE, or map it with that in the first place",
 				"copy IOVA 0x%" PRIx64 "-0x%" PRIx64 " for writing: 0x%" PRIx64 "-0x%" PRIx64

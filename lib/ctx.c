@@ -92,6 +92,7 @@ static int ctx_alloc(const struct iommufd_ctx_opts *theirs, uint32_t *wanted, st
 	pthread_mutex_init(&ctx->opening, NULL);
 	pthread_mutex_init(&ctx->lock, NULL);
 	pthread_mutex_init(&ctx->pins, NULL);
+	pthread_mutex_init(&ctx->lending, NULL);
 	*wanted = opts.backend;
 	*out = ctx;
 	return 0;
@@ -103,6 +104,7 @@ static void ctx_destroy(struct iommufd_ctx *ctx)
 	ifd_sys_close(ctx->fd);
 	free(ctx->passed_over);
 	ifd_sys_munmap((void *)ctx->home, (size_t)ifd_sys_page_size());
+	pthread_mutex_destroy(&ctx->lending);
 	pthread_mutex_destroy(&ctx->pins);
 	pthread_mutex_destroy(&ctx->lock);
 	pthread_mutex_destroy(&ctx->opening);

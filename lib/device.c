@@ -7,6 +7,7 @@
 #include "explain.h"
 #include "internal.h"
 #include "node.h"
+#include "peer.h"
 #include "udev.h"
 #include "uapi/vfio.h"
 
@@ -28,6 +29,7 @@ static void device_destroy(struct iommufd_device *dev)
 {
 	struct iommufd_ctx *ctx = dev->ctx;
 
+	ifd_peers_forget(dev);
 	ifd_found_free(dev->found);
 	pthread_mutex_destroy(&dev->lock);
 	free(dev);

@@ -131,6 +131,8 @@ void ifd_hint_map(char *hint, int err, const struct ifd_map *map, bool by_proces
 
 	if (err == -ENOMEM) {
 		ifd_hint_memlock(hint, ifd_map_len(map), by_process);
+	} else if (map->file && map->file->peer && (err == -ENODEV || err == -EFAULT)) {
+		ifd_hint(hint, "its memory may be switched off: set bit 1 of PCI's command register");
 	} else if (map->file && map->file->dmabuf) {
 		hint_dmabuf(hint, err);
 	} else if (map->file && err == -EFAULT) {
@@ -154,9 +156,10 @@ static int fail_map_file(int err, const struct ifd_map *map, const char *hint, c
 {
 	uint64_t start = ifd_file_offset(map), last = start + (ifd_map_len(map) - 1);
 
-	return ifd_fail(err, hint, "%s%s%s bytes 0x%" PRIx64 "-0x%" PRIx64 " of a file at IOVA 0x%" PRIx64 "%s",
+	return ifd_fail(err, hint, "%s%s%s bytes 0x%" PRIx64 "-0x%" PRIx64 " of a %s at IOVA 0x%" PRIx64 "%s",
 			dev ? "attach " : "map", dev ? dev->found->name : "", dev ? ": the mapping of" : "", start,
-			last, map->iova.start, dev ? " cannot be made" : "");
+			last, map->file->peer ? "device's region" : "file", map->iova.start,
+			dev ? " cannot be made" : "");
 }
 
 int ifd_fail_map(int err, const struct ifd_map *map, bool by_process, const struct iommufd_device *dev)
@@ -165,7 +168,7 @@ int ifd_fail_map(int err, const struct ifd_map *map, bool by_process, const stru
 	uint64_t len = ifd_map_len(map);
 
 	/* The kernel has another errno for a file that has become too short, where memory of one is EFAULT. */
-	if (map->file && err == -EINVAL)
+	if (map->file && !map->file->peer && err == -EINVAL)
 		err = -EFAULT;
 	ifd_hint_map(hint, err, map, by_process);
 	if (map->file)

@@ -4,6 +4,7 @@
 
 #include "file.h"
 #include "index.h"
+#include "peer.h"
 #include "sys.h"
 
 struct ifd_file *ifd_file_get(struct ifd_file *file)
@@ -17,6 +18,8 @@ void ifd_file_put(struct ifd_file *file)
 {
 	if (!file || atomic_fetch_sub(&file->refs, 1) != 1)
 		return;
+	if (file->peer)
+		ifd_peer_free(file->peer);
 	if (file->window)
 		ifd_sys_munmap(file->window, file->len);
 	free(file);
@@ -26,5 +29,5 @@ uint64_t ifd_file_offset(const struct ifd_map *map)
 {
 	const struct ifd_file *file = map->file;
 
-	return file->window ? map->vaddr.start - (uintptr_t)file->window + file->start : map->vaddr.start;
+	return file->window && !file->peer ? map->vaddr.start - (uintptr_t)file->window + file->start : map->vaddr.start;
 }

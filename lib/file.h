@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /*
  * Mappings of files. Where the kernel maps a file by itself, nobody knows an address for it, and vaddr of such a
- * mapping is the place in the file. Elsewhere the library maps the file into the process, and that. Internal.
+ * mapping is the place in the file. Elsewhere the library maps the file into the process, and that. A device's memory is
+ * such a file too, whose bytes are those of the region: see peer.h. Internal.
  */
 #ifndef IFD_FILE_H
 #define IFD_FILE_H
@@ -13,6 +14,7 @@
 
 struct ifd_index;
 struct ifd_map;
+struct ifd_peer;
 struct iommufd_ctx;
 struct iommufd_ioas;
 
@@ -22,7 +24,8 @@ struct ifd_file {
 	bool dmabuf;
 	void *window; /* in the process, or NULL */
 	size_t len;
-	uint64_t start; /* of the window, in the file */
+	uint64_t start;        /* of the window, in the file */
+	struct ifd_peer *peer; /* a device's memory, for which the two above may come and go; else NULL */
 };
 
 /* Both take NULL for a mapping that is of no file. The last one closes the window. */
@@ -37,6 +40,9 @@ static inline bool ifd_file_is_kernels(const struct ifd_file *file)
 {
 	return file && !file->window;
 }
+
+/* map-file.c: 1 when the kernel maps files, 0 when that is up to the library; or -errno with words. */
+int ifd_file_kernel_maps(struct iommufd_ctx *ctx);
 
 /* map-file.c: devices without an IOMMU find memory by its address, which no file has. -EOPNOTSUPP with words. */
 int ifd_file_fail_physical(const char *what);

@@ -71,6 +71,11 @@ static struct ifd_map *after(const struct ifd_index *index, const struct ifd_map
 	return map->iova.last < last ? find(index, map->iova.last + 1, last) : NULL;
 }
 
+static bool is_peer(const struct ifd_map *map)
+{
+	return map->file && map->file->peer;
+}
+
 static void place(struct ifd_index *index, struct ifd_map *map, uint64_t iova)
 {
 	map->iova.start = iova;
@@ -78,6 +83,7 @@ static void place(struct ifd_index *index, struct ifd_map *map, uint64_t iova)
 	map->state = IFD_MAP_RESERVED;
 	ifd_tree_insert(&index->by_iova, &map->iova);
 	index->count++;
+	index->peers += is_peer(map);
 	index->bytes += ifd_map_len(map);
 }
 
@@ -127,6 +133,7 @@ static void take_out(struct ifd_index *index, struct ifd_map *map)
 {
 	ifd_tree_remove(&index->by_iova, &map->iova);
 	index->count--;
+	index->peers -= is_peer(map);
 	index->bytes -= ifd_map_len(map);
 }
 
@@ -288,6 +295,16 @@ size_t ifd_index_count(struct ifd_index *index)
 	count = index->count;
 	pthread_mutex_unlock(&index->lock);
 	return count;
+}
+
+size_t ifd_index_peers(struct ifd_index *index)
+{
+	size_t peers;
+
+	pthread_mutex_lock(&index->lock);
+	peers = index->peers;
+	pthread_mutex_unlock(&index->lock);
+	return peers;
 }
 
 int ifd_index_to_iova(struct ifd_index *index, uint64_t vaddr, size_t len, uint64_t *iova)

@@ -34,6 +34,7 @@ struct ifd_map {
 	unsigned int held;     /* by threads that are copying it: it cannot leave */
 	uint64_t *kept;        /* its dirty pages that nobody has been told of, see dirty.c; NULL for none */
 	bool all_dirty;        /* in place of that, where there was no memory for it */
+	bool lost;             /* the kernel has nothing there, see peer.h; guarded by the IOAS's gate */
 };
 
 struct ifd_index {
@@ -41,6 +42,7 @@ struct ifd_index {
 	struct ifd_tree by_iova;
 	struct ifd_tree by_vaddr; /* live ones only, and none of a file */
 	size_t count;
+	size_t peers; /* of these, the ones that are of a device's memory */
 	uint64_t bytes;
 };
 
@@ -112,6 +114,7 @@ bool ifd_index_first(struct ifd_index *index, bool (*is)(const struct ifd_map *m
 /* How many bytes are mapped, or about to be; and how many mappings they are. */
 uint64_t ifd_index_bytes(struct ifd_index *index);
 size_t ifd_index_count(struct ifd_index *index);
+size_t ifd_index_peers(struct ifd_index *index);
 
 /* Of the memory of live mappings, the piece with the lowest start that shares an address with start..last. */
 bool ifd_index_first_vaddr(struct ifd_index *index, uint64_t start, uint64_t last, struct iommufd_range *piece);

@@ -3,6 +3,7 @@
  * The objects behind the handles, and what the library's files share. Internal.
  *
  * Locks, in the order in which they are taken:
+ *   ctx->lending mappings of devices' memory: their making, and their renewal in all IOASes
  *   ioas->gate   shared by map and unmap, exclusive for attach, detach and unmap_all: the set of attached devices, the
  *                permitted ranges and the alignment do not change under a mapping that is being made
  *   ctx->pins    where the library locks memory: so that it does not unlock what another thread has just mapped
@@ -83,6 +84,8 @@ struct iommufd_ctx {
 	struct iommufd_ioas *ioases; /* all of them; guarded by `lock` */
 	pthread_mutex_t pins; /* where memory is locked: held from there to the index, and from there to the unlock */
 	struct iommufd_ioas *unpinned;      /* whose memory is locked; guarded by `pins` */
+	pthread_mutex_t lending;            /* from asking for a device's memory to having it mapped, see peer.h */
+	struct ifd_peer *peers;             /* pieces of devices' memory that are mapped; guarded by `lock` */
 	atomic_int maps_files;              /* iommufd: what map-file.c knows of the kernel */
 	atomic_bool warned;                 /* that what is locked may move all the same */
 	const volatile unsigned char *home; /* a page that the kernel wipes in child processes: 0 there, 1 here */
@@ -161,6 +164,8 @@ struct iommufd_device {
 	uint32_t num_regions, num_irqs;
 	pthread_mutex_t lock;
 	struct ifd_window *windows;
+	bool lends;       /* its memory may be mapped for others: while it is attached; guarded by ctx->lending */
+	atomic_uint lent; /* pieces of it that are, or shall be again */
 	struct ifd_region *regions;     /* of num_regions, while attached; NULL before the first is asked for */
 	uint32_t enabled[IFD_MAX_IRQS]; /* vectors of each interrupt type */
 };
@@ -206,6 +211,12 @@ void ifd_device_put(struct iommufd_device *dev);
 void ifd_ioas_get(struct iommufd_ioas *ioas);
 void ifd_ioas_put(struct iommufd_ioas *ioas);
 
+/*
+ * The first IOAS of a context, or the one after `ioas`, which is put; the last gives NULL. Who walks on to the end holds
+ * each for as long as it looks at it, and no lock.
+ */
+struct iommufd_ioas *ifd_ioas_step(struct iommufd_ctx *ctx, struct iommufd_ioas *ioas);
+
 /* The gates of two, which may be one, exclusively; or shared. */
 void ifd_gates_lock(struct iommufd_ioas *a, struct iommufd_ioas *b);
 void ifd_gates_share(struct iommufd_ioas *a, struct iommufd_ioas *b);
@@ -244,6 +255,14 @@ int ifd_device_attached(const struct iommufd_device *dev, const char *what);
 
 /* The same, and there is a descriptor: -EOPNOTSUPP where that is somebody else's. */
 int ifd_device_ready(const struct iommufd_device *dev, const char *what);
+
+/* region.c: without what the public call does afterwards. */
+int ifd_region_write(struct iommufd_device *dev, uint32_t index, uint64_t offset, const void *buf, size_t len);
+
+/*
+ * region.c: where in the device's descriptor a part of a region is that can be mapped; `prot` as for mmap(). With words.
+ */
+int ifd_region_window(struct iommufd_device *dev, uint32_t index, uint64_t offset, size_t len, int prot, uint64_t *at);
 
 /* region.c, irq.c: before the device's file descriptor goes or the device is detached. */
 void ifd_region_close_all(struct iommufd_device *dev);

@@ -78,6 +78,30 @@ void ifd_ioas_put(struct iommufd_ioas *ioas)
 	ifd_ctx_put(ctx);
 }
 
+/* One that nobody holds any more is on its way out. */
+static bool get_living(struct iommufd_ioas *ioas)
+{
+	unsigned int refs = ioas->refs;
+
+	while (refs && !atomic_compare_exchange_weak(&ioas->refs, &refs, refs + 1))
+		;
+	return refs;
+}
+
+struct iommufd_ioas *ifd_ioas_step(struct iommufd_ctx *ctx, struct iommufd_ioas *ioas)
+{
+	struct iommufd_ioas *next;
+
+	pthread_mutex_lock(&ctx->lock);
+	next = ioas ? ioas->next : ctx->ioases;
+	while (next && !get_living(next))
+		next = next->next;
+	pthread_mutex_unlock(&ctx->lock);
+	if (ioas)
+		ifd_ioas_put(ioas);
+	return next;
+}
+
 EXPORT void iommufd_ioas_free(struct iommufd_ioas *ioas)
 {
 	if (ioas)

@@ -127,8 +127,7 @@ static int check_file(struct wish *wish)
 	return fail_wish(-EINVAL, hint, wish);
 }
 
-/* 1 when the kernel maps files, 0 when that is up to the library; or -errno with words. */
-static int kernel_maps(struct iommufd_ctx *ctx)
+int ifd_file_kernel_maps(struct iommufd_ctx *ctx)
 {
 	enum { UNKNOWN, NO, YES };
 	struct iommu_ioas_map_file probe = { .size = sizeof(probe.size) };
@@ -174,7 +173,7 @@ static int new_map(struct iommufd_ctx *ctx, const struct wish *wish, struct ifd_
 	struct ifd_file *file;
 	struct ifd_map *map;
 	uint64_t at = wish->start;
-	int ret = kernel_maps(ctx);
+	int ret = ifd_file_kernel_maps(ctx);
 
 	if (ret < 0)
 		return ret;

@@ -90,7 +90,7 @@ static int map_file(const struct ifd_object *object, const struct ifd_map *map)
 		.flags = kernels_flags(map),
 		.ioas_id = object->id,
 		.fd = map->file->fd,
-		.start = map->vaddr.start,
+		.start = map->vaddr.start - map->file->start,
 		.length = ifd_map_len(map),
 		.iova = map->iova.start,
 	};

@@ -7,6 +7,7 @@
 
 #include "caps.h"
 #include "internal.h"
+#include "peer.h"
 #include "udev.h"
 #include "uapi/vfio.h"
 
@@ -157,8 +158,7 @@ EXPORT int iommufd_device_region_read(struct iommufd_device *dev, uint32_t index
 	return check_moved(dev, moved, len, "read from");
 }
 
-EXPORT int iommufd_device_region_write(struct iommufd_device *dev, uint32_t index, uint64_t offset, const void *buf,
-				       size_t len)
+int ifd_region_write(struct iommufd_device *dev, uint32_t index, uint64_t offset, const void *buf, size_t len)
 {
 	uint64_t at;
 	int ret = access_at(dev, index, offset, len, VFIO_REGION_INFO_FLAG_WRITE, &at), tries = 0;
@@ -170,6 +170,16 @@ EXPORT int iommufd_device_region_write(struct iommufd_device *dev, uint32_t inde
 		moved = ifd_sys_pwrite(dev->fd, buf, len, at);
 	while (again(moved, &tries));
 	return check_moved(dev, moved, len, "write to");
+}
+
+/* What is written to configuration space may take the device's memory from those for whom it is mapped. */
+EXPORT int iommufd_device_region_write(struct iommufd_device *dev, uint32_t index, uint64_t offset, const void *buf,
+				       size_t len)
+{
+	bool renews = index == IOMMUFD_PCI_CONFIG && ifd_peers_due(dev, offset, buf, len);
+	int ret = ifd_region_write(dev, index, offset, buf, len);
+
+	return !ret && renews ? ifd_peers_restore(dev) : ret;
 }
 
 static bool in_area(const struct vfio_region_sparse_mmap_area *area, uint64_t offset, size_t len)
@@ -228,6 +238,20 @@ static int check_window_args(const struct iommufd_device *dev, uint64_t offset, 
 		return ifd_fail(-EINVAL, "use PROT_READ, PROT_WRITE or both", "map a region of %s with protection 0x%x",
 				dev->found->name, (unsigned int)prot);
 	return 0;
+}
+
+int ifd_region_window(struct iommufd_device *dev, uint32_t index, uint64_t offset, size_t len, int prot, uint64_t *at)
+{
+	const struct ifd_region *region;
+	int ret = check_window_args(dev, offset, len, prot);
+
+	if (!ret)
+		ret = region_get(dev, "region", index, &region);
+	if (!ret)
+		ret = check_window(dev, index, region, offset, len);
+	if (!ret)
+		*at = region->info->offset + offset;
+	return ret;
 }
 
 EXPORT int iommufd_device_region_map(struct iommufd_device *dev, uint32_t index, uint64_t offset, size_t len, int prot,

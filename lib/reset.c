@@ -2,6 +2,7 @@
 #include <errno.h>
 
 #include "internal.h"
+#include "peer.h"
 #include "udev.h"
 #include "uapi/vfio.h"
 
@@ -11,7 +12,7 @@
 
 EXPORT int iommufd_device_reset(struct iommufd_device *dev)
 {
-	int ret = ifd_device_ready(dev, "reset");
+	int ret = ifd_device_ready(dev, "reset"), lent;
 
 	if (ret)
 		return ret;
@@ -25,7 +26,8 @@ EXPORT int iommufd_device_reset(struct iommufd_device *dev)
 			break;
 		ifd_sys_sleep_ms(PAUSE_MS);
 	}
+	lent = ifd_peers_restore(dev); /* one that fails may have begun */
 	return ret ? ifd_fail(ret, ret == -EAGAIN ? "something else holds the device: try again later" : NULL,
 			      "reset %s", dev->found->name)
-		   : 0;
+		   : lent;
 }

@@ -24,7 +24,7 @@ static const struct ifd_map *first_refused(struct iommufd_ioas *ioas, const stru
 	const struct ifd_map *map = ifd_index_next(&ioas->index, 0, UINT64_MAX);
 	int ret = 0;
 
-	while (map && !(ret = try_map(ioas, object, map)))
+	while (map && (map->lost || !(ret = try_map(ioas, object, map))))
 		map = ifd_index_after(&ioas->index, map, UINT64_MAX);
 	return ret == err ? map : NULL;
 }

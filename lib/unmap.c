@@ -67,7 +67,12 @@ static struct ifd_map *unmap_run(struct iommufd_ioas *ioas, struct ifd_map *firs
 	struct ifd_map *map, *end = first->next;
 	int ret;
 
-	for (; end && last != UINT64_MAX && end->iova.start == last + 1; end = end->next)
+	if (first->lost) { /* the kernel has nothing there */
+		*total += ifd_map_len(first);
+		gone(ioas, first, to);
+		return end;
+	}
+	for (; end && !end->lost && last != UINT64_MAX && end->iova.start == last + 1; end = end->next)
 		last = end->iova.last;
 
 	ret = unmap_now(ioas, start, last - start + 1, to, &done);

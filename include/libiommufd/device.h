@@ -353,6 +353,39 @@ int iommufd_device_region_map(struct iommufd_device *dev, uint32_t index, uint64
  */
 int iommufd_device_region_unmap(struct iommufd_device *dev, void *addr);
 
+/** A part of a region, for iommufd_device_region_dmabuf(). */
+struct iommufd_region_part {
+	uint64_t offset; /**< from the start of the region, a multiple of the page size */
+	size_t len;      /**< bytes, a multiple of the page size */
+};
+
+/**
+ * @brief Make a dma-buf of parts of a region, for other drivers of the kernel.
+ *
+ * Who has it can let its device reach the memory of this one, without any address. The kernel takes it back while the
+ * device is reset or has its memory switched off, and for good when the device is closed. To map a region for devices
+ * of the library, iommufd_ioas_map_region() is simpler and knows when to map anew.
+ *
+ * @param dev   an attached device
+ * @param index the region, a BAR
+ * @param parts which parts of it, in this order
+ * @param count how many, at most 1024
+ * @param flags IOMMUFD_MAP_READ, and perhaps IOMMUFD_MAP_WRITE: what the descriptor may be used for
+ * @param fd    the descriptor; it is the caller's, and closed when a program is executed
+ *
+ * @retval -ENOTCONN   not attached
+ * @retval -EINVAL     no parts or too many; no such region; something is not aligned, or 0; an unknown flag
+ * @retval -ERANGE     a part goes beyond the region
+ * @retval -EOPNOTSUPP the region, or some of it, cannot be mapped; or the kernel has no dma-bufs of devices' memory
+ * @retval -ENODEV     the region is no BAR
+ * @retval -ENOMEM, -EMFILE  no memory, no file descriptor left
+ *
+ * Source: VFIO_DEVICE_FEATURE_DMA_BUF (Linux 6.19, CONFIG_VFIO_PCI_DMABUF).
+ * @since 0.1
+ */
+int iommufd_device_region_dmabuf(struct iommufd_device *dev, uint32_t index, const struct iommufd_region_part *parts,
+				 size_t count, uint32_t flags, int *fd);
+
 /** What an interrupt type can do. */
 enum {
 	IOMMUFD_IRQ_EVENTFD = 1u << 0,    /**< signals eventfds */

@@ -145,6 +145,42 @@ int iommufd_ioas_map_file(struct iommufd_ioas *ioas, int fd, uint64_t start, siz
 			  uint64_t *iova);
 
 /**
+ * @brief Map a part of a device's memory for other devices: from one to another, past the memory of the machine.
+ *
+ * On iommufd that is a dma-buf to the kernel, on type1 the address of a mapping of the region, which the library makes and
+ * keeps. The mapping is as every other: it is unmapped and copied like them. It has no address in the process, so that
+ * translation by address or to one does not find it (-ENOENT). Whether the machine lets the one device reach the other is
+ * up to its bridges.
+ *
+ * The memory is the device's, and comes and goes with it. While the device is reset, or has its memory switched off in
+ * configuration space, accesses are refused; the library maps it again when that is over, if it was this library that
+ * reset it or wrote there. When it is detached, the mapping stays, so that its IOVAs are not given to anybody else, but
+ * leads nowhere; when this handle is attached again, it leads there as before. When the device is freed it leads nowhere
+ * for good, and is still to be unmapped.
+ *
+ * @param ioas   the IOAS
+ * @param dev    an attached device of the same context, to whichever IOAS
+ * @param index  its region
+ * @param offset from the start of the region, aligned to iommufd_ioas_alignment()
+ * @param len    bytes, aligned like that
+ * @param flags  as for iommufd_ioas_map()
+ * @param iova   as for iommufd_ioas_map()
+ *
+ * @retval -ENOTCONN   the device is not attached
+ * @retval -EINVAL     it is of another context; no such region; something is not aligned, or see iommufd_ioas_map()
+ * @retval -ERANGE     `offset + len` goes beyond the region
+ * @retval -EOPNOTSUPP the region, or some of it, cannot be mapped; or the kernel cannot: iommufd before Linux 6.19, and a
+ *                     container that iommufd serves; or there is a device without an IOMMU
+ * @retval -ENODEV, -EFAULT  the device's memory is switched off, or the device is gone
+ * @retval -EOVERFLOW, -EEXIST, -ENOSPC, -ENOMEM, -EMFILE  as for iommufd_ioas_map()
+ *
+ * Source: VFIO_DEVICE_FEATURE_DMA_BUF (Linux 6.19) and IOMMU_IOAS_MAP_FILE; mmap() and VFIO_IOMMU_MAP_DMA.
+ * @since 0.1
+ */
+int iommufd_ioas_map_region(struct iommufd_ioas *ioas, struct iommufd_device *dev, uint32_t index, uint64_t offset,
+			    size_t len, uint32_t flags, uint64_t *iova);
+
+/**
  * @brief Map in an IOAS what is mapped in another one, or elsewhere in the same.
  *
  * The range must be mapped from end to end: by one mapping or by several neighbours, of which the first and the last

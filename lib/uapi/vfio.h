@@ -213,6 +213,22 @@ struct vfio_device_feature {
 #define VFIO_DEVICE_FEATURE_SET   (1 << 17)
 #define VFIO_DEVICE_FEATURE_PROBE (1 << 18)
 
+/* One file for pieces of a BAR, all on pages of the CPU: the answer of a GET is its descriptor (Linux 6.19). */
+#define VFIO_DEVICE_FEATURE_DMA_BUF 11
+
+struct vfio_region_dma_range {
+	uint64_t offset;
+	uint64_t length;
+};
+
+struct vfio_device_feature_dma_buf {
+	uint32_t region_index;
+	uint32_t open_flags;
+	uint32_t flags; /* none yet */
+	uint32_t nr_ranges;
+	struct vfio_region_dma_range dma_ranges[];
+};
+
 /* ---- Devices opened by their own node: iommufd (Linux 6.6) ---- */
 
 /*

@@ -139,6 +139,8 @@ static const struct file files[] = {
 	{ "allow", add_allow_tests },
 	{ "process", add_process_tests },
 	{ "dirty", add_dirty_tests },
+	{ "peer", add_peer_tests },
+	{ "dmabuf", add_dmabuf_tests },
 	{ "uapi", add_uapi_tests },
 	{ "smmuv3", add_smmuv3_tests },
 	{ "nested", add_nested_tests },
@@ -152,7 +154,7 @@ static const struct file device_files[] = {
 static const struct file noiommu_files[] = {
 	{ "noiommu", add_noiommu_tests }, { "handed", add_handed_tests },   { "bound", add_bound_tests },
 	{ "inject", add_inject_tests },   { "threads", add_threads_tests }, { "file", add_file_noiommu_tests },
-	{ "uapi", add_uapi_tests },
+	{ "uapi", add_uapi_tests },       { "dmabuf", add_dmabuf_noiommu_tests },
 };
 
 /* For older kernels, whose mock IOMMU knows less. */

@@ -150,6 +150,9 @@ bool vm_behind_smmuv3(void);
 /* Whether the path that is being tested can move an attached device: iommufd with nodes can. */
 bool vm_can_replace(void);
 
+/* Whether the path can map one device's memory for another. */
+bool vm_can_lend(void);
+
 /* ---- The edu device ---- */
 
 struct edu {
@@ -221,6 +224,8 @@ void add_threads_tests(TCase *tc);
 void add_threads_more_tests(TCase *tc);
 void add_dirty_tests(TCase *tc);
 void add_uapi_tests(TCase *tc);
+void add_peer_tests(TCase *tc);
+void add_dmabuf_tests(TCase *tc);
 
 /* The same for the machine `device`. */
 void add_qemu_tests(TCase *tc);
@@ -242,6 +247,7 @@ void add_probe_tests(TCase *tc);
 void add_monitor_tests(TCase *tc);
 void add_noiommu_tests(TCase *tc);
 void add_file_noiommu_tests(TCase *tc);
+void add_dmabuf_noiommu_tests(TCase *tc);
 void add_iommu_tests(TCase *tc);
 void add_no_iommu_tests(TCase *tc);
 void add_no_iommufd_tests(TCase *tc);
