@@ -283,6 +283,7 @@ static void forget_attach(struct iommufd_device *dev)
 {
 	struct ifd_target from = dev->at;
 
+	ifd_irq_forget_all(dev);
 	ifd_region_close_all(dev);
 	ifd_sys_close(dev->fd);
 	dev->fd = -1;

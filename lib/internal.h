@@ -27,6 +27,7 @@
 #include "backend.h"
 #include "err.h"
 #include "index.h"
+#include "irq.h"
 #include "log.h"
 #include "opts.h"
 #include "sys.h"
@@ -138,8 +139,7 @@ struct ifd_window {
 	size_t len;
 };
 
-/* VFIO has five interrupt types for PCI; no other bus has more. Devices add to its nine regions, but not so many. */
-#define IFD_MAX_IRQS    8
+/* VFIO has nine regions for PCI. Devices add to them, but not so many. */
 #define IFD_MAX_REGIONS 1024
 
 struct iommufd_device {
@@ -166,8 +166,8 @@ struct iommufd_device {
 	struct ifd_window *windows;
 	bool lends;       /* its memory may be mapped for others: while it is attached; guarded by ctx->lending */
 	atomic_uint lent; /* pieces of it that are, or shall be again */
-	struct ifd_region *regions;     /* of num_regions, while attached; NULL before the first is asked for */
-	uint32_t enabled[IFD_MAX_IRQS]; /* vectors of each interrupt type */
+	struct ifd_region *regions; /* of num_regions, while attached; NULL before the first is asked for */
+	struct ifd_irq irqs[IFD_MAX_IRQS];
 };
 
 /* ctx.c */
@@ -267,6 +267,15 @@ int ifd_region_window(struct iommufd_device *dev, uint32_t index, uint64_t offse
 /* region.c, irq.c: before the device's file descriptor goes or the device is detached. */
 void ifd_region_close_all(struct iommufd_device *dev);
 void ifd_irq_disable_all(struct iommufd_device *dev);
+
+/* In a child process: what is known of interrupts goes, and the kernel is not asked. */
+void ifd_irq_forget_all(struct iommufd_device *dev);
+
+/*
+ * irq-arm.c: after a reset, everything that is enabled is armed again: eventfds, what unmasks, masks. 0, or -errno with
+ * words; what could be armed is.
+ */
+int ifd_irq_rearm(struct iommufd_device *dev);
 
 /*
  * phys.c: devices without an IOMMU. The gate is held, exclusively for the first two. Those that can fail do so with

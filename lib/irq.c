@@ -20,6 +20,8 @@ static int irq_get(struct iommufd_device *dev, uint32_t index, struct vfio_irq_i
 	*info = (struct vfio_irq_info){ .argsz = sizeof(*info), .index = index };
 	ret = ifd_sys_ioctl(&dev->ctx->log, dev->fd, VFIO_DEVICE_GET_IRQ_INFO, info);
 	info->index = index; /* what the answer has there is not looked at */
+	if (info->count > IFD_MAX_VECTORS)
+		info->count = IFD_MAX_VECTORS;
 	return ret ? ifd_fail(ret, ret == -EINVAL ? "the device does not have it" : NULL, "interrupt type %u of %s",
 			      index, dev->found->name)
 		   : 0;
@@ -46,30 +48,10 @@ EXPORT int iommufd_device_irq_info(struct iommufd_device *dev, uint32_t index, s
 	if (found.flags & VFIO_IRQ_INFO_NORESIZE)
 		mine.flags |= IOMMUFD_IRQ_NORESIZE;
 	pthread_mutex_lock(&dev->lock);
-	mine.enabled = dev->enabled[index];
+	mine.enabled = dev->irqs[index].enabled;
 	pthread_mutex_unlock(&dev->lock);
 	ifd_info_write(info, &mine, sizeof(mine));
 	return 0;
-}
-
-/* The one place that makes the ioctl; `fds` may be NULL. Positive: so many could be enabled, instead of all. */
-static int set_irqs(struct iommufd_device *dev, uint32_t flags, uint32_t index, uint32_t start, uint32_t count,
-		    const int *fds)
-{
-	size_t data = fds ? count * sizeof(*fds) : 0;
-	struct vfio_irq_set *set = calloc(1, sizeof(*set) + data);
-	int ret;
-
-	if (!set)
-		return -ENOMEM;
-	*set = (struct vfio_irq_set){
-		.argsz = (uint32_t)(sizeof(*set) + data), .flags = flags, .index = index, .start = start, .count = count
-	};
-	if (fds)
-		memcpy(set->data, fds, data);
-	ret = ifd_sys_ioctl_number(&dev->ctx->log, dev->fd, VFIO_DEVICE_SET_IRQS, set);
-	free(set);
-	return ret;
 }
 
 static int check_vectors(const struct iommufd_device *dev, const struct vfio_irq_info *info, uint32_t start,
@@ -93,49 +75,91 @@ static int check_exclusive(const struct iommufd_device *dev, uint32_t index)
 	if (!(dev->flags & VFIO_DEVICE_FLAGS_PCI) || index > IOMMUFD_PCI_MSIX)
 		return 0;
 	for (uint32_t other = IOMMUFD_PCI_INTX; other <= IOMMUFD_PCI_MSIX; other++)
-		if (other != index && dev->enabled[other])
+		if (other != index && dev->irqs[other].enabled)
 			return ifd_fail(-EBUSY, "disable that first", "enable %s of %s: %s is enabled", names[index],
 					dev->found->name, names[other]);
 	return 0;
 }
 
-static int check_start(const struct iommufd_device *dev, const struct vfio_irq_info *info, uint32_t start,
-		       uint32_t count)
+/* What the type has with new eventfds, of which the library keeps copies; without words. dev->lock is held. */
+static int make_next(const struct ifd_irq *irq, uint32_t start, uint32_t count, const int *eventfds,
+		     struct ifd_irq *next)
 {
-	uint32_t enabled = dev->enabled[info->index];
+	uint32_t enabled = start + count > irq->enabled ? start + count : irq->enabled;
+	int ret = 0;
 
-	if (!(info->flags & VFIO_IRQ_INFO_NORESIZE) || (enabled ? start + count <= enabled : start == 0))
-		return 0;
-	return ifd_fail(-EINVAL,
-			enabled ? "disable the type first, then enable all vectors at once"
-				: "enable all vectors at once, from 0",
-			"enable vectors %u to %u of interrupt type %u of %s: their number is fixed", start,
-			start + count - 1, info->index, dev->found->name);
+	next->vectors = calloc(enabled, sizeof(*next->vectors));
+	if (!next->vectors)
+		return -ENOMEM;
+	next->enabled = enabled;
+	for (uint32_t i = 0; i < enabled; i++)
+		next->vectors[i] = i < irq->enabled ? irq->vectors[i] : (struct ifd_vector){ -1, -1, false };
+	for (uint32_t i = 0; i < count; i++)
+		next->vectors[start + i].event = -1;
+	for (uint32_t i = 0; i < count && ret >= 0; i++)
+		if (eventfds[i] >= 0) {
+			ret = ifd_sys_dup(eventfds[i]);
+			next->vectors[start + i].event = ret < 0 ? -1 : ret;
+		}
+	return ret < 0 ? ret : 0;
+}
+
+/* It was not taken: the rest of it is what the type has. */
+static void drop_next(struct ifd_irq *next, uint32_t start, uint32_t count)
+{
+	for (uint32_t i = 0; next->vectors && i < count; i++)
+		ifd_sys_close(next->vectors[start + i].event);
+	free(next->vectors);
+}
+
+static int fail_enable(const struct iommufd_device *dev, int ret, uint32_t index, uint32_t count, bool lost)
+{
+	char hint[IFD_HINT_MAX] = "";
+
+	if (ret > 0)
+		ifd_hint(hint, "enable fewer");
+	else if (ret == -EMFILE)
+		ifd_hint(hint, "raise the limit of open files, see ulimit -n: each vector takes one");
+	else if (ret == -EBADF || ret == -EINVAL)
+		ifd_hint(hint, "give an open eventfd for each vector, or -1");
+	if (lost)
+		ifd_hint(hint, "%swhat was enabled there is not any more: enable it again", *hint ? "; " : "");
+	if (ret > 0)
+		return ifd_fail(-ENOSPC, hint, "enable %u vectors of interrupt type %u of %s: there are %d left", count,
+				index, dev->found->name, ret);
+	return ifd_fail(ret, hint, "enable interrupt type %u of %s", index, dev->found->name);
 }
 
 static int enable_locked(struct iommufd_device *dev, const struct vfio_irq_info *info, uint32_t start, uint32_t count,
 			 const int *eventfds)
 {
-	uint32_t index = info->index;
+	struct ifd_irq next = { NULL, 0 };
+	bool lost = false;
 	int ret;
 
-	ret = check_exclusive(dev, index);
-	if (!ret)
-		ret = check_start(dev, info, start, count);
+	ret = check_exclusive(dev, info->index);
 	if (ret)
 		return ret;
-	ret = set_irqs(dev, VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER, index, start, count, eventfds);
-	if (ret > 0)
-		return ifd_fail(-ENOSPC, "enable fewer",
-				"enable %u vectors of interrupt type %u of %s: there are %d left", count, index,
-				dev->found->name, ret);
-	if (ret)
-		return ifd_fail(ret,
-				ret == -EBADF || ret == -EINVAL ? "give an open eventfd for each vector, or -1" : NULL,
-				"enable interrupt type %u of %s", index, dev->found->name);
-	if (start + count > dev->enabled[index])
-		dev->enabled[index] = start + count;
-	return 0;
+	ret = make_next(&dev->irqs[info->index], start, count, eventfds, &next);
+	if (!ret)
+		ret = ifd_irq_change(dev, info, &next, start, count, &lost);
+	if (!ret)
+		return 0;
+	drop_next(&next, start, count);
+	return fail_enable(dev, ret, info->index, count, lost);
+}
+
+int ifd_irq_check_eventfd(int fd, const char *what, const char *name)
+{
+	char link[64], target[64];
+	ssize_t ret;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	ret = ifd_sys_readlink(link, target, sizeof(target));
+	if (ret > 0 && !strcmp(target, "anon_inode:[eventfd]"))
+		return 0;
+	return ifd_fail(ret < 0 ? -EBADF : -EINVAL, "give an open eventfd", "%s %s: file descriptor %d", what, name,
+			fd);
 }
 
 /*
@@ -144,25 +168,16 @@ static int enable_locked(struct iommufd_device *dev, const struct vfio_irq_info 
  */
 static int check_eventfds(const struct iommufd_device *dev, uint32_t index, uint32_t count, const int *eventfds)
 {
-	char link[64], target[64];
+	char what[64];
+	int ret = 0;
 
+	snprintf(what, sizeof(what), "enable interrupt type %u of", index);
 	if (!eventfds)
-		return ifd_fail(-EINVAL, "give an eventfd for each vector", "enable interrupt type %u of %s", index,
-				dev->found->name);
-	for (uint32_t i = 0; i < count; i++) {
-		ssize_t ret;
-
-		if (eventfds[i] == -1)
-			continue;
-		snprintf(link, sizeof(link), "/proc/self/fd/%d", eventfds[i]);
-		ret = ifd_sys_readlink(link, target, sizeof(target));
-		if (ret > 0 && !strcmp(target, "anon_inode:[eventfd]"))
-			continue;
-		return ifd_fail(ret < 0 ? -EBADF : -EINVAL, "give an open eventfd for each vector, or -1",
-				"enable interrupt type %u of %s: file descriptor %d", index, dev->found->name,
-				eventfds[i]);
-	}
-	return 0;
+		return ifd_fail(-EINVAL, "give an eventfd for each vector", "%s %s", what, dev->found->name);
+	for (uint32_t i = 0; i < count && !ret; i++)
+		if (eventfds[i] != -1)
+			ret = ifd_irq_check_eventfd(eventfds[i], what, dev->found->name);
+	return ret;
 }
 
 EXPORT int iommufd_device_irq_enable(struct iommufd_device *dev, uint32_t index, uint32_t start, uint32_t count,
@@ -183,28 +198,15 @@ EXPORT int iommufd_device_irq_enable(struct iommufd_device *dev, uint32_t index,
 	return ret;
 }
 
-/* An error or a request is a mere eventfd in the kernel: it can be taken back, but not when there is none. */
-static int set_off(struct iommufd_device *dev, uint32_t index)
-{
-	static const int none = -1;
-	int ret;
-
-	if (dev->flags & VFIO_DEVICE_FLAGS_PCI && index > IOMMUFD_PCI_MSIX)
-		ret = set_irqs(dev, VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER, index, 0, 1, &none);
-	else
-		ret = set_irqs(dev, VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER, index, 0, 0, NULL);
-	return ret > 0 ? -EPROTO : ret;
-}
-
 static int disable(struct iommufd_device *dev, uint32_t index)
 {
 	int ret = 0;
 
 	pthread_mutex_lock(&dev->lock);
-	if (dev->enabled[index])
-		ret = set_off(dev, index);
+	if (dev->irqs[index].enabled)
+		ret = ifd_irq_set_off(dev, index);
 	if (!ret)
-		dev->enabled[index] = 0;
+		ifd_irq_clear(&dev->irqs[index]);
 	pthread_mutex_unlock(&dev->lock);
 	return ret;
 }
@@ -229,8 +231,23 @@ void ifd_irq_disable_all(struct iommufd_device *dev)
 		if (ret)
 			ifd_error(&dev->ctx->log, "disabling interrupt type %u of %s: %s", index, dev->found->name,
 				  IFD_STRERROR(ret));
-		dev->enabled[index] = 0; /* the kernel ends them with the device's file anyway */
 	}
+	ifd_irq_forget_all(dev); /* the kernel ends them with the device's file anyway */
+}
+
+void ifd_irq_forget_all(struct iommufd_device *dev)
+{
+	for (uint32_t index = 0; index < dev->num_irqs; index++)
+		ifd_irq_clear(&dev->irqs[index]);
+}
+
+static int check_maskable(const struct iommufd_device *dev, const struct vfio_irq_info *info, const char *what)
+{
+	return info->flags & VFIO_IRQ_INFO_MASKABLE
+		       ? 0
+		       : ifd_fail(-EOPNOTSUPP, "hold them back in the device's own registers",
+				  "%s interrupt type %u of %s: it cannot be masked", what, info->index,
+				  dev->found->name);
 }
 
 /* An action without data on vectors that are enabled. */
@@ -238,21 +255,24 @@ static int act(struct iommufd_device *dev, const char *what, uint32_t action, ui
 	       uint32_t count)
 {
 	struct vfio_irq_info info;
+	struct ifd_irq *irq;
 	int ret = irq_get(dev, index, &info);
 
 	if (!ret)
 		ret = check_vectors(dev, &info, start, count);
+	if (!ret && action != VFIO_IRQ_SET_ACTION_TRIGGER)
+		ret = check_maskable(dev, &info, what);
 	if (ret)
 		return ret;
-	if (action != VFIO_IRQ_SET_ACTION_TRIGGER && !(info.flags & VFIO_IRQ_INFO_MASKABLE))
-		return ifd_fail(-EOPNOTSUPP, "hold them back in the device's own registers",
-				"%s interrupt type %u of %s: it cannot be masked", what, index, dev->found->name);
 
 	pthread_mutex_lock(&dev->lock);
-	ret = start + count <= dev->enabled[index]
-		      ? set_irqs(dev, VFIO_IRQ_SET_DATA_NONE | action, index, start, count, NULL)
+	irq = &dev->irqs[index];
+	ret = start + count <= irq->enabled
+		      ? ifd_irq_set(dev, VFIO_IRQ_SET_DATA_NONE | action, index, start, count, NULL)
 		      : -EINVAL;
 	ret = ret > 0 ? -EPROTO : ret;
+	for (uint32_t i = start; !ret && action != VFIO_IRQ_SET_ACTION_TRIGGER && i < start + count; i++)
+		irq->vectors[i].masked = action == VFIO_IRQ_SET_ACTION_MASK;
 	pthread_mutex_unlock(&dev->lock);
 	return ret ? ifd_fail(ret, ret == -EINVAL ? "enable it first" : NULL, "%s interrupt type %u of %s", what, index,
 			      dev->found->name)
@@ -272,4 +292,51 @@ EXPORT int iommufd_device_irq_unmask(struct iommufd_device *dev, uint32_t index,
 EXPORT int iommufd_device_irq_trigger(struct iommufd_device *dev, uint32_t index, uint32_t start, uint32_t count)
 {
 	return act(dev, "trigger", VFIO_IRQ_SET_ACTION_TRIGGER, index, start, count);
+}
+
+/* ---- An eventfd that unmasks ---- */
+
+static int resample_locked(struct iommufd_device *dev, uint32_t index, uint32_t vector, int fd)
+{
+	struct ifd_vector *at;
+	int ret;
+
+	if (vector >= dev->irqs[index].enabled)
+		return -EINVAL;
+	at = &dev->irqs[index].vectors[vector];
+	ret = ifd_irq_set_resample(dev, index, vector, fd);
+	if (ret)
+		return ret;
+	ifd_sys_close(at->resample);
+	at->resample = fd;
+	return 0;
+}
+
+EXPORT int iommufd_device_irq_set_resample(struct iommufd_device *dev, uint32_t index, uint32_t vector, int eventfd)
+{
+	static const char what[] = "unmask by an eventfd";
+	struct vfio_irq_info info;
+	int copy = -1, ret = irq_get(dev, index, &info);
+
+	if (!ret)
+		ret = check_vectors(dev, &info, vector, 1);
+	if (!ret)
+		ret = check_maskable(dev, &info, what);
+	if (!ret)
+		ret = check_eventfds(dev, index, 1, &eventfd);
+	if (ret)
+		return ret;
+	if (eventfd >= 0)
+		copy = ifd_sys_dup(eventfd);
+	if (eventfd >= 0 && copy < 0)
+		return ifd_fail(copy, "raise the limit of open files, see ulimit -n", "%s: interrupt type %u of %s",
+				what, index, dev->found->name);
+	pthread_mutex_lock(&dev->lock);
+	ret = resample_locked(dev, index, vector, copy);
+	pthread_mutex_unlock(&dev->lock);
+	if (!ret)
+		return 0;
+	ifd_sys_close(copy);
+	return ifd_fail(ret, ret == -EINVAL ? "enable it first" : NULL, "%s: interrupt type %u of %s", what, index,
+			dev->found->name);
 }

@@ -391,7 +391,8 @@ enum {
 	IOMMUFD_IRQ_EVENTFD = 1u << 0,    /**< signals eventfds */
 	IOMMUFD_IRQ_MASKABLE = 1u << 1,   /**< iommufd_device_irq_mask() and iommufd_device_irq_unmask() */
 	IOMMUFD_IRQ_AUTOMASKED = 1u << 2, /**< is masked when it fires: unmask it after handling (INTx) */
-	IOMMUFD_IRQ_NORESIZE = 1u << 3,   /**< the number of vectors is fixed while enabled: enable all at once */
+	IOMMUFD_IRQ_NORESIZE =
+		1u << 3, /**< to add vectors takes a moment without any, see iommufd_device_irq_enable() */
 };
 
 /** An interrupt type of a device. The caller sets `struct_size`. */
@@ -422,22 +423,35 @@ int iommufd_device_irq_info(struct iommufd_device *dev, uint32_t index, struct i
  * @brief Let interrupts signal eventfds.
  *
  * Only one of INTx, MSI and MSI-X can be enabled at a time. Calling it again for vectors that are enabled changes
- * their eventfds; when the kernel fails in the middle of that (no memory, no vector left), those vectors of the call
- * signal nothing any more until they are enabled again.
+ * their eventfds. What the device sends by these at that very moment may be lost, with MSI-X too: where that matters,
+ * call iommufd_device_irq_trigger() afterwards, so that whoever waits looks at the device. Calling it for other vectors
+ * adds these.
+ *
+ * Where the kernel cannot add vectors (IOMMUFD_IRQ_NORESIZE: MSI; MSI-X before Linux 6.5, or where the machine cannot),
+ * the library disables the type and enables it anew with all of them. What the device sends in between goes nowhere, so
+ * afterwards each vector that was enabled before is signalled once: who waits for it looks at the device, and nothing
+ * is lost. Such a signal need not mean that there was an interrupt. To do without, enable all vectors at once, with -1
+ * for those that have no eventfd yet.
+ *
+ * When the kernel refuses, all is as it was. Should it refuse to take that back as well, the words say so: then
+ * vectors that were enabled signal nothing any more.
+ *
+ * What is enabled survives iommufd_device_reset().
  *
  * @param dev      an attached device
  * @param index    the type
  * @param start    the first vector
  * @param count    how many vectors, at least 1
  * @param eventfds an eventfd for each, or -1 for a vector that shall signal nothing; they stay the caller's and may be
- *                 closed when enabled
+ *                 closed when enabled, since the library keeps a copy of each, a file descriptor a vector
  *
  * @retval -ENOTCONN   not attached
- * @retval -EINVAL     no such type or vector; `count` is 0; no eventfds, or one that is another kind of file; a `start`
- *                     above 0 where the number of vectors is fixed (IOMMUFD_IRQ_NORESIZE)
+ * @retval -EINVAL     no such type or vector; `count` is 0; no eventfds, or one that is another kind of file
  * @retval -EBADF      one of the eventfds is not open
- * @retval -EBUSY      another type is enabled
+ * @retval -EBUSY      another one of INTx, MSI and MSI-X is enabled
  * @retval -ENOSPC     the machine has fewer vectors left
+ * @retval -EMFILE     no file descriptor left
+ * @retval -ENOMEM     no memory
  *
  * Source: VFIO_DEVICE_SET_IRQS.
  * @since 0.1
@@ -492,6 +506,33 @@ int iommufd_device_irq_mask(struct iommufd_device *dev, uint32_t index, uint32_t
  * @since 0.1
  */
 int iommufd_device_irq_unmask(struct iommufd_device *dev, uint32_t index, uint32_t start, uint32_t count);
+
+/**
+ * @brief Have a vector unmasked when an eventfd is signalled, without a call: for interrupts that are masked when they
+ * fire, whose handling ends somewhere else. KVM signals such an eventfd, its resamplefd, when the guest is done.
+ *
+ * When the device still interrupts at that moment, the vector's eventfd is signalled again. A signal that was there
+ * before the call counts. It ends when the type is disabled.
+ *
+ * @param dev     an attached device
+ * @param index   a type with IOMMUFD_IRQ_MASKABLE
+ * @param vector  the vector, enabled
+ * @param eventfd in place of the one that was given before, or -1 for none any more; the kernel takes the signals off it.
+ *                It stays the caller's and may be closed, since the library keeps a copy
+ *
+ * @retval -ENOTCONN   not attached
+ * @retval -EINVAL     no such type or vector, it is not enabled, or `eventfd` is another kind of file
+ * @retval -EBADF      `eventfd` is not open
+ * @retval -EOPNOTSUPP the type cannot be masked
+ * @retval -EMFILE     no file descriptor left
+ * @retval -ENOMEM     no memory
+ *
+ * On failure it is as it was.
+ *
+ * Source: VFIO_DEVICE_SET_IRQS.
+ * @since 0.1
+ */
+int iommufd_device_irq_set_resample(struct iommufd_device *dev, uint32_t index, uint32_t vector, int eventfd);
 
 /**
  * @brief Signal the eventfds as if the device had interrupted: for trying out the receiving side.

@@ -40,6 +40,7 @@ static void before_the_attach(uint32_t backend)
 	unit_fails(-ENOTCONN, iommufd_device_irq_mask(scene.dev, 0, 0, 1));
 	unit_fails(-ENOTCONN, iommufd_device_irq_unmask(scene.dev, 0, 0, 1));
 	unit_fails(-ENOTCONN, iommufd_device_irq_trigger(scene.dev, 0, 0, 1));
+	unit_fails(-ENOTCONN, iommufd_device_irq_set_resample(scene.dev, 0, 0, -1));
 	unit_fails(-ENOTCONN, iommufd_pci_config_read(scene.dev, 0, &word, sizeof(word)));
 	unit_fails(-ENOTCONN, iommufd_pci_config_write(scene.dev, 0, &word, sizeof(word)));
 	unit_fails(-ENOTCONN, iommufd_pci_set_master(scene.dev, true));
@@ -206,10 +207,11 @@ START_TEST(vectors_that_are_not_there_are_refused_before_the_kernel_is_asked)
 	unit_fails(-EINVAL, iommufd_device_irq_enable(scene.dev, IOMMUFD_PCI_MSIX, 32, 1, fds));
 	unit_fails(-EINVAL, iommufd_device_irq_enable(scene.dev, IOMMUFD_PCI_MSIX, 1, UINT32_MAX, fds));
 	unit_fails(-EINVAL, iommufd_device_irq_enable(scene.dev, IOMMUFD_PCI_MSIX, 0, 1, NULL));
-	unit_fails(-EINVAL, iommufd_device_irq_enable(scene.dev, IOMMUFD_PCI_MSI, 1, 1, fds)); /* of a fixed number */
-	unit_fails(-EINVAL, iommufd_device_irq_trigger(scene.dev, IOMMUFD_PCI_MSIX, 0, 1));    /* none is enabled */
+	unit_fails(-EINVAL, iommufd_device_irq_trigger(scene.dev, IOMMUFD_PCI_MSIX, 0, 1)); /* none is enabled */
 	unit_fails(-EOPNOTSUPP, iommufd_device_irq_mask(scene.dev, IOMMUFD_PCI_MSIX, 0, 1));
 	unit_fails(-EINVAL, iommufd_device_irq_unmask(scene.dev, IOMMUFD_PCI_INTX, 0, 1));
+	unit_fails(-EINVAL, iommufd_device_irq_set_resample(scene.dev, IOMMUFD_PCI_INTX, 0, -1));
+	unit_fails(-EOPNOTSUPP, iommufd_device_irq_set_resample(scene.dev, IOMMUFD_PCI_MSI, 0, -1));
 	ck_assert_uint_eq(inject_ioctls(VFIO_DEVICE_SET_IRQS), 0);
 	scene_close(&scene);
 }

@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <pthread.h>
+#include <sys/eventfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -41,13 +42,15 @@ static void fork_and_free(uint32_t backend, bool held)
 	struct iommufd_dma dma;
 	struct scene scene;
 	void *window;
-	int status;
+	int status, event = eventfd(0, EFD_CLOEXEC);
 	pid_t child;
 
 	scene_open(&scene, backend);
 	ck_assert_int_eq(iommufd_device_attach(scene.dev, scene.ioas), 0);
 	ck_assert_int_eq(iommufd_device_region_map(scene.dev, 0, 0, SCENE_PAGE, 1, &window), 0);
 	ck_assert_int_eq(iommufd_dma_alloc(scene.ioas, SCENE_PAGE, RW, &dma), 0);
+	ck_assert_int_eq(iommufd_device_irq_enable(scene.dev, IOMMUFD_PCI_INTX, 0, 1, &event), 0);
+	ck_assert_int_eq(iommufd_device_irq_set_resample(scene.dev, IOMMUFD_PCI_INTX, 0, event), 0);
 	if (held) {
 		pthread_rwlock_wrlock(&scene.ioas->gate);
 		pthread_mutex_lock(&scene.ctx->opening);

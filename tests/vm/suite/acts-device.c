@@ -265,6 +265,32 @@ static int irq_unmask(struct stage *stage)
 	return iommufd_device_irq_unmask(stage->bed.dev, IOMMUFD_PCI_INTX, 0, 1);
 }
 
+static int irq_set_resample(struct stage *stage)
+{
+	return iommufd_device_irq_set_resample(stage->bed.dev, IOMMUFD_PCI_INTX, 0, stage->event);
+}
+
+static void have_no_resample(struct stage *stage)
+{
+	ok(iommufd_device_irq_set_resample(stage->bed.dev, IOMMUFD_PCI_INTX, 0, -1));
+}
+
+static void have_some_msix(struct stage *stage)
+{
+	ok(iommufd_device_irq_enable(stage->bed.dev, IOMMUFD_PCI_MSIX, 0, 1, &stage->event));
+}
+
+static int irq_enable_more(struct stage *stage)
+{
+	return iommufd_device_irq_enable(stage->bed.dev, IOMMUFD_PCI_MSIX, 1, 1, &stage->event);
+}
+
+static void have_no_more_msix(struct stage *stage)
+{
+	have_no_msix(stage);
+	have_some_msix(stage);
+}
+
 /* ---- The table ---- */
 
 /*
@@ -318,9 +344,13 @@ const struct act device_acts[] = {
 	{ "iommufd_device_irq_info", NEEDS_ATTACHED, irq_info, .size = sizeof(struct iommufd_irq_info) },
 	{ "iommufd_device_irq_enable", NEEDS_ATTACHED, irq_enable, .undo = have_no_msi },
 	{ "iommufd_device_irq_enable, MSI-X", NEEDS_ATTACHED, irq_enable_msix, .undo = have_no_msix, .address = NVME },
+	{ "iommufd_device_irq_enable, more MSI-X", NEEDS_ATTACHED, irq_enable_more, .undo = have_no_more_msix,
+	  .prepare = have_some_msix, .address = NVME },
 	{ "iommufd_device_irq_disable", NEEDS_ATTACHED, irq_disable, .undo = have_msi, .prepare = have_msi },
 	{ "iommufd_device_irq_mask", NEEDS_ATTACHED, irq_mask, .prepare = have_intx },
 	{ "iommufd_device_irq_unmask", NEEDS_ATTACHED, irq_unmask, .prepare = have_intx },
+	{ "iommufd_device_irq_set_resample", NEEDS_ATTACHED, irq_set_resample, .undo = have_no_resample,
+	  .prepare = have_intx },
 	{ "iommufd_device_irq_trigger", NEEDS_ATTACHED, irq_trigger, .prepare = have_msi },
 	{ .name = NULL },
 };

@@ -92,6 +92,102 @@ START_TEST(intx_is_masked_when_it_fires_until_it_is_unmasked)
 }
 END_TEST
 
+static void signal_event(int fd)
+{
+	ck_assert_int_eq(write(fd, &(uint64_t){ 1 }, sizeof(uint64_t)), sizeof(uint64_t));
+}
+
+/* Who handles it says so by an eventfd: then the line, which is still up, interrupts again, or nothing does. */
+START_TEST(intx_is_unmasked_by_an_eventfd)
+{
+	int fd = event(), done = event(), other = event();
+	struct bed bed;
+	struct edu edu;
+
+	bed_attach(&bed, EDU);
+	edu_setup(&edu, bed.dev);
+	ok(iommufd_device_irq_enable(bed.dev, IOMMUFD_PCI_INTX, 0, 1, &fd));
+	ok(iommufd_device_irq_set_resample(bed.dev, IOMMUFD_PCI_INTX, 0, done));
+	raise_irq(&edu);
+	ck_assert_uint_eq(signals(fd, 2000), 1);
+	ck_assert_uint_eq(signals(fd, 100), 0);
+	signal_event(done);
+	ck_assert_uint_eq(signals(fd, 2000), 1);
+	ack_irq(&edu);
+	signal_event(done);
+	ck_assert_uint_eq(signals(fd, 100), 0);
+	ck_assert_uint_eq(signals(done, 0), 0); /* the kernel has taken them */
+
+	/* Another one takes its place, which the caller need not keep. */
+	ok(iommufd_device_irq_set_resample(bed.dev, IOMMUFD_PCI_INTX, 0, other));
+	raise_irq(&edu);
+	ck_assert_uint_eq(signals(fd, 2000), 1);
+	signal_event(done);
+	ck_assert_uint_eq(signals(fd, 100), 0);
+	signal_event(other);
+	ck_assert_uint_eq(signals(fd, 2000), 1);
+
+	/* Then none: it is unmasked by a call again. */
+	ok(iommufd_device_irq_set_resample(bed.dev, IOMMUFD_PCI_INTX, 0, -1));
+	ok(iommufd_device_irq_set_resample(bed.dev, IOMMUFD_PCI_INTX, 0, -1));
+	signal_event(other);
+	ck_assert_uint_eq(signals(fd, 100), 0);
+	ok(iommufd_device_irq_unmask(bed.dev, IOMMUFD_PCI_INTX, 0, 1));
+	ck_assert_uint_eq(signals(fd, 2000), 1);
+	ack_irq(&edu);
+	bed_close(&bed);
+}
+END_TEST
+
+START_TEST(a_signal_that_was_there_before_unmasks_too)
+{
+	int fd = event(), done = event();
+	struct bed bed;
+	struct edu edu;
+
+	bed_attach(&bed, EDU);
+	edu_setup(&edu, bed.dev);
+	ok(iommufd_device_irq_enable(bed.dev, IOMMUFD_PCI_INTX, 0, 1, &fd));
+	raise_irq(&edu);
+	ck_assert_uint_eq(signals(fd, 2000), 1);
+	signal_event(done);
+	ok(iommufd_device_irq_set_resample(bed.dev, IOMMUFD_PCI_INTX, 0, done));
+	ck_assert_uint_eq(signals(fd, 2000), 1);
+	/* It ends with the type, and can then be set again. */
+	ack_irq(&edu);
+	ok(iommufd_device_irq_disable(bed.dev, IOMMUFD_PCI_INTX));
+	ok(iommufd_device_irq_enable(bed.dev, IOMMUFD_PCI_INTX, 0, 1, &fd));
+	raise_irq(&edu);
+	ck_assert_uint_eq(signals(fd, 2000), 1);
+	signal_event(done);
+	ck_assert_uint_eq(signals(fd, 100), 0);
+	ok(iommufd_device_irq_set_resample(bed.dev, IOMMUFD_PCI_INTX, 0, done));
+	ck_assert_uint_eq(signals(fd, 2000), 1);
+	ack_irq(&edu);
+	bed_close(&bed);
+}
+END_TEST
+
+START_TEST(what_cannot_unmask_is_refused)
+{
+	int fd = event(), closed = event(), pipes[2];
+	struct bed bed;
+
+	ck_assert_int_eq(pipe(pipes), 0);
+	bed_attach(&bed, EDU);
+	fails(iommufd_device_irq_set_resample(bed.dev, IOMMUFD_PCI_INTX, 0, fd), -EINVAL, "enable it first");
+	ok(iommufd_device_irq_enable(bed.dev, IOMMUFD_PCI_INTX, 0, 1, &fd));
+	close(closed); /* not sooner, or the number would be used again */
+	fails(iommufd_device_irq_set_resample(bed.dev, IOMMUFD_PCI_INTX, 1, fd), -EINVAL, "which has 1");
+	fails(iommufd_device_irq_set_resample(bed.dev, IOMMUFD_PCI_INTX, 0, closed), -EBADF, "open eventfd");
+	fails(iommufd_device_irq_set_resample(bed.dev, IOMMUFD_PCI_INTX, 0, pipes[0]), -EINVAL, "open eventfd");
+	fails(iommufd_device_irq_set_resample(bed.dev, IOMMUFD_PCI_MSI, 0, fd), -EOPNOTSUPP, "cannot be masked");
+	fails(iommufd_device_irq_set_resample(bed.dev, IOMMUFD_PCI_REQ, 0, fd), -EOPNOTSUPP, "cannot be masked");
+	fails(iommufd_device_irq_set_resample(bed.dev, 5, 0, fd), -EINVAL, "num_irqs");
+	bed_close(&bed);
+}
+END_TEST
+
 START_TEST(msix_vectors_have_eventfds_of_their_own)
 {
 	struct iommufd_irq_info info = { .struct_size = sizeof(info) };
@@ -218,6 +314,9 @@ void add_irq_tests(TCase *tc)
 {
 	tcase_add_test(tc, msi_signals_an_eventfd);
 	tcase_add_test(tc, intx_is_masked_when_it_fires_until_it_is_unmasked);
+	tcase_add_test(tc, intx_is_unmasked_by_an_eventfd);
+	tcase_add_test(tc, a_signal_that_was_there_before_unmasks_too);
+	tcase_add_test(tc, what_cannot_unmask_is_refused);
 	tcase_add_test(tc, msix_vectors_have_eventfds_of_their_own);
 	tcase_add_test(tc, an_eventfd_can_be_changed_while_enabled);
 	tcase_add_test(tc, a_bad_eventfd_leaves_the_enabled_vectors_alone);
