@@ -80,6 +80,7 @@ static int attach_now(struct iommufd_device *dev, const struct ifd_target *to)
 		ret = ifd_ioas_refresh(to->ioas);
 	if (!ret) {
 		enter(dev, to);
+		dev->attachment++;
 		dev->attached = true;
 		return 0;
 	}

@@ -150,6 +150,7 @@ struct iommufd_device {
 	struct ifd_found *found;   /* what discovery knew when it was opened */
 	struct ifd_group *group;   /* or NULL */
 	atomic_bool attached;      /* what calls beside a move ask */
+	unsigned int attachment;   /* how often it was attached; guarded by the gate of its IOAS */
 	struct ifd_target at;      /* attached to, which it holds; or no IOAS. Guarded by the gate of its IOAS */
 	struct ifd_pasid *pasids;  /* that are attached */
 	const struct ifd_way *way; /* iommufd: how it is reached */

@@ -1,33 +1,90 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+#include <endian.h>
 #include <errno.h>
+#include <stdio.h>
 
 #include "internal.h"
+#include "pci-regs.h"
 #include "peer.h"
+#include "reset.h"
 #include "udev.h"
 #include "uapi/vfio.h"
 
-/* The kernel gives up at once when it cannot lock the device; a second of trying is more than it needs. */
-#define TRIES    20
-#define PAUSE_MS 50
+int ifd_reset_save(struct iommufd_device *dev, struct ifd_saved *saved)
+{
+	saved->dev = dev;
+	saved->attachment = dev->attachment;
+	saved->command = 0;
+	return dev->flags & VFIO_DEVICE_FLAGS_PCI
+		       ? iommufd_pci_config_read(dev, PCI_COMMAND, &saved->command, sizeof(saved->command))
+		       : 0;
+}
+
+/* The kernel restores configuration space by itself, unless a device has a way of its own to be reset. */
+static int restore_command(const struct ifd_saved *saved)
+{
+	const uint16_t ours = htole16(PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+	struct ifd_saved now;
+	int ret;
+
+	if (!(saved->dev->flags & VFIO_DEVICE_FLAGS_PCI))
+		return 0;
+	ret = ifd_reset_save(saved->dev, &now);
+	if (ret || !((now.command ^ saved->command) & ours))
+		return ret;
+	return ifd_region_write(saved->dev, IOMMUFD_PCI_CONFIG, PCI_COMMAND, &saved->command, sizeof(saved->command));
+}
+
+int ifd_reset_restore(const struct ifd_saved *saved)
+{
+	int ret = restore_command(saved), armed = ifd_irq_rearm(saved->dev);
+
+	return ret ? ret : armed;
+}
+
+static int reset(struct iommufd_device *dev)
+{
+	int ret = 0;
+
+	for (int i = 0; i < IFD_RESET_TRIES; i++) {
+		ret = ifd_sys_ioctl(&dev->ctx->log, dev->fd, VFIO_DEVICE_RESET, NULL);
+		if (ret != -EAGAIN)
+			break;
+		ifd_sys_sleep_ms(IFD_RESET_PAUSE_MS);
+	}
+	return ret ? ifd_fail(ret, ret == -EAGAIN ? "something else holds the device: try again later" : NULL,
+			      "reset %s", dev->found->name)
+		   : 0;
+}
 
 EXPORT int iommufd_device_reset(struct iommufd_device *dev)
 {
-	int ret = ifd_device_ready(dev, "reset"), lent;
+	char hint[IFD_HINT_MAX] = "";
+	struct ifd_saved saved;
+	struct ifd_words words;
+	int ret = ifd_device_ready(dev, "reset"), back, lent;
 
 	if (ret)
 		return ret;
 	if (!(dev->flags & VFIO_DEVICE_FLAGS_RESET))
-		return ifd_fail(-EOPNOTSUPP, "reset it by its own registers, or together with its bus",
+		return ifd_fail(-EOPNOTSUPP, "reset it by its own registers, or with iommufd_pci_hot_reset()",
 				"reset %s: it cannot be reset by itself", dev->found->name);
-
-	for (int i = 0; i < TRIES; i++) {
-		ret = ifd_sys_ioctl(&dev->ctx->log, dev->fd, VFIO_DEVICE_RESET, NULL);
-		if (ret != -EAGAIN)
-			break;
-		ifd_sys_sleep_ms(PAUSE_MS);
+	ret = ifd_reset_save(dev, &saved);
+	if (ret)
+		return ret;
+	ret = reset(dev);
+	ifd_words_keep(&words);
+	/* One that fails may have begun. */
+	back = ifd_reset_restore(&saved);
+	lent = ifd_peers_restore(dev);
+	back = back ? back : lent;
+	if (!ret && back) {
+		ifd_hint(hint, "%s", iommufd_errmsg());
+		return ifd_fail(back, hint, "reset %s: it was reset, but not all is as it was", dev->found->name);
 	}
-	lent = ifd_peers_restore(dev); /* one that fails may have begun */
-	return ret ? ifd_fail(ret, ret == -EAGAIN ? "something else holds the device: try again later" : NULL,
-			      "reset %s", dev->found->name)
-		   : lent;
+	if (back)
+		ifd_error(&dev->ctx->log, "after a reset that failed: %s", iommufd_errmsg());
+	if (ret)
+		ifd_words_restore(&words);
+	return ret;
 }

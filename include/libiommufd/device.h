@@ -553,13 +553,20 @@ int iommufd_device_irq_trigger(struct iommufd_device *dev, uint32_t index, uint3
 /**
  * @brief Reset a device. Tries again for up to a second while the kernel says that the device is busy.
  *
- * The device loses its state; its configuration space is restored by the kernel.
+ * Afterwards as before: configuration space, and in it bus mastering; interrupts, with their eventfds; mappings of its
+ * regions into this process; and mappings of its memory for other devices. Lost: everything that the device itself has
+ * in its registers and behind them, so whoever drives it starts it anew as after iommufd_device_attach(), beginning with
+ * what lies in its regions. An interrupt that was under way may have been signalled or not.
+ *
+ * The device must be at rest. While it is reset its memory is not there: an access to a mapped region waits, and what
+ * other devices do there is refused by the IOMMU.
  *
  * @param dev an attached device
  *
  * @retval -ENOTCONN   not attached
- * @retval -EOPNOTSUPP the device has no way to be reset by itself
+ * @retval -EOPNOTSUPP the device has no way to be reset by itself; see iommufd_pci_hot_reset()
  * @retval -EAGAIN     still busy after a second
+ * @retval others      it was reset, but not all is as it was; the words say what
  *
  * Source: VFIO_DEVICE_RESET.
  * @since 0.1

@@ -246,6 +246,68 @@ int iommufd_pci_msix_info(struct iommufd_device *dev, struct iommufd_pci_msix *i
  * @since 0.1
  */
 int iommufd_pci_set_memory(struct iommufd_device *dev, bool on);
+/** Room for the address of a PCI device as text, `0000:00:03.0`, with its end. */
+#define IOMMUFD_PCI_ADDRESS_MAX 24
+
+/** What there is to know of a device that a hot reset affects. */
+enum {
+	IOMMUFD_PCI_AFFECTED_OPEN = 1u << 0,   /**< it is open in this context */
+	IOMMUFD_PCI_AFFECTED_BLOCKS = 1u << 1, /**< it keeps the reset from being done */
+};
+
+/** A device that a hot reset affects. */
+struct iommufd_pci_affected {
+	char address[IOMMUFD_PCI_ADDRESS_MAX]; /**< as iommufd_device_new() takes it */
+	int32_t group;                         /**< its IOMMU group, or -1 */
+	uint32_t flags;                        /**< IOMMUFD_PCI_AFFECTED bits */
+};
+
+/**
+ * @brief Which devices iommufd_pci_hot_reset() would reset, and which of them stand in its way.
+ *
+ * These are all devices of the slot, or where that cannot be reset by itself all behind the bridge above the device. One
+ * stands in the way when it is not bound to a VFIO driver, or when this context does not own it: it owns the devices of
+ * every IOMMU group of which it has one open.
+ *
+ * @param dev   an attached PCI device
+ * @param infos filled, as far as there is room
+ * @param room  how many fit
+ * @param count how many devices there are, the one that was asked about among them
+ *
+ * @retval -ENOTCONN   not attached
+ * @retval -EOPNOTSUPP neither slot nor bus can be reset, or it is no PCI device
+ * @retval -EPROTO     the kernel's answer contradicts itself
+ * @retval -EAGAIN     devices come and go too fast
+ * @retval -ENOMEM     no memory
+ *
+ * Source: VFIO_DEVICE_GET_PCI_HOT_RESET_INFO.
+ * @since 0.1
+ */
+int iommufd_pci_hot_reset_info(struct iommufd_device *dev, struct iommufd_pci_affected *infos, size_t room,
+			       size_t *count);
+
+/**
+ * @brief Reset a PCI device together with all that share its slot or bus: for a device that cannot be reset by itself.
+ *
+ * Every affected device that is attached in this context comes back as iommufd_device_reset() says it of one. They must
+ * all be at rest. It is tried for up to a second while the kernel cannot lock them.
+ *
+ * @param dev an attached PCI device
+ *
+ * @retval -ENOTCONN   not attached
+ * @retval -EBUSY      a device that would be reset too is in the way; the words name it, its driver, and who has it
+ *                     open. Or something held one of them for all of the second
+ * @retval -EAGAIN     the same
+ * @retval -EOPNOTSUPP neither slot nor bus can be reset, or it is no PCI device
+ * @retval -EINVAL     whose the affected devices are changed during the call
+ * @retval -EPROTO     the kernel's answer contradicts itself
+ * @retval -ENOMEM     no memory
+ * @retval others      it was done, but not all is as it was; the words say what
+ *
+ * Source: VFIO_DEVICE_PCI_HOT_RESET; without groups Linux 6.6.
+ * @since 0.1
+ */
+int iommufd_pci_hot_reset(struct iommufd_device *dev);
 
 IOMMUFD_END_DECLS
 

@@ -229,6 +229,41 @@ struct vfio_device_feature_dma_buf {
 	struct vfio_region_dma_range dma_ranges[];
 };
 
+/* ---- PCI devices: resets of all that share a bus or a slot ---- */
+
+/* What is reset together with a device, and whose that is: which of the two numbers, the flags of the answer tell. */
+struct vfio_pci_dependent_device {
+	union {
+		uint32_t group_id;
+		uint32_t devid; /* in the iommufd of who asks, or one of the two below */
+	};
+	uint16_t segment;
+	uint8_t bus;
+	uint8_t devfn;
+};
+#define VFIO_PCI_DEVID_OWNED     (0)
+#define VFIO_PCI_DEVID_NOT_OWNED (-1)
+
+/* ENOSPC, with the count, when there are more than fit. ENODEV: neither bus nor slot can be reset. */
+struct vfio_pci_hot_reset_info {
+	uint32_t argsz;
+	uint32_t flags;
+	uint32_t count;
+	struct vfio_pci_dependent_device devices[];
+};
+#define VFIO_DEVICE_GET_PCI_HOT_RESET_INFO   _IO(VFIO_TYPE, VFIO_BASE + 12)
+#define VFIO_PCI_HOT_RESET_FLAG_DEV_ID       (1 << 0) /* numbers in an iommufd: the device was opened by its node */
+#define VFIO_PCI_HOT_RESET_FLAG_DEV_ID_OWNED (1 << 1) /* none of them stands in the way */
+
+/* A device that was opened by its group wants the groups of all that is affected, one by its own node none. */
+struct vfio_pci_hot_reset {
+	uint32_t argsz;
+	uint32_t flags;
+	uint32_t count;
+	int32_t group_fds[];
+};
+#define VFIO_DEVICE_PCI_HOT_RESET _IO(VFIO_TYPE, VFIO_BASE + 13)
+
 /* ---- Devices opened by their own node: iommufd (Linux 6.6) ---- */
 
 /*

@@ -78,6 +78,11 @@ bool vm_has_node(const char *address)
 	return *path;
 }
 
+bool vm_twins_have_bridge(void)
+{
+	return strncmp(TWIN_A, EDU, strlen("0000:00:")) != 0;
+}
+
 bool vm_can_replace(void)
 {
 	return vm_path->by_node;

@@ -218,6 +218,29 @@ START_TEST(after_the_device_slept_it_is_there_again)
 }
 END_TEST
 
+START_TEST(a_hot_reset_by_another_device_gives_it_back_too)
+{
+	struct iommufd_device *twins[2];
+	uint64_t iova = AT;
+	struct pair pair;
+
+	pair_open(&pair);
+	ok(iommufd_device_new(pair.bed.ctx, TWIN_A, &twins[0]));
+	ok(iommufd_device_new(pair.bed.ctx, TWIN_B, &twins[1]));
+	ok(iommufd_device_attach(twins[0], pair.bed.ioas));
+	ok(iommufd_device_attach(twins[1], pair.bed.ioas));
+	ok(iommufd_ioas_map_region(pair.bed.ioas, twins[1], IOMMUFD_PCI_BAR0, 0, PAGE, RW | IOMMUFD_MAP_FIXED, &iova));
+	edu_puts(&pair, AT + EDU_LIVENESS, 0x12345678);
+	ck_assert_uint_eq(edu_gets(&pair, AT + EDU_LIVENESS), ~0x12345678u);
+	ok(iommufd_pci_hot_reset(twins[0]));
+	edu_puts(&pair, AT + EDU_LIVENESS, 0x87654321);
+	ck_assert_uint_eq(edu_gets(&pair, AT + EDU_LIVENESS), ~0x87654321u);
+	iommufd_device_free(twins[0]);
+	iommufd_device_free(twins[1]);
+	pair_close(&pair);
+}
+END_TEST
+
 START_TEST(copies_of_it_and_of_a_part_come_back_as_well)
 {
 	struct iommufd_ioas *second;
@@ -453,6 +476,8 @@ void add_peer_tests(TCase *tc)
 	tcase_add_test(tc, after_the_memory_was_switched_off_it_is_there_again);
 	tcase_add_test(tc, after_a_reset_through_configuration_space_it_is_there_again);
 	tcase_add_test(tc, after_the_device_slept_it_is_there_again);
+	if (vm_twins_have_bridge())
+		tcase_add_test(tc, a_hot_reset_by_another_device_gives_it_back_too);
 	tcase_add_test(tc, copies_of_it_and_of_a_part_come_back_as_well);
 	tcase_add_test(tc, a_mapping_waits_for_a_device_that_is_detached);
 	tcase_add_test(tc, a_mapping_of_a_device_that_was_freed_is_unmapped_like_others);

@@ -139,6 +139,7 @@ static const struct file files[] = {
 	{ "allow", add_allow_tests },
 	{ "process", add_process_tests },
 	{ "dirty", add_dirty_tests },
+	{ "reset", add_reset_tests },
 	{ "peer", add_peer_tests },
 	{ "dmabuf", add_dmabuf_tests },
 	{ "uapi", add_uapi_tests },

@@ -150,6 +150,9 @@ bool vm_behind_smmuv3(void);
 /* Whether the path that is being tested can move an attached device: iommufd with nodes can. */
 bool vm_can_replace(void);
 
+/* Whether the twins are behind a bridge, and not on the same bus as the others. */
+bool vm_twins_have_bridge(void);
+
 /* Whether the path can map one device's memory for another. */
 bool vm_can_lend(void);
 
@@ -224,6 +227,7 @@ void add_threads_tests(TCase *tc);
 void add_threads_more_tests(TCase *tc);
 void add_dirty_tests(TCase *tc);
 void add_uapi_tests(TCase *tc);
+void add_reset_tests(TCase *tc);
 void add_peer_tests(TCase *tc);
 void add_dmabuf_tests(TCase *tc);
 

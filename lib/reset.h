@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/* What a reset takes from a device, and how it comes back. Internal. */
+#ifndef IFD_RESET_H
+#define IFD_RESET_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct iommufd_device;
+
+/* How long a reset is tried again while the kernel cannot lock what it needs: a second, more than it ever takes. */
+#define IFD_RESET_TRIES    20
+#define IFD_RESET_PAUSE_MS 50
+
+struct ifd_saved {
+	struct iommufd_device *dev;
+	unsigned int attachment; /* of the device: another one began anew */
+	uint16_t command;        /* PCI's register, as the bus has it */
+};
+
+/* Before a reset, of an attached device. With words. */
+int ifd_reset_save(struct iommufd_device *dev, struct ifd_saved *saved);
+
+/* After it, whether it was done or not: bus mastering, memory decode, interrupts. With words. */
+int ifd_reset_restore(const struct ifd_saved *saved);
+
+#endif
