@@ -263,6 +263,125 @@ struct vfio_pci_hot_reset {
 	int32_t group_fds[];
 };
 #define VFIO_DEVICE_PCI_HOT_RESET _IO(VFIO_TYPE, VFIO_BASE + 13)
+/* Set only, by who has the physical function: 16 bytes in the order in which a UUID is written. */
+#define VFIO_DEVICE_FEATURE_PCI_VF_TOKEN 0
+
+/* Get: what a device can do beside STOP, STOP_COPY and RESUMING, for which the first flag stands. */
+struct vfio_device_feature_migration {
+	IFD_ALIGNED_U64 flags;
+};
+#define VFIO_DEVICE_FEATURE_MIGRATION 1
+#define VFIO_MIGRATION_STOP_COPY      (1 << 0)
+#define VFIO_MIGRATION_P2P            (1 << 1)
+#define VFIO_MIGRATION_PRE_COPY       (1 << 2)
+
+/*
+ * Set: the way to a state may lead over others, and a failure may leave the device in one of those. data_fd comes back,
+ * -1 unless a stream begins. Get: the state alone.
+ */
+struct vfio_device_feature_mig_state {
+	uint32_t device_state;
+	int32_t data_fd;
+};
+#define VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE 2
+
+enum {
+	VFIO_DEVICE_STATE_ERROR = 0, /* only a reset leads out of it */
+	VFIO_DEVICE_STATE_STOP = 1,
+	VFIO_DEVICE_STATE_RUNNING = 2,
+	VFIO_DEVICE_STATE_STOP_COPY = 3,
+	VFIO_DEVICE_STATE_RESUMING = 4,
+	VFIO_DEVICE_STATE_RUNNING_P2P = 5,
+	VFIO_DEVICE_STATE_PRE_COPY = 6,
+	VFIO_DEVICE_STATE_PRE_COPY_P2P = 7,
+};
+
+/* Set. While it may sleep, a mapped region is SIGBUS, and every other access wakes the device for its time. */
+#define VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY 3
+
+/* Set: the same until the first waking, which signals the eventfd when the device did sleep. */
+struct vfio_device_low_power_entry_with_wakeup {
+	int32_t wakeup_eventfd;
+	uint32_t reserved;
+};
+#define VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP 4
+
+/* Set; succeeds also when it was not entered. */
+#define VFIO_DEVICE_FEATURE_LOW_POWER_EXIT 5
+
+/* Set. page_size is a wish going in, and what the device took coming out. E2BIG: more ranges than fill a page. */
+struct vfio_device_feature_dma_logging_control {
+	IFD_ALIGNED_U64 page_size;
+	uint32_t num_ranges;
+	uint32_t __reserved;
+	IFD_ALIGNED_U64 ranges; /* address of the array */
+};
+
+struct vfio_device_feature_dma_logging_range {
+	IFD_ALIGNED_U64 iova;
+	IFD_ALIGNED_U64 length;
+};
+#define VFIO_DEVICE_FEATURE_DMA_LOGGING_START 6
+
+/* Set. */
+#define VFIO_DEVICE_FEATURE_DMA_LOGGING_STOP 7
+
+/* Get: bits are set and none is cleared, and what was told is forgotten. Pages of 4096 bytes or more. */
+struct vfio_device_feature_dma_logging_report {
+	IFD_ALIGNED_U64 iova;
+	IFD_ALIGNED_U64 length;
+	IFD_ALIGNED_U64 page_size;
+	IFD_ALIGNED_U64 bitmap; /* address of the words */
+};
+#define VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT 8
+
+/* Get, in every state. */
+struct vfio_device_feature_mig_data_size {
+	IFD_ALIGNED_U64 stop_copy_length;
+};
+#define VFIO_DEVICE_FEATURE_MIG_DATA_SIZE 9
+
+/* Set. For buses whose devices have no such bit in registers of their own; PCI has. */
+struct vfio_device_feature_bus_master {
+	uint32_t op;
+};
+#define VFIO_DEVICE_FEATURE_BUS_MASTER   10
+#define VFIO_DEVICE_FEATURE_CLEAR_MASTER 0
+#define VFIO_DEVICE_FEATURE_SET_MASTER   1
+
+/* Set, without data: from then on the flags of struct vfio_precopy_info are an answer. EINVAL without PRE_COPY. */
+#define VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2 12
+
+/* A capability of the answer to VFIO_DEVICE_GET_INFO, on s390; its last member is as old as the feature below. */
+struct vfio_device_info_cap_zpci_base {
+	struct vfio_info_cap_header header;
+	uint64_t start_dma;
+	uint64_t end_dma;
+	uint16_t pchid;
+	uint16_t vfn;
+	uint16_t fmb_length;
+	uint8_t pft;
+	uint8_t gid;
+	uint32_t fh;
+	uint32_t ccdf_err_length; /* bytes of an error */
+};
+#define VFIO_DEVICE_INFO_CAP_ZPCI_BASE 1
+
+/* Get, on s390: where the oldest error goes. ENOMSG: there is none. */
+struct vfio_device_feature_zpci_err {
+	IFD_ALIGNED_U64 data; /* address */
+};
+#define VFIO_DEVICE_FEATURE_ZPCI_ERROR 13
+
+/* Of a stream, in the states of PRE_COPY; EINVAL in others. */
+struct vfio_precopy_info {
+	uint32_t argsz;
+	uint32_t flags;
+	IFD_ALIGNED_U64 initial_bytes;
+	IFD_ALIGNED_U64 dirty_bytes;
+};
+#define VFIO_MIG_GET_PRECOPY_INFO _IO(VFIO_TYPE, VFIO_BASE + 21)
+#define VFIO_PRECOPY_INFO_REINIT  (1 << 0)
 
 /* ---- Devices opened by their own node: iommufd (Linux 6.6) ---- */
 

@@ -6,6 +6,7 @@
 #include <linux/iommufd.h>
 #include <linux/vfio.h>
 #include <linux/vfio_ccw.h>
+#include <linux/vfio_zdev.h>
 #define FACTS       facts_kernel
 #define FACTS_COUNT facts_kernel_count
 #else
