@@ -97,7 +97,7 @@ static int read_piece(struct iommufd_ioas *ioas, struct ifd_dirty_room *room, ui
 		      const struct ifd_dirty *to)
 {
 	struct ifd_bitmap bitmap;
-	int ret = ifd_dirty_empty(room, ioas, start, last, &bitmap);
+	int ret = ifd_dirty_empty(room, ioas->alignment, start, last, &bitmap);
 
 	if (ret)
 		return ret;
@@ -164,7 +164,7 @@ int ifd_container_dirty_unmap(struct iommufd_ioas *ioas, uint64_t iova, uint64_t
 
 	if (!ioas->serving)
 		return ioas->ctx->backend->unmap(ioas, iova, len, unmapped);
-	ret = ifd_dirty_empty(&room, ioas, iova, last, &bitmap);
+	ret = ifd_dirty_empty(&room, ioas->alignment, iova, last, &bitmap);
 	if (ret)
 		return ret;
 	ret = unmap(ioas, &bitmap, unmapped);

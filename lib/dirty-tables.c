@@ -243,7 +243,7 @@ static int read_piece(struct reading *reading, uint64_t start, uint64_t last)
 {
 	struct iommufd_hwpt *hwpt = reading->only ? reading->only : telling(reading->ioas->hwpts);
 	struct ifd_bitmap bitmap;
-	int ret = ifd_dirty_empty(&reading->room, reading->ioas, start, last, &bitmap);
+	int ret = ifd_dirty_empty(&reading->room, reading->ioas->alignment, start, last, &bitmap);
 
 	if (ret)
 		return ret;

@@ -25,10 +25,9 @@ static uint64_t whole_pages(uint64_t bytes)
 	return (bytes + page - 1) & ~(page - 1);
 }
 
-int ifd_dirty_empty(struct ifd_dirty_room *room, const struct iommufd_ioas *ioas, uint64_t start, uint64_t last,
-		    struct ifd_bitmap *out)
+int ifd_dirty_empty(struct ifd_dirty_room *room, uint64_t page, uint64_t start, uint64_t last, struct ifd_bitmap *out)
 {
-	struct ifd_bitmap bitmap = { NULL, start, last, ioas->alignment };
+	struct ifd_bitmap bitmap = { NULL, start, last, page };
 	uint64_t bits = ifd_bitmap_bits(&bitmap), bytes = whole_pages(ifd_bitmap_size(&bitmap));
 
 	if (room->bits < bits) {
@@ -238,21 +237,21 @@ EXPORT int iommufd_ioas_dirty_stop(struct iommufd_ioas *ioas)
 
 /* ---- What is dirty ---- */
 
-int ifd_dirty_check(const struct iommufd_ioas *ioas, uint64_t iova, uint64_t len, uint64_t page_size, uint64_t *bitmap,
-		    size_t size, struct ifd_dirty *out)
+int ifd_dirty_check_range(uint64_t iova, uint64_t len, uint64_t page_size, uint64_t least, const char *hint,
+			  uint64_t *bitmap, size_t size, struct ifd_bitmap *out)
 {
 	struct ifd_bitmap asked = { bitmap, iova, iova + (len - 1), page_size };
 	char need[IFD_HINT_MAX] = "";
-	const char *hint = NULL;
 	int err = -EINVAL;
 
-	if (!ioas->tracking)
-		hint = begin_first;
+	if (hint)
+		;
 	else if (!bitmap)
 		hint = "give a bitmap, of one bit for each page";
-	else if (page_size & (page_size - 1) || page_size < ioas->alignment)
-		hint = "let the page size be a power of two, of iommufd_ioas_alignment() at least";
-	else if (!len || (iova | len) & (page_size - 1))
+	else if (page_size & (page_size - 1) || page_size < least) {
+		ifd_hint(need, "let the page size be a power of two, of %" PRIu64 " at least", least);
+		hint = need;
+	} else if (!len || (iova | len) & (page_size - 1))
 		hint = "let IOVA and length be multiples of the page size, and the length not 0";
 	else if (iova + (len - 1) < iova) {
 		hint = "choose a length that ends below 2^64";
@@ -268,8 +267,15 @@ int ifd_dirty_check(const struct iommufd_ioas *ioas, uint64_t iova, uint64_t len
 				"tell which pages are dirty of %" PRIu64 " bytes at IOVA 0x%" PRIx64
 				", in pages of %" PRIu64,
 				len, iova, page_size);
-	out->out = asked;
+	*out = asked;
 	return 0;
+}
+
+int ifd_dirty_check(const struct iommufd_ioas *ioas, uint64_t iova, uint64_t len, uint64_t page_size, uint64_t *bitmap,
+		    size_t size, struct ifd_dirty *out)
+{
+	return ifd_dirty_check_range(iova, len, page_size, ioas->alignment, ioas->tracking ? NULL : begin_first, bitmap,
+				     size, &out->out);
 }
 
 /* The kernel first: what it tells beyond the range is kept, and what fails in the middle leaves the rest for later. */

@@ -34,6 +34,10 @@ void ifd_dirty_kept(const struct ifd_map *map, const struct ifd_dirty *to);
 int ifd_dirty_check(const struct iommufd_ioas *ioas, uint64_t iova, uint64_t len, uint64_t page_size, uint64_t *bitmap,
 		    size_t size, struct ifd_dirty *out);
 
+/* The same without an IOAS: `least` is the smallest page, `hint` says why nothing may be asked for, or is NULL. */
+int ifd_dirty_check_range(uint64_t iova, uint64_t len, uint64_t page_size, uint64_t least, const char *hint,
+			  uint64_t *bitmap, size_t size, struct ifd_bitmap *out);
+
 /* Gate held exclusively: before the kernel forgets what it has. What cannot be asked any more counts as dirty. */
 void ifd_dirty_save(struct iommufd_ioas *ioas);
 void ifd_dirty_all(struct iommufd_ioas *ioas);
@@ -51,9 +55,8 @@ struct ifd_dirty_room {
 	uint64_t bits;
 };
 
-/* An empty bitmap of a range in it, of pages as small as the IOMMU has them. -ENOMEM with words. */
-int ifd_dirty_empty(struct ifd_dirty_room *room, const struct iommufd_ioas *ioas, uint64_t start, uint64_t last,
-		    struct ifd_bitmap *out);
+/* An empty bitmap of a range in it. -ENOMEM with words. */
+int ifd_dirty_empty(struct ifd_dirty_room *room, uint64_t page, uint64_t start, uint64_t last, struct ifd_bitmap *out);
 
 /*
  * The mappings from *at on, up to one that begins behind `last`, which are to be asked for in one go: with `most`, up

@@ -219,7 +219,7 @@ static int all_is_dirty(struct iommufd_ioas *ioas, uint64_t iova, uint64_t len, 
 {
 	struct ifd_dirty_room room = { NULL, 0 };
 	struct ifd_bitmap bitmap;
-	int ret = ifd_dirty_empty(&room, ioas, iova, iova + (len - 1), &bitmap);
+	int ret = ifd_dirty_empty(&room, ioas->alignment, iova, iova + (len - 1), &bitmap);
 
 	if (ret)
 		return ret;
