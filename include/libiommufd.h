@@ -16,10 +16,12 @@
 #include <libiommufd/dirty.h>
 #include <libiommufd/dma.h>
 #include <libiommufd/fault.h>
+#include <libiommufd/feature.h>
 #include <libiommufd/hwinfo.h>
 #include <libiommufd/hwpt.h>
 #include <libiommufd/ioas.h>
 #include <libiommufd/mdev.h>
+#include <libiommufd/migration.h>
 #include <libiommufd/mmio.h>
 #include <libiommufd/monitor.h>
 #include <libiommufd/object.h>

@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "fault.h"
+#include "feature.h"
 #include "file.h"
 #include "hwpt.h"
 #include "internal.h"
@@ -81,6 +82,7 @@ static int attach_now(struct iommufd_device *dev, const struct ifd_target *to)
 	if (!ret) {
 		enter(dev, to);
 		dev->attachment++;
+		ifd_feature_attached(dev);
 		dev->attached = true;
 		return 0;
 	}
@@ -182,6 +184,7 @@ EXPORT int iommufd_device_detach(struct iommufd_device *dev)
 	if (!dev->attached)
 		return ifd_fail(-ENOTCONN, "there is nothing to undo", "detach %s: it is not attached",
 				dev->found->name);
+	ifd_feature_detach(dev);
 	ifd_peers_lose(dev);
 	ifd_irq_disable_all(dev);
 	ifd_pci_quiet(dev);

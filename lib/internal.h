@@ -167,8 +167,10 @@ struct iommufd_device {
 	struct ifd_window *windows;
 	bool lends;       /* its memory may be mapped for others: while it is attached; guarded by ctx->lending */
 	atomic_uint lent; /* pieces of it that are, or shall be again */
-	struct ifd_region *regions; /* of num_regions, while attached; NULL before the first is asked for */
 	struct ifd_irq irqs[IFD_MAX_IRQS];
+	struct ifd_region *regions;           /* of num_regions, while attached; NULL before the first is asked for */
+	atomic_uint features_known, features; /* which were asked for, and which of them there are; a bit each */
+	bool logging, sleepy; /* it notes its DMA; it may go into low power, as far as we know. Guarded by `lock` */
 };
 
 /* ctx.c */
@@ -277,6 +279,8 @@ void ifd_irq_forget_all(struct iommufd_device *dev);
  * words; what could be armed is.
  */
 int ifd_irq_rearm(struct iommufd_device *dev);
+/* reset.c: like iommufd_device_reset(), but also of a device that does not say that it can be reset. With words. */
+int ifd_device_reset(struct iommufd_device *dev);
 
 /*
  * phys.c: devices without an IOMMU. The gate is held, exclusively for the first two. Those that can fail do so with

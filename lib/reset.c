@@ -57,19 +57,13 @@ static int reset(struct iommufd_device *dev)
 		   : 0;
 }
 
-EXPORT int iommufd_device_reset(struct iommufd_device *dev)
+int ifd_device_reset(struct iommufd_device *dev)
 {
 	char hint[IFD_HINT_MAX] = "";
 	struct ifd_saved saved;
 	struct ifd_words words;
-	int ret = ifd_device_ready(dev, "reset"), back, lent;
+	int ret = ifd_reset_save(dev, &saved), back, lent;
 
-	if (ret)
-		return ret;
-	if (!(dev->flags & VFIO_DEVICE_FLAGS_RESET))
-		return ifd_fail(-EOPNOTSUPP, "reset it by its own registers, or with iommufd_pci_hot_reset()",
-				"reset %s: it cannot be reset by itself", dev->found->name);
-	ret = ifd_reset_save(dev, &saved);
 	if (ret)
 		return ret;
 	ret = reset(dev);
@@ -87,4 +81,16 @@ EXPORT int iommufd_device_reset(struct iommufd_device *dev)
 	if (ret)
 		ifd_words_restore(&words);
 	return ret;
+}
+
+EXPORT int iommufd_device_reset(struct iommufd_device *dev)
+{
+	int ret = ifd_device_ready(dev, "reset");
+
+	if (ret)
+		return ret;
+	if (!(dev->flags & VFIO_DEVICE_FLAGS_RESET))
+		return ifd_fail(-EOPNOTSUPP, "reset it by its own registers, or with iommufd_pci_hot_reset()",
+				"reset %s: it cannot be reset by itself", dev->found->name);
+	return ifd_device_reset(dev);
 }

@@ -154,6 +154,13 @@ int ifd_sys_fcntl(int fd, int command)
 	return ret < 0 ? -errno : ret;
 }
 
+int ifd_sys_set_nonblock(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	return flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) ? -errno : 0;
+}
+
 ssize_t ifd_sys_read_text(const char *path, char *buf, size_t size)
 {
 	int fd = ifd_sys_open(path, O_RDONLY);

@@ -52,6 +52,9 @@ int ifd_sys_fstatfs(int fd, struct statfs *fs);
 /* A command of fcntl() that takes nothing and answers with a number of 0 or more; or -errno. */
 int ifd_sys_fcntl(int fd, int command);
 
+/* From now on reads and writes do not wait. */
+int ifd_sys_set_nonblock(int fd);
+
 /* The text of a small file, or the target of a link; cut off at `size`, always terminated. Its length, or -errno. */
 ssize_t ifd_sys_read_text(const char *path, char *buf, size_t size);
 ssize_t ifd_sys_readlink(const char *path, char *buf, size_t size);

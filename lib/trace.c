@@ -53,7 +53,10 @@ struct request {
 		}                               \
 	}
 
-/* Requests that share a number take different files; the first entry wins, so the library's own use comes first. */
+/*
+ * Requests that share a number take different files; the first entry wins, so the library's own use comes first. What
+ * it uses in both ways is told apart in find().
+ */
 static const struct request requests[] = {
 	STRUCT(IOMMU_DESTROY, F(iommu_destroy, id)),
 	STRUCT(IOMMU_IOAS_ALLOC, F(iommu_ioas_alloc, flags), F(iommu_ioas_alloc, out_ioas_id)),
@@ -124,13 +127,24 @@ static const struct request requests[] = {
 	       F(vfio_iommu_type1_dma_map, iova), F(vfio_iommu_type1_dma_map, size)),
 	STRUCT(VFIO_IOMMU_UNMAP_DMA, F(vfio_iommu_type1_dma_unmap, flags), F(vfio_iommu_type1_dma_unmap, iova),
 	       F(vfio_iommu_type1_dma_unmap, size)),
+	STRUCT(VFIO_MIG_GET_PRECOPY_INFO, F(vfio_precopy_info, argsz), F(vfio_precopy_info, flags),
+	       F(vfio_precopy_info, initial_bytes), F(vfio_precopy_info, dirty_bytes)),
 	STRUCT(VFIO_IOMMU_DIRTY_PAGES, F(vfio_iommu_type1_dirty_bitmap, argsz),
 	       F(vfio_iommu_type1_dirty_bitmap, flags)),
+	STRUCT(VFIO_DEVICE_FEATURE, F(vfio_device_feature, argsz), F(vfio_device_feature, flags)),
 };
 
-static const struct request *find(unsigned long number)
+#define REQUESTS (sizeof(requests) / sizeof(requests[0]))
+
+/* Dirty pages of a container and features of a device: both begin with argsz and flags, which differ. */
+static const struct request *find(unsigned long number, const void *arg)
 {
-	for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++)
+	const struct vfio_device_feature *feature = arg;
+
+	if (number == VFIO_DEVICE_FEATURE &&
+	    feature->flags & (VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_PROBE))
+		return &requests[REQUESTS - 1];
+	for (size_t i = 0; i < REQUESTS; i++)
 		if (requests[i].number == number)
 			return &requests[i];
 	return NULL;
@@ -167,7 +181,7 @@ static void describe_struct(char *text, const struct request *request, const voi
 
 void ifd_trace_ioctl(const struct ifd_log *log, int fd, unsigned long number, const void *arg, int ret)
 {
-	const struct request *request = find(number);
+	const struct request *request = find(number, arg);
 	char text[IFD_HINT_MAX] = "", reason[128];
 
 	if (!request)

@@ -58,6 +58,8 @@ struct iommufd_vdevice;
 struct iommufd_veventq;
 /** A queue of commands that a guest hands to the hardware itself. */
 struct iommufd_hwqueue;
+/** The state of a device as a stream. */
+struct iommufd_migration;
 /** What iommufd_probe() found. */
 struct iommufd_report;
 /** What iommufd_diagnose() found. */

@@ -308,6 +308,23 @@ int iommufd_pci_hot_reset_info(struct iommufd_device *dev, struct iommufd_pci_af
  * @since 0.1
  */
 int iommufd_pci_hot_reset(struct iommufd_device *dev);
+ * @brief Set the token of a physical function: from now on only who has it can open one of its virtual functions.
+ *
+ * Who opens one says the token in the options of iommufd_device_new_opts(). Those that are open already stay so. Until
+ * it is set, a physical function has a token that nobody knows, and the kernel cannot be asked for it.
+ *
+ * @param dev   an attached device, a physical function with SR-IOV that is bound to vfio-pci
+ * @param token 16 bytes of a UUID, in the order in which it is written; they are copied
+ *
+ * @retval -ENOTCONN not attached
+ * @retval -EINVAL   no token
+ * @retval -ENOTTY   it is no such function
+ * @retval others    what the driver says
+ *
+ * Source: VFIO_DEVICE_FEATURE_PCI_VF_TOKEN (Linux 5.7).
+ * @since 0.1
+ */
+int iommufd_pci_set_vf_token(struct iommufd_device *dev, const unsigned char *token);
 
 IOMMUFD_END_DECLS
 
