@@ -54,14 +54,24 @@ static int group_of(struct udev_device *dev, int *out)
 	return 0;
 }
 
-/* VFIO makes a group of its own for a device without an IOMMU, and names the group and the device's node after that. */
+static bool is_in(struct udev_device *dev, const char *subsystem)
+{
+	const char *its = udev_device_get_subsystem(dev);
+
+	return its && !strcmp(its, subsystem);
+}
+
+/*
+ * VFIO makes a group of its own for a device without an IOMMU, and names the group and the device's node after that.
+ * Mediated devices, which make no DMA of their own, have such groups too.
+ */
 static int is_noiommu(struct udev_device *dev, struct udev_device *child, bool *out)
 {
 	char path[PATH_MAX], name[64] = "";
 	ssize_t ret;
 
 	*out = child && !strncmp(udev_device_get_sysname(child), "noiommu-", strlen("noiommu-"));
-	if (*out)
+	if (*out || is_in(dev, "mdev"))
 		return 0;
 	snprintf(path, sizeof(path), "%s/iommu_group/name", udev_device_get_syspath(dev));
 	ret = ifd_sys_read_text(path, name, sizeof(name));
@@ -109,13 +119,6 @@ static struct udev_device *vfio_child(struct udev_device *dev)
 	}
 	udev_enumerate_unref(below);
 	return child;
-}
-
-static bool is_in(struct udev_device *dev, const char *subsystem)
-{
-	const char *its = udev_device_get_subsystem(dev);
-
-	return its && !strcmp(its, subsystem);
 }
 
 int ifd_udev_found(struct udev_device *dev, struct ifd_found **out)
