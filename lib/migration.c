@@ -139,10 +139,16 @@ static int check(const struct iommufd_migration *m, const char *what)
 }
 
 /* From here on the kernel tells of new first bytes. It cannot be taken back, and changes nothing else. */
-static bool want_reinit(struct iommufd_device *dev)
+static int want_reinit(struct iommufd_migration *m)
 {
-	return iommufd_device_has(dev, IOMMUFD_FEATURE_PRECOPY_REINIT) > 0 &&
-	       !ifd_feature(dev, VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2 | VFIO_DEVICE_FEATURE_SET, NULL, 0);
+	struct iommufd_device *dev = m->handle.dev;
+	int ret = iommufd_device_has(dev, IOMMUFD_FEATURE_PRECOPY_REINIT);
+
+	if (ret > 0) {
+		ret = ifd_feature(dev, VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2 | VFIO_DEVICE_FEATURE_SET, NULL, 0);
+		m->reinit = !ret;
+	}
+	return ret;
 }
 
 static int begin(struct iommufd_migration *m)
@@ -156,8 +162,8 @@ static int begin(struct iommufd_migration *m)
 	if (!(data.flags & VFIO_MIGRATION_STOP_COPY))
 		return -EOPNOTSUPP;
 	m->can = (uint32_t)data.flags;
-	m->reinit = m->can & VFIO_MIGRATION_PRE_COPY && want_reinit(m->handle.dev);
-	return ask_state(m);
+	ret = m->can & VFIO_MIGRATION_PRE_COPY ? want_reinit(m) : 0;
+	return ret ? ret : ask_state(m);
 }
 
 EXPORT int iommufd_migration_new(struct iommufd_device *dev, uint32_t flags, struct iommufd_migration **out)

@@ -93,10 +93,10 @@ struct act {
 #define SURVIVES(...) ((const struct survival[]){ __VA_ARGS__, { 0, 0 } })
 
 /*
- * Contexts and mappings; more about address spaces; devices; what only the mock IOMMU has. A row without a name ends
+ * Contexts and mappings; more about address spaces; devices; what drivers have beside the usual; what only the mock IOMMU has. A row without a name ends
  * each.
  */
-extern const struct act acts[], ioas_acts[], device_acts[], mock_acts[];
+extern const struct act acts[], ioas_acts[], device_acts[], feature_acts[], mock_acts[];
 
 /* Whether dirty pages are told while the device is attached; from now on. */
 bool tells_dirty(void);

@@ -394,7 +394,7 @@ static void go_through(const struct act *act, bool memory)
 
 static void go_through_all(bool memory)
 {
-	const struct act *const ours[] = { acts, ioas_acts, device_acts, NULL };
+	const struct act *const ours[] = { acts, ioas_acts, device_acts, feature_acts, NULL };
 	const struct act *const mocks[] = { mock_acts, NULL };
 	unsigned int before = totals->mistakes;
 

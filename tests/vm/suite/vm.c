@@ -150,6 +150,8 @@ static const struct file files[] = {
 /* For the machine `device`, which has what they need. */
 static const struct file device_files[] = {
 	{ "qemu", add_qemu_tests },
+	{ "feature", add_feature_tests },
+	{ "migration", add_migration_tests },
 };
 
 static const struct file noiommu_files[] = {
