@@ -308,6 +308,8 @@ int iommufd_pci_hot_reset_info(struct iommufd_device *dev, struct iommufd_pci_af
  * @since 0.1
  */
 int iommufd_pci_hot_reset(struct iommufd_device *dev);
+
+/**
  * @brief Set the token of a physical function: from now on only who has it can open one of its virtual functions.
  *
  * Who opens one says the token in the options of iommufd_device_new_opts(). Those that are open already stay so. Until
