@@ -52,7 +52,10 @@ static int reset(struct iommufd_device *dev)
 			break;
 		ifd_sys_sleep_ms(IFD_RESET_PAUSE_MS);
 	}
-	return ret ? ifd_fail(ret, ret == -EAGAIN ? "something else holds the device: try again later" : NULL,
+	return ret ? ifd_fail(ret,
+			      ret != -EAGAIN                ? NULL
+			      : ifd_udev_leaves(dev->found) ? "it is being taken away: free it"
+							    : "something else holds the device: try again later",
 			      "reset %s", dev->found->name)
 		   : 0;
 }

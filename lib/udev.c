@@ -96,6 +96,15 @@ static bool has_children(void)
 	return !ifd_sys_stat("/sys/class/vfio-dev", &st);
 }
 
+bool ifd_udev_leaves(const struct ifd_found *found)
+{
+	char path[PATH_MAX];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "%s/vfio-dev", found->path);
+	return has_children() && ifd_sys_stat(path, &st) == -ENOENT;
+}
+
 /* The child that VFIO makes for a device that is bound to it; it has a node where the kernel has those. */
 static struct udev_device *vfio_child(struct udev_device *dev)
 {

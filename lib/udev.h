@@ -44,6 +44,9 @@ bool ifd_is_uuid(const char *text);
 #define IFD_UUID_SIZE 37
 void ifd_uuid_copy(char *to, const char *uuid);
 
+/* Whether VFIO gives a device up, and at most waits for who has it open. Not before Linux 6.1: then false. */
+bool ifd_udev_leaves(const struct ifd_found *found);
+
 /* By the device number of an open node under /dev/vfio/devices. -EINVAL, with words, when it is no such node. */
 int ifd_udev_find_fd(int fd, struct ifd_found **out);
 

@@ -116,6 +116,35 @@ START_TEST(events_that_were_lost_are_told)
 }
 END_TEST
 
+#define UUID  "0f2a1d5c-6b7e-4c11-9d37-5a8e4b1c2d30"
+#define MDEVS "/sys/class/mdev_bus/mtty/mdev_supported_types/mtty-1"
+
+static void write_to(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	ck_assert_msg(fd >= 0 && write(fd, text, strlen(text)) > 0, "%s: %s", path, strerror(errno));
+	close(fd);
+}
+
+START_TEST(a_mediated_device_comes_and_goes_by_its_uuid)
+{
+	struct iommufd_monitor *mon = monitor_open();
+	struct iommufd_monitor_event event;
+
+	write_to(MDEVS "/create", UUID);
+	monitor_await(mon, UUID, IOMMUFD_MONITOR_ADDED, NULL);
+	monitor_await(mon, UUID, IOMMUFD_MONITOR_BOUND, &event);
+	ck_assert_str_eq(strrchr(event.path, '/') + 1, UUID);
+	ck_assert_ptr_nonnull(event.driver);
+	write_to("/sys/bus/mdev/devices/" UUID "/remove", "1");
+	monitor_await(mon, UUID, IOMMUFD_MONITOR_UNBOUND, &event);
+	ck_assert_str_eq(strrchr(event.path, '/') + 1, UUID);
+	monitor_await(mon, UUID, IOMMUFD_MONITOR_REMOVED, NULL);
+	iommufd_monitor_free(mon);
+}
+END_TEST
+
 /* As udev's rules would have it, where there is one; here there is none, and nobody sends its events. */
 START_TEST(the_source_is_the_one_that_was_asked_for)
 {
@@ -175,6 +204,8 @@ void add_monitor_tests(TCase *tc)
 	tcase_add_test(tc, a_device_is_told_of_that_vfio_has_and_that_it_gives_up);
 	tcase_add_test(tc, a_device_that_another_driver_has_is_not_told_of);
 	tcase_add_test(tc, events_that_were_lost_are_told);
+	if (!access(MDEVS, F_OK)) /* the kernels that are built here have it */
+		tcase_add_test(tc, a_mediated_device_comes_and_goes_by_its_uuid);
 	tcase_add_test(tc, the_source_is_the_one_that_was_asked_for);
 	tcase_add_test(tc, an_ordinary_user_hears_it_too);
 }

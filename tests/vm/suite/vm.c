@@ -152,11 +152,12 @@ static const struct file device_files[] = {
 	{ "qemu", add_qemu_tests },
 	{ "feature", add_feature_tests },
 	{ "migration", add_migration_tests },
+	{ "hotplug", add_hotplug_tests },
 };
 
 static const struct file noiommu_files[] = {
-	{ "noiommu", add_noiommu_tests }, { "handed", add_handed_tests },   { "bound", add_bound_tests },
-	{ "inject", add_inject_tests },   { "threads", add_threads_tests }, { "file", add_file_noiommu_tests },
+	{ "noiommu", add_noiommu_tests }, { "handed", add_handed_tests },         { "bound", add_bound_tests },
+	{ "inject", add_inject_tests },   { "threads", add_threads_tests },       { "file", add_file_noiommu_tests },
 	{ "uapi", add_uapi_tests },       { "dmabuf", add_dmabuf_noiommu_tests },
 };
 

@@ -235,6 +235,7 @@ void add_dmabuf_tests(TCase *tc);
 void add_qemu_tests(TCase *tc);
 void add_feature_tests(TCase *tc);
 void add_migration_tests(TCase *tc);
+void add_hotplug_tests(TCase *tc);
 
 /* The same for the path `mock`. */
 void add_mock_bed_tests(TCase *tc);
