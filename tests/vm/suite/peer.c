@@ -98,6 +98,13 @@ START_TEST(a_device_writes_into_another_ones_registers_and_reads_them)
 	int fds;
 
 	pair_open(&pair);
+	if (!vm_can_lend()) {
+		lacks(iommufd_ioas_map_region(pair.bed.ioas, pair.drive, IOMMUFD_PCI_BAR0, 0, PAGE, RW, &iova),
+		      -EOPNOTSUPP, vm_path->compat ? "served by iommufd" : "Linux 6.19");
+		ck_assert_uint_eq(iova, 7);
+		pair_close(&pair);
+		return;
+	}
 	drive_has(&pair, NVME_AQA);
 	fds = open_fds();
 	ok(iommufd_ioas_map_region(pair.bed.ioas, pair.drive, IOMMUFD_PCI_BAR0, 0, 2 * PAGE, RW, &iova));
@@ -469,9 +476,9 @@ END_TEST
 
 void add_peer_tests(TCase *tc)
 {
+	tcase_add_test(tc, a_device_writes_into_another_ones_registers_and_reads_them);
 	if (!vm_can_lend())
 		return;
-	tcase_add_test(tc, a_device_writes_into_another_ones_registers_and_reads_them);
 	tcase_add_test(tc, after_a_reset_it_is_there_without_a_further_call);
 	tcase_add_test(tc, after_the_memory_was_switched_off_it_is_there_again);
 	tcase_add_test(tc, after_a_reset_through_configuration_space_it_is_there_again);

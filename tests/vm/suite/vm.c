@@ -153,6 +153,7 @@ static const struct file device_files[] = {
 	{ "feature", add_feature_tests },
 	{ "migration", add_migration_tests },
 	{ "hotplug", add_hotplug_tests },
+	{ "peer-device", add_peer_device_tests },
 };
 
 static const struct file noiommu_files[] = {
