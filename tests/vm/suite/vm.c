@@ -119,6 +119,7 @@ static const struct file files[] = {
 	{ "pci", add_pci_tests },
 	{ "driver", add_driver_tests },
 	{ "mdev", add_mdev_tests },
+	{ "vectors", add_vectors_tests },
 	{ "refusal", add_refusal_tests },
 	{ "permission", add_permission_tests },
 	{ "fork", add_fork_tests },

@@ -211,6 +211,7 @@ void add_irq_tests(TCase *tc);
 void add_pci_tests(TCase *tc);
 void add_driver_tests(TCase *tc);
 void add_mdev_tests(TCase *tc);
+void add_vectors_tests(TCase *tc);
 void add_refusal_tests(TCase *tc);
 void add_file_tests(TCase *tc);
 void add_fork_tests(TCase *tc);
