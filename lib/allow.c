@@ -44,8 +44,7 @@ static int by_start(const void *a, const void *b)
 	return one->start < other->start ? -1 : one->start > other->start;
 }
 
-/* Ranges that touch or overlap become one; how many are left. */
-static size_t merge(struct iommufd_range *list, size_t count)
+size_t ifd_ranges_merge(struct iommufd_range *list, size_t count)
 {
 	size_t n = 0;
 
@@ -72,7 +71,7 @@ static int make_list(const struct iommufd_ioas *ioas, const struct iommufd_range
 	if (ioas->num_allowed)
 		memcpy(list, ioas->allowed, ioas->num_allowed * sizeof(*list));
 	memcpy(list + ioas->num_allowed, ranges, count * sizeof(*list));
-	*num = merge(list, all);
+	*num = ifd_ranges_merge(list, all);
 	*out = list;
 	for (size_t i = 0; i < *num; i++)
 		if (list[i].start == list[i].last)

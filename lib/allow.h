@@ -15,4 +15,7 @@ const struct iommufd_range *ifd_allow_misfit(const struct iommufd_range *allowed
 int ifd_fail_allow(const char *what, const struct iommufd_range *misfit, const struct iommufd_range *ranges,
 		   size_t count);
 
+/* Sorts ranges; those that touch or overlap become one. How many are left. */
+size_t ifd_ranges_merge(struct iommufd_range *list, size_t count);
+
 #endif

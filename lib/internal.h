@@ -30,6 +30,7 @@
 #include "irq.h"
 #include "log.h"
 #include "opts.h"
+#include "region.h"
 #include "sys.h"
 
 #define EXPORT __attribute__((visibility("default")))
@@ -65,8 +66,6 @@ struct ifd_group {
 	/* VFIO: in whose container it is; with a reference of its own while no device is attached there any more */
 	struct iommufd_ioas *joined;
 };
-
-struct vfio_region_info;
 
 struct iommufd_ctx {
 	atomic_uint refs;      /* the owner, each IOAS, each device */
@@ -124,12 +123,6 @@ struct iommufd_ioas {
 	uint32_t id;         /* iommufd: the object; 0 for none */
 	int container;       /* VFIO: or -1 */
 	atomic_bool serving; /* VFIO: the container has a group and a type, as far as we know, and so takes mappings */
-};
-
-/* What the kernel told of a region, with its capabilities; NULL while nobody has asked. */
-struct ifd_region {
-	struct vfio_region_info *info;
-	size_t len;
 };
 
 /* A part of a region that is mapped into the process. */

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/* What a device's regions are, and access to them through the kernel. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
+#include "allow.h"
 #include "caps.h"
 #include "internal.h"
 #include "peer.h"
@@ -16,7 +17,7 @@
 
 /* A region that the bus knows and a device lacks, which the kernel says of some by an error and of some by the size. */
 static const struct vfio_region_info no_bytes;
-static const struct ifd_region absent = { (struct vfio_region_info *)&no_bytes, sizeof(no_bytes) };
+static const struct ifd_region absent = { (struct vfio_region_info *)&no_bytes, sizeof(no_bytes), NULL, 0 };
 
 /* Offsets in files have a sign. From here on what is inside of the region can be added up. */
 static bool in_a_file(const struct vfio_region_info *info)
@@ -24,12 +25,66 @@ static bool in_a_file(const struct vfio_region_info *info)
 	return info->offset <= INT64_MAX && info->size <= INT64_MAX - info->offset;
 }
 
+/* ---- What it is ---- */
+
+/* NULL when the region does not have it. */
+static const char *capability(const struct ifd_region *region, uint16_t id, size_t size, size_t *room)
+{
+	if (!(region->info->flags & VFIO_REGION_INFO_FLAG_CAPS))
+		return NULL;
+	return ifd_caps_find(region->info, region->len, region->info->cap_offset, id, size, room);
+}
+
+/* What of an area is whole pages of the region, of which the last may go beyond its end. */
+static bool clip(const struct vfio_region_sparse_mmap_area *area, uint64_t size, struct iommufd_range *out)
+{
+	uint64_t page = ifd_sys_page_size(), start, end;
+
+	if (area->offset >= size)
+		return false;
+	end = area->size < size - area->offset ? area->offset + area->size : size;
+	end = end == size ? (end + page - 1) & ~(page - 1) : end & ~(page - 1);
+	start = (area->offset + page - 1) & ~(page - 1);
+	*out = (struct iommufd_range){ start, end - 1 };
+	return start < end;
+}
+
+/* Without the capability that lists areas the whole region can be mapped. */
+static int learn_areas(struct ifd_region *region)
+{
+	struct vfio_region_info_cap_sparse_mmap cap;
+	struct vfio_region_sparse_mmap_area area = { 0, region->info->size };
+	size_t count = 1, room;
+	const char *at;
+
+	if (!(region->info->flags & VFIO_REGION_INFO_FLAG_MMAP))
+		return 0;
+	at = capability(region, VFIO_REGION_INFO_CAP_SPARSE_MMAP, sizeof(cap), &room);
+	if (at) {
+		memcpy(&cap, at, sizeof(cap));
+		room = (room - sizeof(cap)) / sizeof(area);
+		count = cap.nr_areas < room ? cap.nr_areas : room;
+	}
+	if (!count)
+		return 0;
+	region->areas = calloc(count, sizeof(*region->areas));
+	if (!region->areas)
+		return -ENOMEM;
+	for (size_t i = 0; i < count; i++) {
+		if (at)
+			memcpy(&area, at + sizeof(cap) + i * sizeof(area), sizeof(area));
+		if (clip(&area, region->info->size, &region->areas[region->num_areas]))
+			region->num_areas++;
+	}
+	region->num_areas = ifd_ranges_merge(region->areas, region->num_areas);
+	return 0;
+}
+
 /* dev->lock is held. */
 static int ask(struct iommufd_device *dev, uint32_t index, const struct ifd_region **out)
 {
 	struct vfio_region_info request = { .argsz = sizeof(request), .index = index };
-	struct ifd_region *region;
-	void *answer;
+	struct ifd_region *region, answer = { NULL, 0, NULL, 0 };
 	int ret;
 
 	if (!dev->regions)
@@ -40,21 +95,21 @@ static int ask(struct iommufd_device *dev, uint32_t index, const struct ifd_regi
 	*out = region;
 	if (region->info)
 		return 0;
-	ret = ifd_caps_ioctl(&dev->ctx->log, dev->fd, VFIO_DEVICE_GET_REGION_INFO, &request, sizeof(request), &answer,
-			     &region->len);
-	if (!ret && !in_a_file(answer)) {
-		free(answer);
-		ret = -EPROTO;
-	}
+	ret = ifd_caps_ioctl(&dev->ctx->log, dev->fd, VFIO_DEVICE_GET_REGION_INFO, &request, sizeof(request),
+			     (void **)&answer.info, &answer.len);
 	if (!ret)
-		region->info = answer;
+		ret = in_a_file(answer.info) ? learn_areas(&answer) : -EPROTO;
+	if (!ret)
+		*region = answer;
+	else
+		free(answer.info);
 	if (ret == -EINVAL)
 		*out = &absent;
 	return ret == -EINVAL ? 0 : ret;
 }
 
 /* The kernel is asked once an attach, since what a region is does not change: then an access is one system call. */
-static int region_get(struct iommufd_device *dev, const char *what, uint32_t index, const struct ifd_region **out)
+int ifd_region_get(struct iommufd_device *dev, const char *what, uint32_t index, const struct ifd_region **out)
 {
 	int ret = ifd_device_ready(dev, what);
 
@@ -73,6 +128,26 @@ static int region_get(struct iommufd_device *dev, const char *what, uint32_t ind
 		   : 0;
 }
 
+static void add_capabilities(const struct ifd_region *region, struct iommufd_region_info *info)
+{
+	struct vfio_region_info_cap_type type;
+	const char *at;
+	size_t room;
+
+	if (capability(region, VFIO_REGION_INFO_CAP_SPARSE_MMAP, sizeof(struct vfio_region_info_cap_sparse_mmap),
+		       &room))
+		info->flags |= IOMMUFD_REGION_SPARSE;
+	if (capability(region, VFIO_REGION_INFO_CAP_MSIX_MAPPABLE, sizeof(struct vfio_info_cap_header), &room))
+		info->flags |= IOMMUFD_REGION_MSIX_MAPPABLE;
+	at = capability(region, VFIO_REGION_INFO_CAP_TYPE, sizeof(type), &room);
+	if (!at)
+		return;
+	memcpy(&type, at, sizeof(type));
+	info->flags |= IOMMUFD_REGION_TYPE;
+	info->type = type.type;
+	info->subtype = type.subtype;
+}
+
 EXPORT int iommufd_device_region_info(struct iommufd_device *dev, uint32_t index, struct iommufd_region_info *info)
 {
 	struct iommufd_region_info mine = { .index = index };
@@ -81,7 +156,7 @@ EXPORT int iommufd_device_region_info(struct iommufd_device *dev, uint32_t index
 
 	ret = ifd_info_check(info, IFD_END_OF(struct iommufd_region_info, index), "region info");
 	if (!ret)
-		ret = region_get(dev, "region", index, &region);
+		ret = ifd_region_get(dev, "region", index, &region);
 	if (ret)
 		return ret;
 	mine.size = region->info->size;
@@ -91,11 +166,37 @@ EXPORT int iommufd_device_region_info(struct iommufd_device *dev, uint32_t index
 		mine.flags |= IOMMUFD_REGION_WRITE;
 	if (region->info->flags & VFIO_REGION_INFO_FLAG_MMAP)
 		mine.flags |= IOMMUFD_REGION_MMAP;
+	add_capabilities(region, &mine);
 	ifd_info_write(info, &mine, sizeof(mine));
 	return 0;
 }
 
-static int check_range(const struct iommufd_device *dev, uint32_t index, uint64_t size, uint64_t offset, size_t len)
+EXPORT int iommufd_device_region_areas(struct iommufd_device *dev, uint32_t index, struct iommufd_range *areas,
+				       size_t max)
+{
+	const struct ifd_region *region;
+	int ret = ifd_region_get(dev, "region", index, &region);
+
+	if (ret)
+		return ret;
+	if (max && region->num_areas)
+		memcpy(areas, region->areas, (max < region->num_areas ? max : region->num_areas) * sizeof(*areas));
+	return (int)region->num_areas;
+}
+
+static void forget_all(struct iommufd_device *dev)
+{
+	for (uint32_t i = 0; dev->regions && i < dev->num_regions; i++) {
+		free(dev->regions[i].info);
+		free(dev->regions[i].areas);
+	}
+	free(dev->regions);
+	dev->regions = NULL;
+}
+
+/* ---- Access ---- */
+
+int ifd_region_check_range(const struct iommufd_device *dev, uint32_t index, uint64_t size, uint64_t offset, size_t len)
 {
 	if (offset <= size && len <= size - offset)
 		return 0;
@@ -104,8 +205,7 @@ static int check_range(const struct iommufd_device *dev, uint32_t index, uint64_
 			dev->found->name, size);
 }
 
-/* A kernel that claims a BAR at its first use turns away a second thread that is the first as well. */
-static bool again(int64_t ret, int *tries)
+bool ifd_region_again(int64_t ret, int *tries)
 {
 	if (ret != -EBUSY || ++*tries == TRIES)
 		return false;
@@ -113,7 +213,7 @@ static bool again(int64_t ret, int *tries)
 	return true;
 }
 
-static const char busy[] = "a driver of the kernel has claimed this region: /proc/iomem names it";
+const char ifd_region_busy[] = "a driver of the kernel has claimed this region: /proc/iomem names it";
 
 /* What the kernel moved at once: all, or less where a part of the region cannot be reached. */
 static int check_moved(const struct iommufd_device *dev, ssize_t moved, size_t len, const char *what)
@@ -121,19 +221,18 @@ static int check_moved(const struct iommufd_device *dev, ssize_t moved, size_t l
 	if (moved >= 0 && (size_t)moved == len)
 		return 0;
 	return ifd_fail(moved < 0 ? (int)moved : -EIO,
-			moved == -EBUSY ? busy : "the device's memory may be disabled, or the device be gone",
+			moved == -EBUSY ? ifd_region_busy
+					: "the device's memory may be disabled, or the device be gone",
 			"%s %s: %zd of %zu bytes", what, dev->found->name, moved < 0 ? 0 : moved, len);
 }
 
-/* Returns where in the device's descriptor the access goes. */
-static int access_at(struct iommufd_device *dev, uint32_t index, uint64_t offset, size_t len, uint32_t flag,
-		     uint64_t *at)
+int ifd_region_at(struct iommufd_device *dev, uint32_t index, uint64_t offset, size_t len, uint32_t flag, uint64_t *at)
 {
 	const struct ifd_region *region;
-	int ret = region_get(dev, "region", index, &region);
+	int ret = ifd_region_get(dev, "region", index, &region);
 
 	if (!ret)
-		ret = check_range(dev, index, region->info->size, offset, len);
+		ret = ifd_region_check_range(dev, index, region->info->size, offset, len);
 	if (ret)
 		return ret;
 	if (!(region->info->flags & flag))
@@ -147,28 +246,28 @@ EXPORT int iommufd_device_region_read(struct iommufd_device *dev, uint32_t index
 				      size_t len)
 {
 	uint64_t at;
-	int ret = access_at(dev, index, offset, len, VFIO_REGION_INFO_FLAG_READ, &at), tries = 0;
+	int ret = ifd_region_at(dev, index, offset, len, VFIO_REGION_INFO_FLAG_READ, &at), tries = 0;
 	ssize_t moved;
 
 	if (ret)
 		return ret;
 	do
 		moved = ifd_sys_pread(dev->fd, buf, len, at);
-	while (again(moved, &tries));
+	while (ifd_region_again(moved, &tries));
 	return check_moved(dev, moved, len, "read from");
 }
 
 int ifd_region_write(struct iommufd_device *dev, uint32_t index, uint64_t offset, const void *buf, size_t len)
 {
 	uint64_t at;
-	int ret = access_at(dev, index, offset, len, VFIO_REGION_INFO_FLAG_WRITE, &at), tries = 0;
+	int ret = ifd_region_at(dev, index, offset, len, VFIO_REGION_INFO_FLAG_WRITE, &at), tries = 0;
 	ssize_t moved;
 
 	if (ret)
 		return ret;
 	do
 		moved = ifd_sys_pwrite(dev->fd, buf, len, at);
-	while (again(moved, &tries));
+	while (ifd_region_again(moved, &tries));
 	return check_moved(dev, moved, len, "write to");
 }
 
@@ -182,155 +281,10 @@ EXPORT int iommufd_device_region_write(struct iommufd_device *dev, uint32_t inde
 	return !ret && renews ? ifd_peers_restore(dev) : ret;
 }
 
-static bool in_area(const struct vfio_region_sparse_mmap_area *area, uint64_t offset, size_t len)
-{
-	return offset >= area->offset && offset - area->offset <= area->size &&
-	       len <= area->size - (offset - area->offset);
-}
-
-/* Without the capability the whole region may be mapped. */
-static bool in_sparse_area(const struct ifd_region *region, uint64_t offset, size_t len)
-{
-	struct vfio_region_info_cap_sparse_mmap cap;
-	struct vfio_region_sparse_mmap_area area;
-	const char *at;
-	size_t room;
-
-	if (!(region->info->flags & VFIO_REGION_INFO_FLAG_CAPS))
-		return true;
-	at = ifd_caps_find(region->info, region->len, region->info->cap_offset, VFIO_REGION_INFO_CAP_SPARSE_MMAP,
-			   sizeof(cap), &room);
-	if (!at)
-		return true;
-	memcpy(&cap, at, sizeof(cap));
-	for (size_t i = 0; i < cap.nr_areas && i < (room - sizeof(cap)) / sizeof(area); i++) {
-		memcpy(&area, at + sizeof(cap) + i * sizeof(area), sizeof(area));
-		if (in_area(&area, offset, len))
-			return true;
-	}
-	return false;
-}
-
-static int check_window(const struct iommufd_device *dev, uint32_t index, const struct ifd_region *region,
-			uint64_t offset, size_t len)
-{
-	int ret;
-
-	if (region->info->size && !(region->info->flags & VFIO_REGION_INFO_FLAG_MMAP))
-		return ifd_fail(-EOPNOTSUPP, "use iommufd_device_region_read() and iommufd_device_region_write()",
-				"map region %u of %s", index, dev->found->name);
-	ret = check_range(dev, index, region->info->size, offset, len);
-	if (ret)
-		return ret;
-	if (!in_sparse_area(region, offset, len))
-		return ifd_fail(-EOPNOTSUPP, "map the parts beside it, and reach it by iommufd_device_region_read()",
-				"map 0x%" PRIx64 " of region %u of %s: the device hides some of it", offset, index,
-				dev->found->name);
-	return 0;
-}
-
-static int check_window_args(const struct iommufd_device *dev, uint64_t offset, size_t len, int prot)
-{
-	if (!len || ((offset | len) & (ifd_sys_page_size() - 1)))
-		return ifd_fail(-EINVAL, "let both be multiples of the page size, and the length not 0",
-				"map %zu bytes at 0x%" PRIx64 " of a region of %s", len, offset, dev->found->name);
-	if (!(prot & (PROT_READ | PROT_WRITE)) || (prot & ~(PROT_READ | PROT_WRITE)))
-		return ifd_fail(-EINVAL, "use PROT_READ, PROT_WRITE or both", "map a region of %s with protection 0x%x",
-				dev->found->name, (unsigned int)prot);
-	return 0;
-}
-
-int ifd_region_window(struct iommufd_device *dev, uint32_t index, uint64_t offset, size_t len, int prot, uint64_t *at)
-{
-	const struct ifd_region *region;
-	int ret = check_window_args(dev, offset, len, prot);
-
-	if (!ret)
-		ret = region_get(dev, "region", index, &region);
-	if (!ret)
-		ret = check_window(dev, index, region, offset, len);
-	if (!ret)
-		*at = region->info->offset + offset;
-	return ret;
-}
-
-EXPORT int iommufd_device_region_map(struct iommufd_device *dev, uint32_t index, uint64_t offset, size_t len, int prot,
-				     void **out)
-{
-	const struct ifd_region *region;
-	struct ifd_window *window;
-	int ret, tries = 0;
-
-	ret = ifd_device_ready(dev, "map a region");
-	if (!ret)
-		ret = check_window_args(dev, offset, len, prot);
-	if (!ret)
-		ret = region_get(dev, "region", index, &region);
-	if (!ret)
-		ret = check_window(dev, index, region, offset, len);
-	if (ret)
-		return ret;
-
-	window = calloc(1, sizeof(*window));
-	do
-		ret = window ? ifd_sys_mmap(dev->fd, region->info->offset + offset, len, prot, MAP_SHARED,
-					    &window->addr)
-			     : -ENOMEM;
-	while (again(ret, &tries));
-	if (ret) {
-		free(window);
-		return ifd_fail(ret, ret == -EBUSY ? busy : NULL, "map region %u of %s", index, dev->found->name);
-	}
-	window->len = len;
-	pthread_mutex_lock(&dev->lock);
-	window->next = dev->windows;
-	dev->windows = window;
-	pthread_mutex_unlock(&dev->lock);
-	*out = window->addr;
-	return 0;
-}
-
-static void window_free(struct ifd_window *window)
-{
-	ifd_sys_munmap(window->addr, window->len);
-	free(window);
-}
-
-EXPORT int iommufd_device_region_unmap(struct iommufd_device *dev, void *addr)
-{
-	struct ifd_window **at = &dev->windows, *window;
-	int ret = ifd_ctx_check(dev->ctx, "unmap a region");
-
-	if (ret)
-		return ret;
-	pthread_mutex_lock(&dev->lock);
-	while (*at && (*at)->addr != addr)
-		at = &(*at)->next;
-	window = *at;
-	if (window)
-		*at = window->next;
-	pthread_mutex_unlock(&dev->lock);
-
-	if (!window)
-		return ifd_fail(-ENOENT, "give an address that iommufd_device_region_map() gave", "unmap %p of %s",
-				addr, dev->found->name);
-	window_free(window);
-	return 0;
-}
-
-/* The kernel counts a mapping as a use of the device, which would then not be closed. */
 void ifd_region_close_all(struct iommufd_device *dev)
 {
-	struct ifd_window *window;
-
 	ifd_lock(dev->ctx, &dev->lock);
-	while ((window = dev->windows)) {
-		dev->windows = window->next;
-		window_free(window);
-	}
-	for (uint32_t i = 0; dev->regions && i < dev->num_regions; i++)
-		free(dev->regions[i].info);
-	free(dev->regions);
-	dev->regions = NULL;
+	ifd_window_close_all(dev);
+	forget_all(dev);
 	ifd_unlock(dev->ctx, &dev->lock);
 }

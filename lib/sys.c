@@ -63,7 +63,7 @@ int ifd_sys_ioctl(const struct ifd_log *log, int fd, unsigned long request, void
 
 int ifd_sys_mmap(int fd, uint64_t offset, size_t len, int prot, int flags, void **out)
 {
-	void *addr = mmap(NULL, len, prot, flags, fd, (off_t)offset);
+	void *addr = mmap(flags & MAP_FIXED_NOREPLACE ? *out : NULL, len, prot, flags, fd, (off_t)offset);
 
 	if (addr == MAP_FAILED)
 		return -errno;

@@ -30,6 +30,7 @@ void ifd_sys_close(int fd);
 int ifd_sys_ioctl(const struct ifd_log *log, int fd, unsigned long request, void *arg);
 int ifd_sys_ioctl_number(const struct ifd_log *log, int fd, unsigned long request, void *arg);
 
+/* With MAP_FIXED_NOREPLACE, `*out` is where; kernels before 4.17 take that for a suggestion. */
 int ifd_sys_mmap(int fd, uint64_t offset, size_t len, int prot, int flags, void **out);
 int ifd_sys_munmap(void *addr, size_t len);
 int ifd_sys_mlock(void *addr, size_t len);

@@ -249,6 +249,10 @@ enum {
 	IOMMUFD_REGION_READ = 1u << 0,  /**< iommufd_device_region_read() */
 	IOMMUFD_REGION_WRITE = 1u << 1, /**< iommufd_device_region_write() */
 	IOMMUFD_REGION_MMAP = 1u << 2,  /**< iommufd_device_region_map() */
+	/** Of what can be mapped the driver lists parts: iommufd_device_region_areas() */
+	IOMMUFD_REGION_SPARSE = 1u << 3,
+	IOMMUFD_REGION_TYPE = 1u << 4, /**< beyond those that the bus has: `type` and `subtype` tell what it is */
+	IOMMUFD_REGION_MSIX_MAPPABLE = 1u << 5, /**< the page with PCI's MSI-X table can be mapped like any other */
 };
 
 /** A region of a device, for instance a BAR. The caller sets `struct_size`. */
@@ -257,6 +261,8 @@ struct iommufd_region_info {
 	uint64_t size;      /**< bytes; 0 for a region that the device does not have */
 	uint32_t flags;     /**< IOMMUFD_REGION bits */
 	uint32_t index;     /**< as asked for */
+	uint32_t type;      /**< with IOMMUFD_REGION_TYPE: VFIO_REGION_TYPE of `<linux/vfio.h>`; else 0 */
+	uint32_t subtype;   /**< the same: which one of that type */
 };
 
 /**
@@ -273,6 +279,27 @@ struct iommufd_region_info {
  * @since 0.1
  */
 int iommufd_device_region_info(struct iommufd_device *dev, uint32_t index, struct iommufd_region_info *info);
+
+/**
+ * @brief Which parts of a region can be mapped, in ascending order.
+ *
+ * Most often that is one, from 0 to the end of the region's last page, or none. A driver that keeps registers to itself
+ * lists what is beside them (IOMMUFD_REGION_SPARSE).
+ *
+ * @param dev   an attached device
+ * @param index the region
+ * @param areas room for `max` ranges of offsets in the region, or NULL when `max` is 0; they consist of whole pages
+ * @param max   how many fit; when there are more, the first ones are written
+ *
+ * @return how many there are, which may be more than `max`; or
+ * @retval -ENOTCONN not attached
+ * @retval -EINVAL   no such region
+ * @retval -ENOMEM   no memory
+ *
+ * Source: VFIO_DEVICE_GET_REGION_INFO with its capability for sparse mapping.
+ * @since 0.1
+ */
+int iommufd_device_region_areas(struct iommufd_device *dev, uint32_t index, struct iommufd_range *areas, size_t max);
 
 /**
  * @brief Read from a region through the kernel.
@@ -318,6 +345,10 @@ int iommufd_device_region_write(struct iommufd_device *dev, uint32_t index, uint
 /**
  * @brief Map a part of a region into this process.
  *
+ * The window belongs to the device: iommufd_device_detach() and iommufd_device_free() unmap what is left, so nothing
+ * may use the address after these. From 2 MiB on the address is chosen so that huge pages of the CPU fit, which Linux
+ * 6.12 and later then use.
+ *
  * An access while the device's memory is disabled (bit 1 of PCI's command register), while it is reset, or after it is
  * gone ends in SIGBUS, where iommufd_device_region_read() has an errno.
  *
@@ -330,8 +361,8 @@ int iommufd_device_region_write(struct iommufd_device *dev, uint32_t index, uint
  *
  * @retval -ENOTCONN   not attached
  * @retval -EINVAL     no such region; `len` is 0; something is not aligned; `prot` is something else
- * @retval -ERANGE     `offset + len` goes beyond the region
- * @retval -EOPNOTSUPP the region, or (it has the MSI-X table) this part of it, cannot be mapped: use
+ * @retval -ERANGE     `offset + len` goes beyond the page with the region's last byte
+ * @retval -EOPNOTSUPP the region, or this part of it (see iommufd_device_region_areas()), cannot be mapped: use
  *                     iommufd_device_region_read() and iommufd_device_region_write()
  * @retval -EBUSY      a driver of the kernel has claimed the region
  * @retval -ENOMEM     no memory
@@ -343,7 +374,32 @@ int iommufd_device_region_map(struct iommufd_device *dev, uint32_t index, uint64
 			      void **out);
 
 /**
- * @brief Unmap what iommufd_device_region_map() gave.
+ * @brief Map all of a region into this process, in one piece, with the parts that cannot be mapped left out.
+ *
+ * An offset in the region is the same offset from the address. In the gaps (see iommufd_device_region_areas()) and, where
+ * the region does not end with a page, behind its end there is nothing to be accessed: in a gap an access ends in
+ * SIGSEGV. Everything else is as for iommufd_device_region_map().
+ *
+ * @param dev   an attached device
+ * @param index the region
+ * @param prot  PROT_READ, PROT_WRITE or both, of `<sys/mman.h>`
+ * @param out   the address; give it to iommufd_device_region_unmap(), or let detach or free do it. As many bytes from
+ *              there on as the region has, and the rest of its last page, are the window's
+ *
+ * @retval -ENOTCONN   not attached
+ * @retval -EINVAL     no such region, or `prot` is something else
+ * @retval -ERANGE     the device has no such region
+ * @retval -EOPNOTSUPP no part of it can be mapped: use iommufd_device_region_read() and iommufd_device_region_write()
+ * @retval -EBUSY      a driver of the kernel has claimed the region
+ * @retval -ENOMEM     no memory, or not as many addresses in a row
+ *
+ * Source: mmap() on the device's file descriptor.
+ * @since 0.1
+ */
+int iommufd_device_region_map_all(struct iommufd_device *dev, uint32_t index, int prot, void **out);
+
+/**
+ * @brief Unmap what iommufd_device_region_map() or iommufd_device_region_map_all() gave.
  *
  * @param dev  the device
  * @param addr the address

@@ -9,6 +9,7 @@ static void region(unsigned int slot)
 	struct iommufd_region_info info = { .struct_size = sizeof(info) }, was = info;
 	uint32_t index = fuzz_call_byte() % 16;
 	uint64_t offset = fuzz_call_pages(), len = fuzz_call_pages();
+	struct iommufd_range areas[4];
 	char buf[64];
 	void *window = NULL;
 
@@ -18,6 +19,14 @@ static void region(unsigned int slot)
 		fuzz_check(info.index == index, "the info is of region %u", info.index);
 	CALL(iommufd_device_region_read, fuzz.dev[slot], index, offset, buf, fuzz_call_byte() % sizeof(buf));
 	CALL(iommufd_device_region_write, fuzz.dev[slot], index, offset, "0123456789abcdef", fuzz_call_byte() % 16);
+	COUNT(iommufd_device_region_areas, fuzz.dev[slot], index, areas, fuzz_call_byte() % 4);
+	if (fuzz_call_byte() & 1) {
+		if (CALL(iommufd_device_region_map_all, fuzz.dev[slot], index, PROT_READ, &window))
+			fuzz_check(!window, "a window was given");
+		else
+			CALL(iommufd_device_region_unmap, fuzz.dev[slot], window);
+		return;
+	}
 	if (CALL(iommufd_device_region_map, fuzz.dev[slot], index, offset, len, PROT_READ, &window))
 		fuzz_check(!window, "a window was given");
 	else
@@ -43,7 +52,10 @@ static void irq(struct iommufd_device *of)
 		fuzz_check(!memcmp(&info, &was, sizeof(info)), "the info was written");
 	else
 		fuzz_check(info.index == index, "the info is of interrupt %u", info.index);
-	switch (fuzz_call_byte() % 6) {
+	switch (fuzz_call_byte() % 7) {
+	case 6:
+		CALL(iommufd_device_irq_set_resample, of, index, start, (int)count - 1);
+		break;
 	case 0:
 		CALL(iommufd_device_irq_disable, of, index);
 		break;

@@ -283,7 +283,6 @@ int __wrap_ifd_sys_mmap(int fd, uint64_t offset, size_t len, int prot, int flags
 {
 	int err = fuzz_mood();
 
-	(void)flags;
 	if (err)
 		return err;
 	if (fd >= 0) {
@@ -295,7 +294,8 @@ int __wrap_ifd_sys_mmap(int fd, uint64_t offset, size_t len, int prot, int flags
 	}
 	if (len > MMAP_MAX)
 		return -ENOMEM;
-	err = __real_ifd_sys_mmap(-1, 0, len, prot, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, out);
+	flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | (flags & MAP_FIXED_NOREPLACE);
+	err = __real_ifd_sys_mmap(-1, 0, len, prot, flags, out);
 	if (!err)
 		mapped += len;
 	return err;

@@ -62,6 +62,11 @@ static int region_map(struct stage *stage)
 	return iommufd_device_region_map(stage->scene.dev, 1, 0, SCENE_PAGE, PROT_READ, &stage->addr);
 }
 
+static int region_map_all(struct stage *stage)
+{
+	return iommufd_device_region_map_all(stage->scene.dev, 1, PROT_READ, &stage->addr);
+}
+
 static int region_info(struct stage *stage)
 {
 	struct iommufd_region_info info = { .struct_size = sizeof(info) };
@@ -162,6 +167,7 @@ static const struct act acts[] = {
 	{ "iommufd_ioas_map", ATTACHED, map },
 	{ "iommufd_dma_alloc", ATTACHED, dma_alloc },
 	{ "iommufd_device_region_map", ATTACHED, region_map },
+	{ "iommufd_device_region_map_all", ATTACHED, region_map_all },
 	{ "iommufd_device_region_info", ATTACHED, region_info },
 	{ "iommufd_pci_set_master", ATTACHED, set_master },
 	{ "iommufd_device_irq_enable", ATTACHED, irq_enable },

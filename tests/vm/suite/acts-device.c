@@ -191,6 +191,18 @@ static int region_map(struct stage *stage)
 	return iommufd_device_region_map(stage->bed.dev, IOMMUFD_PCI_BAR0, 0, PAGE, PROT_READ, &stage->out.addr);
 }
 
+static int region_map_all(struct stage *stage)
+{
+	return iommufd_device_region_map_all(stage->bed.dev, IOMMUFD_PCI_BAR0, PROT_READ, &stage->out.addr);
+}
+
+static int region_areas(struct stage *stage)
+{
+	int ret = iommufd_device_region_areas(stage->bed.dev, IOMMUFD_PCI_BAR0, stage->out.ranges, 4);
+
+	return ret < 0 ? ret : 0;
+}
+
 static int config_read(struct stage *stage)
 {
 	return iommufd_pci_config_read(stage->bed.dev, 0, stage->out.bytes, 4);
@@ -338,6 +350,8 @@ const struct act device_acts[] = {
 	  .survives = SURVIVES({ DOOR_PWRITE, FIRST_WITHOUT_MEMORY }) },
 	{ "iommufd_device_region_map", NEEDS_ATTACHED, region_map, .undo = reattach, .handle = true,
 	  .survives = SURVIVES({ DOOR_MMAP, FIRST_WITHOUT_MEMORY }) },
+	{ "iommufd_device_region_map_all", NEEDS_ATTACHED, region_map_all, .undo = reattach, .handle = true },
+	{ "iommufd_device_region_areas", NEEDS_ATTACHED, region_areas, .undo = reattach },
 	{ "iommufd_pci_config_read", NEEDS_ATTACHED, config_read, .undo = reattach },
 	{ "iommufd_pci_config_write", NEEDS_ATTACHED, config_write, .undo = reattach },
 	{ "iommufd_pci_set_master", NEEDS_ATTACHED, set_master, .undo = reattach },

@@ -115,6 +115,7 @@ static const struct file files[] = {
 	{ "dma", add_dma_tests },
 	{ "device", add_device_tests },
 	{ "region", add_region_tests },
+	{ "window", add_window_tests },
 	{ "irq", add_irq_tests },
 	{ "pci", add_pci_tests },
 	{ "driver", add_driver_tests },
