@@ -158,6 +158,7 @@ struct iommufd_device {
 	uint32_t num_regions, num_irqs;
 	pthread_mutex_t lock;
 	struct ifd_window *windows;
+	struct ifd_ioevent *ioevents;
 	bool lends;       /* its memory may be mapped for others: while it is attached; guarded by ctx->lending */
 	atomic_uint lent; /* pieces of it that are, or shall be again */
 	struct ifd_irq irqs[IFD_MAX_IRQS];

@@ -284,6 +284,7 @@ EXPORT int iommufd_device_region_write(struct iommufd_device *dev, uint32_t inde
 void ifd_region_close_all(struct iommufd_device *dev)
 {
 	ifd_lock(dev->ctx, &dev->lock);
+	ifd_ioevent_close_all(dev);
 	ifd_window_close_all(dev);
 	forget_all(dev);
 	ifd_unlock(dev->ctx, &dev->lock);

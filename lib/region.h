@@ -40,4 +40,7 @@ extern const char ifd_region_busy[];
 /* With dev->lock held. window.c: unmaps what is mapped. In a child process too. */
 void ifd_window_close_all(struct iommufd_device *dev);
 
+/* ioevent.c: ends them all. In a child process the kernel is not asked. */
+void ifd_ioevent_close_all(struct iommufd_device *dev);
+
 #endif

@@ -114,6 +114,8 @@ static const struct request requests[] = {
 	STRUCT(VFIO_DEVICE_SET_IRQS, F(vfio_irq_set, flags), F(vfio_irq_set, index), F(vfio_irq_set, start),
 	       F(vfio_irq_set, count)),
 	PLAIN(VFIO_DEVICE_RESET, KIND_NONE),
+	STRUCT(VFIO_DEVICE_IOEVENTFD, F(vfio_device_ioeventfd, flags), F(vfio_device_ioeventfd, offset),
+	       F(vfio_device_ioeventfd, data), F(vfio_device_ioeventfd, fd)),
 	STRUCT(VFIO_DEVICE_BIND_IOMMUFD, F(vfio_device_bind_iommufd, flags), F(vfio_device_bind_iommufd, iommufd),
 	       F(vfio_device_bind_iommufd, out_devid)),
 	/* The PASID counts when the flag says so, and else is not looked at by the kernel. */

@@ -442,6 +442,60 @@ struct iommufd_region_part {
 int iommufd_device_region_dmabuf(struct iommufd_device *dev, uint32_t index, const struct iommufd_region_part *parts,
 				 size_t count, uint32_t flags, int *fd);
 
+/**
+ * @brief Have the kernel write a value to a register whenever an eventfd is signalled: for doorbells that somebody else
+ * rings, as KVM does by an eventfd of its own when a guest writes.
+ *
+ * What is written while the device's memory is disabled is dropped. It survives a reset and ends with
+ * iommufd_device_ioeventfd_remove(), with detach and with free. Different values for the same register are different
+ * ones, of which each has an eventfd.
+ *
+ * @param dev     an attached device
+ * @param index   the region, for PCI a BAR
+ * @param offset  from its start, a multiple of `width`
+ * @param width   1, 2, 4 or 8 bytes
+ * @param value   what is written, in one access, as iommufd_mmio_write32() and its like write it
+ * @param eventfd whose signals it is; it stays the caller's. When it and all copies of it are closed, nothing is written
+ *                any more. The kernel takes the signals off it, and a signal that was there before counts
+ *
+ * @retval -ENOTCONN   not attached
+ * @retval -EINVAL     no such region, or it cannot be written; `width`, `offset` or `value` is none of these; `eventfd`
+ *                     is another kind of file; or the kernel does not offer it there: not for other regions than BARs,
+ *                     not for the MSI-X table, and some kernels not for 8 bytes
+ * @retval -ERANGE     `offset + width` goes beyond the region
+ * @retval -EBADF      `eventfd` is not open
+ * @retval -EEXIST     it is there already, for this value and width
+ * @retval -ENOSPC     the kernel allows no more (1000 a device, as of Linux 7.3)
+ * @retval -EBUSY      a driver of the kernel has claimed the region
+ * @retval -EOPNOTSUPP the device's driver does not offer it
+ * @retval -ENOMEM     no memory
+ *
+ * Source: VFIO_DEVICE_IOEVENTFD (Linux 4.17).
+ * @since 0.1
+ */
+int iommufd_device_ioeventfd_add(struct iommufd_device *dev, uint32_t index, uint64_t offset, uint32_t width,
+				 uint64_t value, int eventfd);
+
+/**
+ * @brief End what iommufd_device_ioeventfd_add() began.
+ *
+ * @param dev    an attached device
+ * @param index  the region, as it was given there
+ * @param offset as it was given there
+ * @param width  as it was given there
+ * @param value  as it was given there
+ *
+ * @retval -ENOTCONN not attached
+ * @retval -EINVAL   such a thing cannot be added
+ * @retval -ERANGE   `offset + width` goes beyond the region
+ * @retval -ENOENT   it is not there
+ *
+ * Source: VFIO_DEVICE_IOEVENTFD (Linux 4.17).
+ * @since 0.1
+ */
+int iommufd_device_ioeventfd_remove(struct iommufd_device *dev, uint32_t index, uint64_t offset, uint32_t width,
+				    uint64_t value);
+
 /** What an interrupt type can do. */
 enum {
 	IOMMUFD_IRQ_EVENTFD = 1u << 0,    /**< signals eventfds */

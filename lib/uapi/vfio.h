@@ -199,6 +199,23 @@ enum {
 	VFIO_AP_NUM_IRQS = 2,
 };
 
+/* ---- Devices: writes by eventfd ---- */
+
+/* The width in bytes is one of the flags. A descriptor of -1 ends it. A second one of the same is EEXIST. */
+struct vfio_device_ioeventfd {
+	uint32_t argsz;
+	uint32_t flags;
+	IFD_ALIGNED_U64 offset; /* in the device's descriptor */
+	IFD_ALIGNED_U64 data;
+	int32_t fd;
+	uint32_t reserved;
+};
+#define VFIO_DEVICE_IOEVENTFD    _IO(VFIO_TYPE, VFIO_BASE + 16)
+#define VFIO_DEVICE_IOEVENTFD_8  (1 << 0)
+#define VFIO_DEVICE_IOEVENTFD_16 (1 << 1)
+#define VFIO_DEVICE_IOEVENTFD_32 (1 << 2)
+#define VFIO_DEVICE_IOEVENTFD_64 (1 << 3)
+
 /* ---- Devices: features ---- */
 
 /* PROBE may be combined with GET and SET, to ask for both at once; GET and SET exclude each other otherwise. */

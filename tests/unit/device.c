@@ -36,6 +36,8 @@ static void before_the_attach(uint32_t backend)
 	unit_fails(-ENOTCONN, iommufd_device_region_map(scene.dev, 0, 0, SCENE_PAGE, PROT_READ, &addr));
 	unit_fails(-ENOTCONN, iommufd_device_region_map_all(scene.dev, 0, PROT_READ, &addr));
 	unit_fails(-ENOTCONN, iommufd_device_region_areas(scene.dev, 0, NULL, 0));
+	unit_fails(-ENOTCONN, iommufd_device_ioeventfd_add(scene.dev, 0, 0, 4, 0, fd));
+	unit_fails(-ENOTCONN, iommufd_device_ioeventfd_remove(scene.dev, 0, 0, 4, 0));
 	unit_fails(-ENOTCONN, iommufd_device_irq_info(scene.dev, 0, &irq));
 	unit_fails(-ENOTCONN, iommufd_device_irq_enable(scene.dev, 0, 0, 1, &fd));
 	unit_fails(-ENOTCONN, iommufd_device_irq_disable(scene.dev, 0));

@@ -51,6 +51,7 @@ static void fork_and_free(uint32_t backend, bool held)
 	ck_assert_int_eq(iommufd_dma_alloc(scene.ioas, SCENE_PAGE, RW, &dma), 0);
 	ck_assert_int_eq(iommufd_device_irq_enable(scene.dev, IOMMUFD_PCI_INTX, 0, 1, &event), 0);
 	ck_assert_int_eq(iommufd_device_irq_set_resample(scene.dev, IOMMUFD_PCI_INTX, 0, event), 0);
+	ck_assert_int_eq(iommufd_device_ioeventfd_add(scene.dev, 0, 0, 4, 1, event), 0);
 	if (held) {
 		pthread_rwlock_wrlock(&scene.ioas->gate);
 		pthread_mutex_lock(&scene.ctx->opening);

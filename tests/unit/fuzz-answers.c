@@ -356,6 +356,7 @@ static const struct fuzz_ioctl answers[] = {
 	{ VFIO_DEVICE_GET_IRQ_INFO, irq_info, sizeof(struct vfio_irq_info) },
 	{ VFIO_DEVICE_SET_IRQS, plain, 0 },
 	{ VFIO_DEVICE_RESET, plain, 0 },
+	{ VFIO_DEVICE_IOEVENTFD, plain, 0 },
 };
 
 /* Requests that share a number differ by the file: those of iommufd come first. */

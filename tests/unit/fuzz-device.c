@@ -19,6 +19,8 @@ static void region(unsigned int slot)
 		fuzz_check(info.index == index, "the info is of region %u", info.index);
 	CALL(iommufd_device_region_read, fuzz.dev[slot], index, offset, buf, fuzz_call_byte() % sizeof(buf));
 	CALL(iommufd_device_region_write, fuzz.dev[slot], index, offset, "0123456789abcdef", fuzz_call_byte() % 16);
+	CALL(iommufd_device_ioeventfd_add, fuzz.dev[slot], index, offset, fuzz_call_byte() % 9, len, 0);
+	CALL(iommufd_device_ioeventfd_remove, fuzz.dev[slot], index, offset, fuzz_call_byte() % 9, len);
 	COUNT(iommufd_device_region_areas, fuzz.dev[slot], index, areas, fuzz_call_byte() % 4);
 	if (fuzz_call_byte() & 1) {
 		if (CALL(iommufd_device_region_map_all, fuzz.dev[slot], index, PROT_READ, &window))

@@ -225,6 +225,7 @@ void scene_answers(void)
 		{ VFIO_DEVICE_GET_IRQ_INFO, irq_info },
 		{ VFIO_DEVICE_SET_IRQS, inject_succeed },
 		{ VFIO_DEVICE_RESET, inject_succeed },
+		{ VFIO_DEVICE_IOEVENTFD, inject_succeed },
 	};
 
 	for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++)

@@ -67,6 +67,15 @@ static int region_map_all(struct stage *stage)
 	return iommufd_device_region_map_all(stage->scene.dev, 1, PROT_READ, &stage->addr);
 }
 
+static int ioeventfd_add(struct stage *stage)
+{
+	int fd = eventfd(0, EFD_CLOEXEC);
+	int ret = iommufd_device_ioeventfd_add(stage->scene.dev, 1, 0, 4, 1, fd);
+
+	close(fd);
+	return ret;
+}
+
 static int region_info(struct stage *stage)
 {
 	struct iommufd_region_info info = { .struct_size = sizeof(info) };
@@ -169,6 +178,7 @@ static const struct act acts[] = {
 	{ "iommufd_device_region_map", ATTACHED, region_map },
 	{ "iommufd_device_region_map_all", ATTACHED, region_map_all },
 	{ "iommufd_device_region_info", ATTACHED, region_info },
+	{ "iommufd_device_ioeventfd_add", ATTACHED, ioeventfd_add },
 	{ "iommufd_pci_set_master", ATTACHED, set_master },
 	{ "iommufd_device_irq_enable", ATTACHED, irq_enable },
 	{ "iommufd_device_irq_info", ATTACHED, irq_info },

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /* Regions of which the kernel here has none: with capabilities, larger than huge pages, smaller than a page. */
 #include <errno.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -318,6 +319,60 @@ START_TEST(a_region_smaller_than_a_page_is_mapped_by_its_page)
 }
 END_TEST
 
+/* ---- Writes by eventfd ---- */
+
+static struct vfio_device_ioeventfd asked;
+static int answer;
+
+static int ioeventfd(int fd, void *arg)
+{
+	(void)fd;
+	asked = *(struct vfio_device_ioeventfd *)arg;
+	return answer;
+}
+
+START_TEST(a_write_by_eventfd_is_asked_for_by_its_place_in_the_device)
+{
+	static const struct {
+		int err, ret;
+		const char *words;
+	} refusals[] = {
+		{ -ENOTTY, -EOPNOTSUPP, "driver cannot" }, { -EINVAL, -EINVAL, "only BARs" },
+		{ -ENOSPC, -ENOSPC, "remove one" },        { -EBUSY, -EBUSY, "/proc/iomem" },
+		{ -EEXIST, -EEXIST, "remove that" },       { -ENOMEM, -ENOMEM, "memory" },
+	};
+	int bell = eventfd(0, EFD_CLOEXEC);
+	struct scene scene;
+
+	scene_open(&scene, IOMMUFD_BACKEND_IOMMUFD);
+	ck_assert_int_eq(iommufd_device_attach(scene.dev, scene.ioas), 0);
+	inject_ioctl(VFIO_DEVICE_IOEVENTFD, ioeventfd);
+	for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
+		answer = refusals[i].err;
+		unit_fails(refusals[i].ret, iommufd_device_ioeventfd_add(scene.dev, 2, 0x100, 8, UINT64_MAX, bell));
+		unit_words_have(refusals[i].words);
+	}
+	answer = 0;
+	ck_assert_int_eq(iommufd_device_ioeventfd_add(scene.dev, 2, 0x100, 8, UINT64_MAX, bell), 0);
+	ck_assert_uint_eq(asked.argsz, sizeof(asked));
+	ck_assert_uint_eq(asked.flags, VFIO_DEVICE_IOEVENTFD_64);
+	ck_assert_uint_eq(asked.offset, 2 * 16 * SCENE_PAGE + 0x100);
+	ck_assert_uint_eq(asked.data, UINT64_MAX);
+	ck_assert_int_eq(asked.fd, bell);
+	answer = -EIO;
+	unit_fails(-EIO, iommufd_device_ioeventfd_remove(scene.dev, 2, 0x100, 8, UINT64_MAX));
+	answer = 0;
+	ck_assert_int_eq(iommufd_device_ioeventfd_remove(scene.dev, 2, 0x100, 8, UINT64_MAX), 0);
+	ck_assert_int_eq(asked.fd, -1);
+	ck_assert_int_eq(iommufd_device_ioeventfd_add(scene.dev, 2, 0x80, 1, 7, bell), 0);
+	ck_assert_int_eq(iommufd_device_detach(scene.dev), 0);
+	ck_assert_int_eq(asked.fd, -1);
+	ck_assert_uint_eq(asked.flags, VFIO_DEVICE_IOEVENTFD_8);
+	ck_assert_uint_eq(asked.offset, 2 * 16 * SCENE_PAGE + 0x80);
+	scene_close(&scene);
+}
+END_TEST
+
 void unit_tests(TCase *tcase)
 {
 	tcase_add_test(tcase, what_the_capabilities_say_is_in_the_info);
@@ -328,4 +383,5 @@ void unit_tests(TCase *tcase)
 	tcase_add_test(tcase, an_address_that_another_thread_takes_is_given_up_for_another);
 	tcase_add_test(tcase, large_windows_are_where_huge_pages_fit);
 	tcase_add_test(tcase, a_region_smaller_than_a_page_is_mapped_by_its_page);
+	tcase_add_test(tcase, a_write_by_eventfd_is_asked_for_by_its_place_in_the_device);
 }

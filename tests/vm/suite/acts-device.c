@@ -203,6 +203,27 @@ static int region_areas(struct stage *stage)
 	return ret < 0 ? ret : 0;
 }
 
+static int ioeventfd_add(struct stage *stage)
+{
+	return iommufd_device_ioeventfd_add(stage->bed.dev, IOMMUFD_PCI_BAR0, EDU_LIVENESS, 4, 1, stage->event);
+}
+
+static int ioeventfd_remove(struct stage *stage)
+{
+	return iommufd_device_ioeventfd_remove(stage->bed.dev, IOMMUFD_PCI_BAR0, EDU_LIVENESS, 4, 1);
+}
+
+static void have_ioeventfd(struct stage *stage)
+{
+	ok(ioeventfd_add(stage));
+}
+
+static void have_no_ioeventfd(struct stage *stage)
+{
+	ok(ioeventfd_remove(stage));
+	reattach(stage);
+}
+
 static int config_read(struct stage *stage)
 {
 	return iommufd_pci_config_read(stage->bed.dev, 0, stage->out.bytes, 4);
@@ -352,6 +373,9 @@ const struct act device_acts[] = {
 	  .survives = SURVIVES({ DOOR_MMAP, FIRST_WITHOUT_MEMORY }) },
 	{ "iommufd_device_region_map_all", NEEDS_ATTACHED, region_map_all, .undo = reattach, .handle = true },
 	{ "iommufd_device_region_areas", NEEDS_ATTACHED, region_areas, .undo = reattach },
+	{ "iommufd_device_ioeventfd_add", NEEDS_ATTACHED, ioeventfd_add, .undo = have_no_ioeventfd },
+	{ "iommufd_device_ioeventfd_remove", NEEDS_ATTACHED, ioeventfd_remove, .undo = have_ioeventfd,
+	  .prepare = have_ioeventfd },
 	{ "iommufd_pci_config_read", NEEDS_ATTACHED, config_read, .undo = reattach },
 	{ "iommufd_pci_config_write", NEEDS_ATTACHED, config_write, .undo = reattach },
 	{ "iommufd_pci_set_master", NEEDS_ATTACHED, set_master, .undo = reattach },
