@@ -2,6 +2,7 @@
 /**
  * @file pci.h
  * @brief PCI devices: the names of regions and interrupts, configuration space, capabilities, BARs, bus mastering.
+ * @brief PCI devices: the names of regions and interrupts, configuration space, bus mastering, virtual functions.
  */
 #ifndef LIBIOMMUFD_PCI_H
 #define LIBIOMMUFD_PCI_H
@@ -327,6 +328,91 @@ int iommufd_pci_hot_reset(struct iommufd_device *dev);
  * @since 0.1
  */
 int iommufd_pci_set_vf_token(struct iommufd_device *dev, const unsigned char *token);
+
+/** What a device is in the terms of SR-IOV. */
+enum {
+	IOMMUFD_SRIOV_PF = 1u << 0, /**< a physical function, which can have virtual ones */
+	IOMMUFD_SRIOV_VF = 1u << 1, /**< a virtual function */
+	/** a virtual function that iommufd_device_new_opts() opens with the token of its physical function only */
+	IOMMUFD_SRIOV_TOKEN = 1u << 2,
+};
+
+/** Room for a PCI address such as `0000:01:00.1`, with its end. */
+enum { IOMMUFD_PCI_NAME_SIZE = 24 };
+
+/** What SR-IOV makes of a device. The caller sets `struct_size`. */
+struct iommufd_sriov_info {
+	size_t struct_size;             /**< `sizeof(struct iommufd_sriov_info)` */
+	uint32_t flags;                 /**< IOMMUFD_SRIOV bits; 0 for a device that has nothing to do with it */
+	uint32_t max_vfs;               /**< how many virtual functions it can have */
+	uint32_t num_vfs;               /**< how many it has now */
+	uint32_t index;                 /**< of a virtual function: which one of its physical function, from 0 */
+	char pf[IOMMUFD_PCI_NAME_SIZE]; /**< of a virtual function: the address of its physical one; else empty */
+};
+
+/**
+ * @brief What a PCI device is in the terms of SR-IOV: whether it has, or is, a virtual function.
+ *
+ * @param address as for iommufd_device_new(); the device need not be open, nor bound to a VFIO driver
+ * @param info    filled; `info->struct_size` is read first
+ *
+ * @retval -ENOENT there is no such device
+ * @retval -EINVAL `address` is none of the forms that iommufd_device_new() takes; `struct_size` is smaller than in the
+ *                 first release, or no size of a structure
+ * @retval -ENOMEM no memory
+ *
+ * Source: sysfs (`sriov_totalvfs`, `physfn`, `virtfn0`); Single Root I/O Virtualization and Sharing 1.1, section 3.3.
+ * @since 0.1
+ */
+int iommufd_pci_sriov_get_info(const char *address, struct iommufd_sriov_info *info);
+
+/**
+ * @brief The address of a virtual function.
+ *
+ * @param pf    its physical function, as for iommufd_device_new(); it need not be open
+ * @param index which one, from 0
+ * @param name  where the address goes, with its end
+ * @param size  bytes of `name`; IOMMUFD_PCI_NAME_SIZE are enough
+ *
+ * @retval -ENOENT there is no such device, or it has no virtual function of that number
+ * @retval -EINVAL `pf` is none of the forms that iommufd_device_new() takes
+ * @retval -ERANGE `size` is too small
+ * @retval -ENOMEM no memory
+ *
+ * Source: sysfs (`virtfn0`).
+ * @since 0.1
+ */
+int iommufd_pci_get_vf(const char *pf, uint32_t index, char *name, size_t size);
+
+/**
+ * @brief Give a physical function virtual ones, or take all of them away.
+ *
+ * It has to be bound to a driver that can do it, such as vfio-pci with its parameter `enable_sriov`. vfio-pci takes the
+ * virtual functions too, and then this call waits until their nodes are there, up to a second for each. It takes root.
+ * A reset of the physical function, so its open too, resets the virtual ones with it.
+ *
+ * A virtual function that a process has open is not taken away: the kernel would wait until it is closed. One that only
+ * a driver of the kernel uses is.
+ *
+ * @param pf    the physical function, as for iommufd_device_new(); it may be open, by this process too
+ * @param count how many it is to have; 0 for none
+ *
+ * @retval -ENOENT     there is no such device
+ * @retval -EINVAL     `pf` is none of the forms that iommufd_device_new() takes
+ * @retval -EOPNOTSUPP it is no physical function, or its driver cannot do it; the words name vfio-pci's parameter where
+ *                     that is it
+ * @retval -ENODEV     it is bound to no driver
+ * @retval -ERANGE     it cannot have so many
+ * @retval -EBUSY      it has another number of them, and it is not 0: set 0 first; or one of them is in use, and the
+ *                     words say by whom
+ * @retval -EACCES     only root may do it
+ * @retval -ENOMEM     no memory; or the firmware left no bus numbers, or addresses, for so many
+ * @retval -ETIMEDOUT  they are there, but not their nodes
+ *
+ * Source: sysfs (`sriov_numvfs`), vfio-pci's parameter `enable_sriov` (Linux 5.7).
+ * @since 0.1
+ */
+int iommufd_pci_set_num_vfs(const char *pf, uint32_t count);
 
 IOMMUFD_END_DECLS
 

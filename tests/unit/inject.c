@@ -58,6 +58,7 @@ ssize_t __real_ifd_sys_read(int fd, void *buf, size_t len);
 ssize_t __real_ifd_sys_write(int fd, const void *buf, size_t len);
 int __real_ifd_sys_stat(const char *path, struct stat *st);
 int __real_ifd_sys_fstat(int fd, struct stat *st);
+int __real_ifd_sys_write_text(const char *path, const char *text);
 ssize_t __real_ifd_sys_read_text(const char *path, char *buf, size_t size);
 int __real_ifd_udev_find(const char *address, struct ifd_found **out);
 int __real_ifd_udev_find_fd(int fd, struct ifd_found **out);
@@ -81,6 +82,7 @@ ssize_t __wrap_ifd_sys_write(int fd, const void *buf, size_t len);
 int __wrap_ifd_sys_stat(const char *path, struct stat *st);
 int __wrap_ifd_sys_fstat(int fd, struct stat *st);
 ssize_t __wrap_ifd_sys_read_text(const char *path, char *buf, size_t size);
+int __wrap_ifd_sys_write_text(const char *path, const char *text);
 int __wrap_ifd_sys_access(const char *path);
 int __wrap_ifd_sys_wait_readable(int fd, unsigned int ms);
 void __wrap_ifd_sys_sleep_ms(unsigned int ms);
@@ -395,6 +397,13 @@ ssize_t __wrap_ifd_sys_read_text(const char *path, char *buf, size_t size)
 		return (ssize_t)len;
 	}
 	return err ? err : __real_ifd_sys_read_text(path, buf, size);
+}
+
+int __wrap_ifd_sys_write_text(const char *path, const char *text)
+{
+	int err = enter(INJECT_WRITE);
+
+	return err ? err : __real_ifd_sys_write_text(path, text);
 }
 
 int __wrap_ifd_sys_access(const char *path)
