@@ -15,6 +15,7 @@
 #include "internal.h"
 #include "object.h"
 #include "probe.h"
+#include "token.h"
 #include "udev.h"
 #include "vfio-group.h"
 #include "way.h"
@@ -347,6 +348,8 @@ static void hint_refused(char *hint, const struct iommufd_device *dev, const str
 		hint_held(hint, dev);
 	else if (err == -ENODEV)
 		ifd_hint_gone(hint, dev->found);
+	else if (err == -EACCES && dev->sriov)
+		ifd_hint_token(hint, dev);
 	else if (err == -EADDRINUSE)
 		hint_conflict(hint, dev, to->ioas);
 	else if (err == -ENOMEM)

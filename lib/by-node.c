@@ -8,6 +8,7 @@
 #include "internal.h"
 #include "node.h"
 #include "object.h"
+#include "token.h"
 #include "udev.h"
 #include "way.h"
 #include "uapi/vfio.h"
@@ -27,6 +28,8 @@ static int fail_bind(struct iommufd_device *dev, int fd, int err)
 			       "keep caches coherent");
 	else if (err == -ENODEV)
 		ifd_hint_gone(hint, dev->found);
+	else if (err == -EACCES && dev->sriov)
+		ifd_hint_token(hint, dev);
 	return ifd_fail(err, hint, "bind %s to the iommufd", dev->found->name);
 }
 
@@ -105,15 +108,34 @@ static int check_ours(struct iommufd_device *dev, int fd)
 	return 0;
 }
 
+/* `iommufd` may be something else: then the kernel looks at the token first, which is all that it does. */
+static int bind_with(struct iommufd_device *dev, int fd, int iommufd, const unsigned char *token, uint32_t *id)
+{
+	struct vfio_device_bind_iommufd cmd = {
+		.argsz = sizeof(cmd),
+		.flags = token ? VFIO_DEVICE_BIND_FLAG_TOKEN : 0,
+		.iommufd = iommufd,
+		.token_uuid_ptr = (uintptr_t)token,
+	};
+	int ret = ifd_sys_ioctl(&dev->ctx->log, fd, VFIO_DEVICE_BIND_IOMMUFD, &cmd);
+
+	*id = cmd.out_devid;
+	return ret ? ret : cmd.out_devid ? 0 : -EPROTO;
+}
+
+/* The device's own node is no iommufd. */
+static int ask_token(struct iommufd_device *dev, int fd, const unsigned char *token)
+{
+	uint32_t id;
+	int ret = bind_with(dev, fd, fd, token, &id);
+
+	return ret == -EBADFD ? 0 : ret ? ret : -EPROTO;
+}
+
 int ifd_bind_node(struct iommufd_device *dev, int fd)
 {
-	struct vfio_device_bind_iommufd cmd = { .argsz = sizeof(cmd), .iommufd = dev->ctx->fd };
+	uint32_t id;
 	int ret;
-
-	if (dev->has_token) {
-		cmd.flags = VFIO_DEVICE_BIND_FLAG_TOKEN;
-		cmd.token_uuid_ptr = (uintptr_t)dev->token;
-	}
 
 	if (dev->ctx->adopted && is_bound(dev, fd)) {
 		ret = check_ours(dev, fd);
@@ -121,13 +143,14 @@ int ifd_bind_node(struct iommufd_device *dev, int fd)
 			dev->fd = fd;
 		return ret;
 	}
-	ret = ifd_sys_ioctl(&dev->ctx->log, fd, VFIO_DEVICE_BIND_IOMMUFD, &cmd);
-	if (!ret && !cmd.out_devid)
-		ret = -EPROTO;
+	ret = ifd_token_settle(dev, fd, ask_token);
+	if (ret)
+		return ret;
+	ret = bind_with(dev, fd, dev->ctx->fd, dev->has_token ? dev->token : NULL, &id);
 	if (ret)
 		return fail_bind(dev, fd, ret);
 	dev->fd = fd;
-	dev->id = cmd.out_devid;
+	dev->id = id;
 	return 0;
 }
 

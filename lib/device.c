@@ -8,6 +8,7 @@
 #include "internal.h"
 #include "node.h"
 #include "peer.h"
+#include "token.h"
 #include "udev.h"
 #include "uapi/vfio.h"
 
@@ -127,6 +128,16 @@ static int open_locked(struct iommufd_device *dev, const struct source *source)
 	return ret;
 }
 
+static int open_now(struct iommufd_device *dev, const struct source *source)
+{
+	int ret = open_locked(dev, source);
+
+	/* A node that is late is waited for without the lock, so that other threads need not. */
+	if (source->open == open_node && ifd_node_await(dev, ret))
+		ret = open_locked(dev, source);
+	return ret;
+}
+
 static void take_opts(struct iommufd_device *dev, const struct iommufd_device_opts *opts)
 {
 	dev->has_token = opts->vf_token;
@@ -156,10 +167,9 @@ static int device_open(struct iommufd_ctx *ctx, struct ifd_found *found, const s
 	if (calls)
 		dev->calls = *calls;
 	take_opts(dev, &source->opts);
-	ret = open_locked(dev, source);
-	/* A node that is late is waited for without the lock, so that other threads need not. */
-	if (source->open == open_node && ifd_node_await(dev, ret))
-		ret = open_locked(dev, source);
+	ret = calls ? 0 : ifd_token_check(dev);
+	if (!ret)
+		ret = open_now(dev, source);
 	if (ret)
 		device_destroy(dev);
 	else

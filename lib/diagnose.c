@@ -8,9 +8,10 @@
 #include "holders.h"
 #include "internal.h"
 #include "probe.h"
+#include "token.h"
 #include "udev.h"
 
-/* Four about the device, up to five about each backend. */
+/* Up to five about the device, up to five about each backend. */
 #define FINDINGS_MAX 16
 
 struct finding {
@@ -60,6 +61,15 @@ static void look_at_driver(struct iommufd_diagnosis *out, const struct ifd_found
 		ifd_hint_bind(words, found);
 	}
 	add(out, "driver", 0, found->vfio ? 0 : -ENODEV, words);
+}
+
+static void look_at_token(struct iommufd_diagnosis *out, const struct ifd_found *found)
+{
+	char words[IFD_HINT_MAX] = "";
+	int err = ifd_token_look(found, words);
+
+	if (*words)
+		add(out, "token", 0, err, words);
 }
 
 static void look_at_group(struct iommufd_diagnosis *out, const struct ifd_found *found)
@@ -163,6 +173,7 @@ EXPORT int iommufd_diagnose(const char *address, struct iommufd_diagnosis **out)
 	if (mine) {
 		look_at_iommu(mine, found);
 		look_at_driver(mine, found);
+		look_at_token(mine, found);
 		look_at_group(mine, found);
 		look_at_users(mine, found);
 		for (size_t i = 0; ifd_backends[i]; i++)

@@ -150,6 +150,7 @@ struct iommufd_device {
 	uint32_t id;               /* iommufd: its object, from the open on; 0 where it is reached by its group */
 	struct iommufd_device_calls calls; /* of who has bound it, where that is somebody else */
 	bool has_token;
+	bool sriov; /* a virtual function of what VFIO has, or what has some: the kernel may ask for a token */
 	unsigned char token[16]; /* of the physical function */
 	struct iommufd_kvm *kvm; /* the virtual machine that has it, or NULL */
 	bool unpinned;           /* without an IOMMU, and the kernel does not keep memory in its place for it */

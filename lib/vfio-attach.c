@@ -11,6 +11,7 @@
 #include "holders.h"
 #include "internal.h"
 #include "object.h"
+#include "token.h"
 #include "udev.h"
 #include "vfio-group.h"
 #include "uapi/iommufd.h"
@@ -33,6 +34,8 @@ static int fail_join(struct iommufd_device *dev, const char *what, int err)
 			ifd_hint(hint, "its IOMMU cannot serve it beside the others in the container");
 	} else if (err == -ENODEV) {
 		ifd_hint_gone(hint, dev->found);
+	} else if (err == -EACCES && dev->sriov) {
+		ifd_hint_token(hint, dev);
 	} else if (err == -EOPNOTSUPP) {
 		ifd_hint(hint, "its IOMMU serves neither type1v2 nor type1");
 	}

@@ -6,6 +6,7 @@
 #include "holders.h"
 #include "internal.h"
 #include "node.h"
+#include "token.h"
 #include "udev.h"
 #include "vfio-group.h"
 #include "uapi/vfio.h"
@@ -30,6 +31,34 @@ void ifd_group_node(const struct ifd_found *found, char *path, size_t size)
 	snprintf(path, size, "/dev/vfio/%s%d", found->noiommu ? "noiommu-" : "", found->group);
 }
 
+/*
+ * A group gives nothing away while it is in no container, but looks at the name and the token first. Where it is in
+ * one, the device would be opened.
+ */
+static int ask_token(struct iommufd_device *dev, int fd, const unsigned char *token)
+{
+	struct vfio_group_status status = { .argsz = sizeof(status) };
+	char name[IFD_TOKEN_NAME_MAX];
+	int ret = ifd_sys_ioctl(&dev->ctx->log, fd, VFIO_GROUP_GET_STATUS, &status);
+
+	if (ret)
+		return ret;
+	if (status.flags & VFIO_GROUP_FLAGS_CONTAINER_SET)
+		return -EBUSY;
+	ifd_token_name(dev->found, token, name);
+	ret = ifd_sys_ioctl_number(&dev->ctx->log, fd, VFIO_GROUP_GET_DEVICE_FD, name);
+	if (ret >= 0)
+		ifd_sys_close(ret);
+	return ret == -EINVAL ? 0 : ret < 0 ? ret : -EBUSY;
+}
+
+static int check_group(struct iommufd_device *dev, int fd)
+{
+	int ret = check_viable(dev, fd);
+
+	return ret ? ret : ifd_token_settle(dev, fd, ask_token);
+}
+
 int ifd_group_open_node(struct iommufd_device *dev)
 {
 	char path[64];
@@ -37,13 +66,13 @@ int ifd_group_open_node(struct iommufd_device *dev)
 
 	dev->unpinned = dev->found->noiommu;
 	if (dev->group->fd >= 0)
-		return check_viable(dev, dev->group->fd);
+		return check_group(dev, dev->group->fd);
 
 	ifd_group_node(dev->found, path, sizeof(path));
 	fd = ifd_node_open(dev, path);
 	if (fd < 0)
 		return fd;
-	ret = check_viable(dev, fd);
+	ret = check_group(dev, fd);
 	if (ret)
 		ifd_sys_close(fd);
 	else
@@ -64,16 +93,8 @@ int ifd_group_placed(struct iommufd_device *dev)
 
 int ifd_group_get_device(struct iommufd_device *dev)
 {
-	const unsigned char *t = dev->token;
-	const char *name = dev->found->name;
-	char with_token[128];
+	char name[IFD_TOKEN_NAME_MAX];
 
-	if (dev->has_token) {
-		snprintf(with_token, sizeof(with_token),
-			 "%.64s vf_token=%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", name,
-			 t[0], t[1], t[2], t[3], t[4], t[5], t[6], t[7], t[8], t[9], t[10], t[11], t[12], t[13], t[14],
-			 t[15]);
-		name = with_token;
-	}
-	return ifd_sys_ioctl_number(&dev->ctx->log, dev->group->fd, VFIO_GROUP_GET_DEVICE_FD, (void *)(uintptr_t)name);
+	ifd_token_name(dev->found, dev->has_token ? dev->token : NULL, name);
+	return ifd_sys_ioctl_number(&dev->ctx->log, dev->group->fd, VFIO_GROUP_GET_DEVICE_FD, name);
 }

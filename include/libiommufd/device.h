@@ -73,8 +73,9 @@ struct iommufd_kvm;
 struct iommufd_device_opts {
 	size_t struct_size; /**< sizeof the structure, set by the caller */
 	/**
-	 * The token of the physical function, 16 bytes of a UUID in the order in which it is written, or NULL. A
-	 * virtual function whose physical function is bound to vfio-pci is not opened without it.
+	 * A token, 16 bytes of a UUID in the order in which it is written, or NULL. A virtual function whose physical
+	 * function is bound to vfio-pci is opened with that one's token only, and so is such a physical function while
+	 * one of its virtual functions is in use.
 	 */
 	const unsigned char *vf_token;
 	/** The virtual machine that gets the device, or NULL. */
@@ -89,12 +90,19 @@ struct iommufd_device_opts {
  * @param opts    options, or NULL; what it points to is copied or held
  * @param out     the new device; give it to iommufd_device_free()
  *
- * @retval -EINVAL `struct_size` of `opts` is not set; or as for iommufd_device_new()
+ * @retval -EINVAL `struct_size` of `opts` is not set; or there is a token that nobody asks for, so of a physical
+ *                 function whose virtual ones are not in use; or as for iommufd_device_new()
  * @retval -E2BIG  `opts` has a member that this library does not know
- * @retval -EACCES the virtual function needs a token, or another one; or as for iommufd_device_new()
+ * @retval -EACCES the device needs a token, or another one; or as for iommufd_device_new()
+ * @retval -ENOTTY there is a token, and this kernel takes none at a device's own node, where it asks for none either
+ * @retval -EBUSY  there is a token for a physical function, and its group is in a container already, so that it cannot
+ *                 be told whether it is asked for; or as for iommufd_device_new()
  * @retval others  as iommufd_device_new()
  *
- * On VFIO, and on iommufd where a device is reached by its group, the kernel looks at the token at the attach.
+ * iommufd_device_new() gives `-EACCES` for a device that needs a token. The kernel takes what is given at the open of a
+ * physical function for its new token while no virtual function is in use; the library finds out before the open, and
+ * sets none that way: see iommufd_pci_set_vf_token(). On VFIO, and on iommufd where a device is reached by its group,
+ * the kernel looks at the token at each attach, and here too unless the group is in a container already.
  *
  * Source: VFIO_DEVICE_BIND_FLAG_TOKEN (Linux 6.17); VFIO_GROUP_GET_DEVICE_FD, whose string takes a token (Linux 5.7).
  * @since 0.1

@@ -13,7 +13,7 @@ IOMMUFD_BEGIN_DECLS
 /** One thing that was looked at. The caller sets `struct_size`. Strings live as long as the diagnosis. */
 struct iommufd_finding {
 	size_t struct_size; /**< `sizeof(struct iommufd_finding)` */
-	/** what: `iommu`, `driver`, `group`, `users`, `backend`, `node`, `interrupts`, `memlock`, `pages` */
+	/** what: `iommu`, `driver`, `token`, `group`, `users`, `backend`, `node`, `interrupts`, `memlock`, `pages` */
 	const char *subject;
 	const char *words; /**< a sentence; where something is in the way, with what to do */
 	uint32_t backend;  /**< the one backend that it is about, or IOMMUFD_BACKEND_AUTO for all */
