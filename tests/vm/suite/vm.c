@@ -151,6 +151,8 @@ static const struct file files[] = {
 
 /* For the machine `device`, which has what they need. */
 static const struct file device_files[] = {
+	{ "sriov", add_sriov_tests },
+	{ "sriov-io", add_sriov_io_tests },
 	{ "qemu", add_qemu_tests },
 	{ "feature", add_feature_tests },
 	{ "migration", add_migration_tests },

@@ -235,6 +235,8 @@ void add_peer_device_tests(TCase *tc);
 void add_dmabuf_tests(TCase *tc);
 
 /* The same for the machine `device`. */
+void add_sriov_tests(TCase *tc);
+void add_sriov_io_tests(TCase *tc);
 void add_qemu_tests(TCase *tc);
 void add_feature_tests(TCase *tc);
 void add_migration_tests(TCase *tc);

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/* A drive's virtual function at work: NVM Express Base Specification 2.0, section 8.26. */
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "nvme.h"
+#include "sriov.h"
+
+/* What is done, with queues (0) or interrupts (1), how many. */
+enum { PRIMARY_TAKES = 1, SECONDARY_GETS = 8, SECONDARY_STARTS = 9 };
+
+static unsigned int manage(struct nvme *pf, unsigned int what, unsigned int resource, unsigned int cntlid,
+			   unsigned int count)
+{
+	struct nvme_command command = { .dword = { NVME_MANAGE_VIRTUAL } };
+
+	command.dword[10] = what | resource << 8 | cntlid << 16;
+	command.dword[11] = count;
+	return nvme_admin(pf, &command, NULL);
+}
+
+/* A structure that the drive tells of itself, in `data`. */
+static void identify(struct nvme *nvme, unsigned int structure)
+{
+	struct nvme_command command = { .dword = { NVME_IDENTIFY, [10] = structure } };
+
+	memset(nvme->data, 0, PAGE);
+	command.dword[6] = (uint32_t)nvme->data_iova;
+	command.dword[7] = (uint32_t)(nvme->data_iova >> 32);
+	ck_assert_uint_eq(nvme_admin(nvme, &command, NULL), 0);
+}
+
+static unsigned int own_number(struct nvme *nvme)
+{
+	identify(nvme, 0x01);
+	return nvme->data[78] | (unsigned int)nvme->data[79] << 8;
+}
+
+/* The number of the controller behind a virtual function, counted from 1, with what it has. */
+static unsigned int secondary(struct nvme *pf, unsigned int function, unsigned int *queues, bool *online)
+{
+	identify(pf, 0x15);
+	for (unsigned int i = 0; i < pf->data[0]; i++) {
+		const unsigned char *entry = pf->data + 32 + (size_t)32 * i;
+
+		if ((entry[8] | (unsigned int)entry[9] << 8) != function)
+			continue;
+		*queues = entry[10];
+		*online = entry[4] & 1;
+		return entry[0] | (unsigned int)entry[1] << 8;
+	}
+	ck_abort_msg("the drive has no controller for virtual function %u", function);
+}
+
+enum { ATTACH = 0, DETACH = 1 };
+
+static void attach_namespace(struct nvme *pf, unsigned int what, unsigned int cntlid)
+{
+	struct nvme_command command = { .dword = { NVME_ATTACH_NAMESPACE, 1, [10] = what } };
+	uint16_t list[] = { 1, (uint16_t)cntlid };
+
+	memset(pf->data, 0, PAGE);
+	memcpy(pf->data, list, sizeof(list));
+	command.dword[6] = (uint32_t)pf->data_iova;
+	command.dword[7] = (uint32_t)(pf->data_iova >> 32);
+	ck_assert_uint_eq(nvme_admin(pf, &command, NULL), 0);
+}
+
+/* The first namespace that a controller has, or 0. */
+static unsigned int first_namespace(struct nvme *nvme)
+{
+	identify(nvme, 0x02);
+	return nvme->data[0];
+}
+
+/*
+ * QEMU says of every controller that it has the namespace already when the drive's own has it, perhaps from an earlier
+ * test. What the drive's own has not it must not be asked to detach: QEMU would abort.
+ */
+static void share_namespace(struct nvme *pf, unsigned int cntlid)
+{
+	unsigned int own = own_number(pf);
+
+	if (first_namespace(pf))
+		attach_namespace(pf, DETACH, own);
+	attach_namespace(pf, ATTACH, cntlid);
+	attach_namespace(pf, ATTACH, own);
+}
+
+/* The drive's flexible queues and interrupts are its own at first: they are free after a reset, without functions. */
+static void free_resources(struct nvme *pf)
+{
+	unsigned int cntlid = own_number(pf);
+
+	ck_assert_uint_eq(manage(pf, PRIMARY_TAKES, 0, cntlid, 0), 0);
+	ck_assert_uint_eq(manage(pf, PRIMARY_TAKES, 1, cntlid, 0), 0);
+	ok(iommufd_device_reset(pf->dev));
+	nvme_start(pf);
+}
+
+/* An admin queue and one for I/O, one interrupt, and the drive's namespace. */
+static void start_function(struct nvme *pf, unsigned int function)
+{
+	unsigned int queues, cntlid;
+	bool online;
+
+	cntlid = secondary(pf, function, &queues, &online);
+	ck_assert(!online);
+	ck_assert_uint_eq(manage(pf, SECONDARY_GETS, 0, cntlid, 2), 0);
+	ck_assert_uint_eq(manage(pf, SECONDARY_GETS, 1, cntlid, 1), 0);
+	ck_assert_uint_eq(manage(pf, SECONDARY_STARTS, 0, cntlid, 0), 0);
+	secondary(pf, function, &queues, &online);
+	ck_assert(online);
+	ck_assert_uint_eq(queues, 2);
+	share_namespace(pf, cntlid);
+}
+
+static uint64_t wait_for_interrupt(int fd)
+{
+	struct pollfd poller = { .fd = fd, .events = POLLIN };
+	uint64_t count = 0;
+
+	ck_assert_int_eq(poll(&poller, 1, 60000), 1);
+	ck_assert_int_eq(read(fd, &count, sizeof(count)), sizeof(count));
+	return count;
+}
+
+static void fill(unsigned char *data, unsigned int seed)
+{
+	for (unsigned int i = 0; i < 2 * PAGE; i++)
+		data[i] = (unsigned char)(seed + i * 7 + i / 251);
+}
+
+static bool is_filled(const unsigned char *data, unsigned int seed)
+{
+	for (unsigned int i = 0; i < 2 * PAGE; i++)
+		if (data[i] != (unsigned char)(seed + i * 7 + i / 251))
+			return false;
+	return true;
+}
+
+/* One command by the interrupt alone: the completion is looked at when that has come. */
+static void io_by_interrupt(struct nvme *nvme, unsigned int opcode, uint64_t block, int fd)
+{
+	struct nvme_command command = nvme_transfer(nvme, opcode, block, 2 * PAGE / NVME_BLOCK);
+
+	nvme_submit(nvme, &command);
+	ck_assert_uint_ge(wait_for_interrupt(fd), 1);
+	ck_assert(nvme_is_complete(nvme));
+	ck_assert_uint_eq(nvme_complete(nvme), 0);
+}
+
+#define TRANSFERS 16u
+
+/* What one controller writes, the other one reads. */
+static void move_both_ways(struct nvme *pf, struct nvme *vf, int fd)
+{
+	for (unsigned int i = 0; i < TRANSFERS; i++) {
+		fill(vf->data, i);
+		io_by_interrupt(vf, NVME_WRITE, (uint64_t)32 * i, fd);
+		memset(pf->data, 0, 2 * PAGE);
+		ck_assert_uint_eq(nvme_io(pf, NVME_READ, (uint64_t)32 * i, 2 * PAGE / NVME_BLOCK), 0);
+		ck_assert_msg(is_filled(pf->data, i), "transfer %u", i);
+
+		fill(pf->data, i + 100);
+		ck_assert_uint_eq(nvme_io(pf, NVME_WRITE, (uint64_t)32 * i, 2 * PAGE / NVME_BLOCK), 0);
+		memset(vf->data, 0, 2 * PAGE);
+		io_by_interrupt(vf, NVME_READ, (uint64_t)32 * i, fd);
+		ck_assert_msg(is_filled(vf->data, i + 100), "transfer %u back", i);
+	}
+}
+
+START_TEST(a_drives_virtual_function_does_io_with_its_token)
+{
+	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	struct bed pf_bed, vf_bed;
+	struct nvme pf, vf;
+	uint64_t drop;
+
+	vfs_none(DRIVE);
+	bed_attach(&pf_bed, DRIVE);
+	nvme_open(&pf, pf_bed.dev, pf_bed.ioas);
+	free_resources(&pf);
+	ok(iommufd_pci_set_vf_token(pf_bed.dev, vf_token));
+	ok(iommufd_pci_set_num_vfs(DRIVE, 2));
+	start_function(&pf, 2);
+	nvme_make_queue(&pf, -1);
+
+	bed_open(&vf_bed);
+	fails(iommufd_device_new(vf_bed.ctx, vf_of(DRIVE, 1), &vf_bed.dev), -EACCES, DRIVE);
+	ok(vf_open_with(&vf_bed, vf_of(DRIVE, 1), vf_token));
+	ok(iommufd_device_attach(vf_bed.dev, vf_bed.ioas));
+	nvme_open(&vf, vf_bed.dev, vf_bed.ioas);
+	ok(iommufd_device_irq_enable(vf_bed.dev, IOMMUFD_PCI_MSIX, 0, 1, &fd));
+	nvme_make_queue(&vf, 0);
+	ck_assert_uint_eq(first_namespace(&vf), 1);
+	while (read(fd, &drop, sizeof(drop)) > 0)
+		; /* of the admin queue, whose commands are done */
+	move_both_ways(&pf, &vf, fd);
+
+	nvme_close(&vf);
+	bed_close(&vf_bed);
+	nvme_close(&pf);
+	vfs_none(DRIVE);
+	bed_close(&pf_bed);
+	close(fd);
+}
+END_TEST
+
+void add_sriov_io_tests(TCase *tc)
+{
+	tcase_add_test(tc, a_drives_virtual_function_does_io_with_its_token);
+}
