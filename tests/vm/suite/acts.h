@@ -26,6 +26,7 @@ union out {
 	struct iommufd_irq_info irq;
 	struct iommufd_device_info info;
 	struct iommufd_hw_info hw;
+	struct iommufd_sriov_info sriov;
 };
 
 /* What is there before a call. Made once a row; after each call undo() brings it back to what it was. */
@@ -87,16 +88,17 @@ struct act {
 	bool handle;                          /* it gives an address, which need not be the same each time */
 	bool silent;                          /* it makes no system call; every other one does */
 	bool seldom;                          /* but this one not on every path */
+	bool fatal;                           /* no kernel survives being short of memory in it */
 	bool costly;                          /* it takes so long that only some of its system calls are tried */
 };
 
 #define SURVIVES(...) ((const struct survival[]){ __VA_ARGS__, { 0, 0 } })
 
 /*
- * Contexts and mappings; more about address spaces; devices; what drivers have beside the usual; what only the mock IOMMU has. A row without a name ends
- * each.
+ * Contexts and mappings; more about address spaces; devices; what drivers have beside the usual; virtual functions;
+ * what only the mock IOMMU has. A row without a name ends each.
  */
-extern const struct act acts[], ioas_acts[], device_acts[], feature_acts[], mock_acts[];
+extern const struct act acts[], ioas_acts[], device_acts[], feature_acts[], sriov_acts[], mock_acts[];
 
 /* Whether dirty pages are told while the device is attached; from now on. */
 bool tells_dirty(void);

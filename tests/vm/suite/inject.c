@@ -363,7 +363,7 @@ static void go_through(const struct act *act, bool memory)
 
 	if (act->on && !act->on())
 		return;
-	if (memory && act->opens && act->opens() && !opening_is_safe()) {
+	if (memory && (act->fatal || (act->opens && act->opens() && !opening_is_safe()))) {
 		printf("# %s: left out, since this kernel does not survive it\n", act->name);
 		return;
 	}
@@ -394,7 +394,7 @@ static void go_through(const struct act *act, bool memory)
 
 static void go_through_all(bool memory)
 {
-	const struct act *const ours[] = { acts, ioas_acts, device_acts, feature_acts, NULL };
+	const struct act *const ours[] = { acts, ioas_acts, device_acts, feature_acts, sriov_acts, NULL };
 	const struct act *const mocks[] = { mock_acts, NULL };
 	unsigned int before = totals->mistakes;
 
