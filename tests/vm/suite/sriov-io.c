@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /* A drive's virtual function at work: NVM Express Base Specification 2.0, section 8.26. */
-#include <poll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -13,22 +12,20 @@ enum { PRIMARY_TAKES = 1, SECONDARY_GETS = 8, SECONDARY_STARTS = 9 };
 static unsigned int manage(struct nvme *pf, unsigned int what, unsigned int resource, unsigned int cntlid,
 			   unsigned int count)
 {
-	struct nvme_command command = { .dword = { NVME_MANAGE_VIRTUAL } };
+	struct nvme_cmd cmd = { .opcode = NVME_VIRT_MGMT,
+				.cdw10 = what | resource << 8 | cntlid << 16,
+				.cdw11 = count };
 
-	command.dword[10] = what | resource << 8 | cntlid << 16;
-	command.dword[11] = count;
-	return nvme_admin(pf, &command, NULL);
+	return nvme_try(pf, &pf->admin, &cmd, NULL);
 }
 
 /* A structure that the drive tells of itself, in `data`. */
 static void identify(struct nvme *nvme, unsigned int structure)
 {
-	struct nvme_command command = { .dword = { NVME_IDENTIFY, [10] = structure } };
+	struct nvme_cmd cmd = { .opcode = NVME_IDENTIFY, .prp1 = nvme->data_iova, .cdw10 = structure };
 
 	memset(nvme->data, 0, PAGE);
-	command.dword[6] = (uint32_t)nvme->data_iova;
-	command.dword[7] = (uint32_t)(nvme->data_iova >> 32);
-	ck_assert_uint_eq(nvme_admin(nvme, &command, NULL), 0);
+	nvme_run(nvme, &nvme->admin, &cmd, NULL);
 }
 
 static unsigned int own_number(struct nvme *nvme)
@@ -57,14 +54,12 @@ enum { ATTACH = 0, DETACH = 1 };
 
 static void attach_namespace(struct nvme *pf, unsigned int what, unsigned int cntlid)
 {
-	struct nvme_command command = { .dword = { NVME_ATTACH_NAMESPACE, 1, [10] = what } };
+	struct nvme_cmd cmd = { .opcode = NVME_NS_ATTACH, .nsid = 1, .prp1 = pf->data_iova, .cdw10 = what };
 	uint16_t list[] = { 1, (uint16_t)cntlid };
 
 	memset(pf->data, 0, PAGE);
 	memcpy(pf->data, list, sizeof(list));
-	command.dword[6] = (uint32_t)pf->data_iova;
-	command.dword[7] = (uint32_t)(pf->data_iova >> 32);
-	ck_assert_uint_eq(nvme_admin(pf, &command, NULL), 0);
+	nvme_run(pf, &pf->admin, &cmd, NULL);
 }
 
 /* The first namespace that a controller has, or 0. */
@@ -116,57 +111,38 @@ static void start_function(struct nvme *pf, unsigned int function)
 	share_namespace(pf, cntlid);
 }
 
-static uint64_t wait_for_interrupt(int fd)
-{
-	struct pollfd poller = { .fd = fd, .events = POLLIN };
-	uint64_t count = 0;
-
-	ck_assert_int_eq(poll(&poller, 1, 60000), 1);
-	ck_assert_int_eq(read(fd, &count, sizeof(count)), sizeof(count));
-	return count;
-}
-
 static void fill(unsigned char *data, unsigned int seed)
 {
-	for (unsigned int i = 0; i < 2 * PAGE; i++)
+	for (unsigned int i = 0; i < PAGE; i++)
 		data[i] = (unsigned char)(seed + i * 7 + i / 251);
 }
 
 static bool is_filled(const unsigned char *data, unsigned int seed)
 {
-	for (unsigned int i = 0; i < 2 * PAGE; i++)
+	for (unsigned int i = 0; i < PAGE; i++)
 		if (data[i] != (unsigned char)(seed + i * 7 + i / 251))
 			return false;
 	return true;
 }
 
-/* One command by the interrupt alone: the completion is looked at when that has come. */
-static void io_by_interrupt(struct nvme *nvme, unsigned int opcode, uint64_t block, int fd)
-{
-	struct nvme_command command = nvme_transfer(nvme, opcode, block, 2 * PAGE / NVME_BLOCK);
-
-	nvme_submit(nvme, &command);
-	ck_assert_uint_ge(wait_for_interrupt(fd), 1);
-	ck_assert(nvme_is_complete(nvme));
-	ck_assert_uint_eq(nvme_complete(nvme), 0);
-}
-
 #define TRANSFERS 16u
 
+#define BLOCKS (PAGE / NVME_BLOCK)
+
 /* What one controller writes, the other one reads. */
-static void move_both_ways(struct nvme *pf, struct nvme *vf, int fd)
+static void move_both_ways(struct nvme *pf, struct nvme *vf)
 {
 	for (unsigned int i = 0; i < TRANSFERS; i++) {
 		fill(vf->data, i);
-		io_by_interrupt(vf, NVME_WRITE, (uint64_t)32 * i, fd);
-		memset(pf->data, 0, 2 * PAGE);
-		ck_assert_uint_eq(nvme_io(pf, NVME_READ, (uint64_t)32 * i, 2 * PAGE / NVME_BLOCK), 0);
+		nvme_blocks(vf, NVME_WRITE, (uint64_t)32 * i, BLOCKS, 0);
+		memset(pf->data, 0, PAGE);
+		nvme_blocks(pf, NVME_READ, (uint64_t)32 * i, BLOCKS, 0);
 		ck_assert_msg(is_filled(pf->data, i), "transfer %u", i);
 
 		fill(pf->data, i + 100);
-		ck_assert_uint_eq(nvme_io(pf, NVME_WRITE, (uint64_t)32 * i, 2 * PAGE / NVME_BLOCK), 0);
-		memset(vf->data, 0, 2 * PAGE);
-		io_by_interrupt(vf, NVME_READ, (uint64_t)32 * i, fd);
+		nvme_blocks(pf, NVME_WRITE, (uint64_t)32 * i, BLOCKS, 0);
+		memset(vf->data, 0, PAGE);
+		nvme_blocks(vf, NVME_READ, (uint64_t)32 * i, BLOCKS, 0);
 		ck_assert_msg(is_filled(vf->data, i + 100), "transfer %u back", i);
 	}
 }
@@ -181,11 +157,12 @@ START_TEST(a_drives_virtual_function_does_io_with_its_token)
 	vfs_none(DRIVE);
 	bed_attach(&pf_bed, DRIVE);
 	nvme_open(&pf, pf_bed.dev, pf_bed.ioas);
+	nvme_start(&pf);
 	free_resources(&pf);
 	ok(iommufd_pci_set_vf_token(pf_bed.dev, vf_token));
 	ok(iommufd_pci_set_num_vfs(DRIVE, 2));
 	start_function(&pf, 2);
-	nvme_make_queue(&pf, -1);
+	nvme_start_io(&pf, -1);
 
 	bed_open(&vf_bed);
 	fails(iommufd_device_new(vf_bed.ctx, vf_of(DRIVE, 1), &vf_bed.dev), -EACCES, DRIVE);
@@ -193,11 +170,14 @@ START_TEST(a_drives_virtual_function_does_io_with_its_token)
 	ok(iommufd_device_attach(vf_bed.dev, vf_bed.ioas));
 	nvme_open(&vf, vf_bed.dev, vf_bed.ioas);
 	ok(iommufd_device_irq_enable(vf_bed.dev, IOMMUFD_PCI_MSIX, 0, 1, &fd));
-	nvme_make_queue(&vf, 0);
+	nvme_start(&vf);
+	nvme_start_io(&vf, 0);
 	ck_assert_uint_eq(first_namespace(&vf), 1);
 	while (read(fd, &drop, sizeof(drop)) > 0)
-		; /* of the admin queue, whose commands are done */
-	move_both_ways(&pf, &vf, fd);
+		;         /* of the admin queue, whose commands are done */
+	vf.io.event = fd; /* from now on it waits for the interrupt alone */
+	move_both_ways(&pf, &vf);
+	ck_assert_uint_ge(vf.io.interrupts, 2 * TRANSFERS);
 
 	nvme_close(&vf);
 	bed_close(&vf_bed);
