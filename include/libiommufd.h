@@ -22,6 +22,7 @@
 #include <libiommufd/ioas.h>
 #include <libiommufd/mdev.h>
 #include <libiommufd/migration.h>
+#include <libiommufd/kvm.h>
 #include <libiommufd/mmio.h>
 #include <libiommufd/monitor.h>
 #include <libiommufd/object.h>

@@ -7,6 +7,7 @@
 #include "file.h"
 #include "hwpt.h"
 #include "internal.h"
+#include "kvm.h"
 #include "peer.h"
 #include "udev.h"
 #include "uapi/vfio.h"
@@ -63,12 +64,13 @@ static void leave(struct iommufd_device *dev)
 static int attach_now(struct iommufd_device *dev, const struct ifd_target *to)
 {
 	const struct ifd_backend *backend = dev->ctx->backend;
-	int ret = check_addresses(dev, to->ioas);
+	int ret = check_addresses(dev, to->ioas), snooped;
 
 	if (!ret)
 		ret = ifd_group_claim(dev, to);
 	if (ret)
 		return ret;
+	snooped = ifd_kvm_look(dev, to->ioas);
 	ret = backend->attach(dev, to);
 	if (ret)
 		goto unclaim;
@@ -83,6 +85,7 @@ static int attach_now(struct iommufd_device *dev, const struct ifd_target *to)
 		enter(dev, to);
 		dev->attachment++;
 		ifd_feature_attached(dev);
+		ifd_kvm_learn(dev, to->ioas, snooped);
 		dev->attached = true;
 		return 0;
 	}
@@ -111,6 +114,7 @@ static int attach_gated(struct iommufd_device *dev, struct ifd_target to)
 static void detach_gated(struct iommufd_device *dev, struct iommufd_ioas *ioas)
 {
 	dev->attached = false;
+	ifd_kvm_forget(dev);
 	leave(dev);
 	dev->ctx->backend->detach(dev, ioas);
 	ifd_group_unclaim(dev);

@@ -467,6 +467,7 @@ const struct ifd_backend ifd_backend_iommufd = {
 	.command_refused = be_command_refused,
 	.has = ifd_iommufd_has,
 	.physical = be_physical,
+	.snooped = ifd_iommufd_snooped,
 	.device_node = be_device_node,
 	.device_open = be_device_open,
 	.device_adopt = be_device_adopt,

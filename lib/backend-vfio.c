@@ -403,10 +403,16 @@ int ifd_container_set_type(struct iommufd_ioas *ioas)
 
 /* ---- Devices and groups ---- */
 
+static int be_snooped(struct iommufd_ioas *ioas)
+{
+	return ioas->serving ? serves(&ioas->ctx->log, ioas->container, VFIO_DMA_CC_IOMMU) : 1;
+}
+
 static void be_device_close(struct iommufd_device *dev)
 {
 	ifd_sys_close(dev->fd); /* open in a child of a process that was just attaching; else -1 */
 	dev->fd = -1;
+	ifd_group_leave_vm(dev);
 }
 
 const struct ifd_backend ifd_backend_vfio = {
@@ -433,6 +439,7 @@ const struct ifd_backend ifd_backend_vfio = {
 	.command_refused = ifd_container_no_command_refused,
 	.has = ifd_vfio_has,
 	.physical = ifd_container_no_physical,
+	.snooped = be_snooped,
 	.device_node = ifd_group_node,
 	.device_open = ifd_group_open_node,
 	.device_adopt = ifd_container_no_device_adopt,

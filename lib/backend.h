@@ -127,6 +127,12 @@ struct ifd_backend {
 	 */
 	int (*physical)(struct iommufd_ioas *ioas, uint64_t iova, uint64_t *len, uint64_t *addr);
 
+	/*
+	 * Whether the IOMMUs keep all that is attached to an IOAS from getting around the CPU's caches: 1, 0, or -errno
+	 * without words. 1 too while nothing is attached. Gate exclusive.
+	 */
+	int (*snooped)(struct iommufd_ioas *ioas);
+
 	/* The path of the node that device_open() would open; nothing is looked at, and no lock is held. */
 	void (*device_node)(const struct ifd_found *found, char *path, size_t size);
 

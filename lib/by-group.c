@@ -18,9 +18,22 @@ static int compat_ioas(struct iommufd_ctx *ctx, uint16_t op, uint32_t *id)
 	return ifd_object_compat(&ctx->log, ctx->fd, op, id);
 }
 
+static int group_open(struct iommufd_device *dev)
+{
+	int ret = ifd_group_open_node(dev);
+
+	if (ret)
+		return ret;
+	ret = ifd_group_tell_vm(dev);
+	if (ret)
+		ifd_group_leave_vm(dev);
+	return ret;
+}
+
+/* The group goes with the last of its devices. */
 static void group_close(struct iommufd_device *dev)
 {
-	(void)dev; /* the group goes with the last of its devices */
+	ifd_group_leave_vm(dev);
 }
 
 static void group_detach(struct iommufd_device *dev)
@@ -113,6 +126,32 @@ static int get_device_by(struct iommufd_device *dev, uint32_t id)
 	return ret == -ENODEV && placed && !dev->unpinned && is_bound(dev) ? -EBUSY : ret;
 }
 
+/*
+ * Whether an IOMMU lets devices get around the CPU's caches iommufd tells only in the place of a container, of all that
+ * is in the compat IOAS.
+ */
+int ifd_iommufd_snooped(struct iommufd_ioas *ioas)
+{
+	struct iommufd_ctx *ctx = ioas->ctx;
+	uint32_t theirs = 0, id = ioas->id;
+	int ret, back;
+
+	pthread_mutex_lock(&ctx->opening);
+	ret = compat_ioas(ctx, IOMMU_VFIO_IOAS_GET, &theirs);
+	if (!ret || ret == -ENODEV)
+		ret = compat_ioas(ctx, IOMMU_VFIO_IOAS_SET, &id);
+	if (!ret) {
+		ret = ifd_sys_ioctl_number(&ctx->log, ctx->fd, VFIO_CHECK_EXTENSION,
+					   (void *)(uintptr_t)VFIO_DMA_CC_IOMMU);
+		back = compat_ioas(ctx, theirs ? IOMMU_VFIO_IOAS_SET : IOMMU_VFIO_IOAS_CLEAR, &theirs);
+		if (back)
+			ifd_error(&ctx->log, "the IOAS for VFIO's calls is not what it was: %s", IFD_STRERROR(back));
+		ret = ret > 0 ? 1 : ret;
+	}
+	pthread_mutex_unlock(&ctx->opening);
+	return ret;
+}
+
 /* The compat IOAS is one a context, and may be in somebody else's use: it is lent for the moment of the attach. */
 static int group_attach(struct iommufd_device *dev, uint32_t id)
 {
@@ -134,7 +173,7 @@ static int group_attach(struct iommufd_device *dev, uint32_t id)
 }
 
 const struct ifd_way ifd_by_group = {
-	.open = ifd_group_open_node,
+	.open = group_open,
 	.close = group_close,
 	.attach = group_attach,
 	.detach = group_detach,

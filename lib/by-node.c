@@ -6,6 +6,7 @@
 #include "explain.h"
 #include "holders.h"
 #include "internal.h"
+#include "kvm.h"
 #include "node.h"
 #include "object.h"
 #include "token.h"
@@ -132,13 +133,21 @@ static int ask_token(struct iommufd_device *dev, int fd, const unsigned char *to
 	return ret == -EBADFD ? 0 : ret ? ret : -EPROTO;
 }
 
+static void tell_vm_of_end(struct iommufd_device *dev, int fd)
+{
+	if (dev->kvm)
+		ifd_kvm_del(dev->kvm, dev->ctx, fd, dev->found->name);
+}
+
 int ifd_bind_node(struct iommufd_device *dev, int fd)
 {
 	uint32_t id;
 	int ret;
 
 	if (dev->ctx->adopted && is_bound(dev, fd)) {
-		ret = check_ours(dev, fd);
+		ret = dev->kvm ? ifd_fail(-EBUSY, "the VM is to know it before: leave that to who binds it",
+					  "adopt %s for a VM: it is bound already", dev->found->name)
+			       : check_ours(dev, fd);
 		if (!ret)
 			dev->fd = fd;
 		return ret;
@@ -146,7 +155,13 @@ int ifd_bind_node(struct iommufd_device *dev, int fd)
 	ret = ifd_token_settle(dev, fd, ask_token);
 	if (ret)
 		return ret;
+	/* At the bind the kernel takes note of the VM that the node belongs to. */
+	ret = dev->kvm ? ifd_kvm_add(dev->kvm, &dev->ctx->log, fd, dev->found->name) : 0;
+	if (ret)
+		return ret;
 	ret = bind_with(dev, fd, dev->ctx->fd, dev->has_token ? dev->token : NULL, &id);
+	if (ret)
+		tell_vm_of_end(dev, fd);
 	if (ret)
 		return fail_bind(dev, fd, ret);
 	dev->fd = fd;
@@ -170,6 +185,7 @@ static int node_open(struct iommufd_device *dev)
 
 static void node_close(struct iommufd_device *dev)
 {
+	tell_vm_of_end(dev, dev->fd);
 	ifd_sys_close(dev->fd);
 	dev->fd = -1;
 	dev->id = 0;

@@ -6,6 +6,7 @@
 
 #include "explain.h"
 #include "internal.h"
+#include "kvm.h"
 #include "node.h"
 #include "peer.h"
 #include "token.h"
@@ -31,6 +32,7 @@ static void device_destroy(struct iommufd_device *dev)
 	struct iommufd_ctx *ctx = dev->ctx;
 
 	ifd_peers_forget(dev);
+	ifd_kvm_put(dev->kvm);
 	ifd_found_free(dev->found);
 	pthread_mutex_destroy(&dev->lock);
 	free(dev);
@@ -103,6 +105,7 @@ static int open_in_group(struct iommufd_device *dev, const struct source *source
 	}
 	dev->next = dev->ctx->devices;
 	dev->ctx->devices = dev;
+	ifd_kvm_enter(dev);
 	return 0;
 }
 
@@ -114,6 +117,7 @@ static void close_in_group(struct iommufd_device *dev)
 	while (*at != dev)
 		at = &(*at)->next;
 	*at = dev->next;
+	ifd_kvm_leave(dev);
 	dev->ctx->backend->device_close(dev);
 	ifd_group_close(dev->ctx, dev->group);
 }
@@ -143,7 +147,7 @@ static void take_opts(struct iommufd_device *dev, const struct iommufd_device_op
 	dev->has_token = opts->vf_token;
 	if (dev->has_token)
 		memcpy(dev->token, opts->vf_token, sizeof(dev->token));
-	dev->kvm = opts->kvm;
+	dev->kvm = opts->kvm ? ifd_kvm_get(opts->kvm) : NULL;
 }
 
 /* Takes over `found`, and on success the source's descriptor. `calls` may be NULL. */
@@ -182,9 +186,10 @@ static int read_opts(const struct iommufd_ctx *ctx, const struct iommufd_device_
 {
 	int ret = ifd_ctx_check(ctx, what);
 
-	return ret ? ret
-		   : ifd_opts_read(&source->opts, sizeof(source->opts), IFD_END_OF(struct iommufd_device_opts, kvm),
-				   theirs, "device options");
+	if (!ret)
+		ret = ifd_opts_read(&source->opts, sizeof(source->opts), IFD_END_OF(struct iommufd_device_opts, kvm),
+				    theirs, "device options");
+	return ret || !source->opts.kvm ? ret : ifd_kvm_check(source->opts.kvm, what);
 }
 
 EXPORT int iommufd_device_new_opts(struct iommufd_ctx *ctx, const char *address, const struct iommufd_device_opts *opts,

@@ -11,6 +11,7 @@
  *   dev->lock    a device's region mappings and interrupts
  *   ctx->lock    the list of groups and who has claimed them; a leaf, no ioctl under it
  *   index.lock   what is mapped; a leaf, no ioctl under it
+ *   kvm->lock    the devices of a VM; a leaf, no ioctl under it
  *   those of queues and virtual IOMMUs, see there: leaves, held across their own ioctls, reads and writes
  */
 #ifndef IFD_INTERNAL_H
@@ -65,6 +66,11 @@ struct ifd_group {
 	bool theirs;    /* VFIO: somebody else has put it into its container, and takes it out; see `joined` */
 	/* VFIO: in whose container it is; with a reference of its own while no device is attached there any more */
 	struct iommufd_ioas *joined;
+
+	/* Where its node is used: whose VM it is, or NULL; how many devices are open for that; whether KVM knows. */
+	struct iommufd_kvm *kvm; /* guarded by ctx->opening, as the other two */
+	unsigned int kvm_users;
+	bool kvm_knows;
 };
 
 struct iommufd_ctx {
@@ -153,9 +159,11 @@ struct iommufd_device {
 	bool sriov; /* a virtual function of what VFIO has, or what has some: the kernel may ask for a token */
 	unsigned char token[16]; /* of the physical function */
 	struct iommufd_kvm *kvm; /* the virtual machine that has it, or NULL */
-	bool unpinned;           /* without an IOMMU, and the kernel does not keep memory in its place for it */
-	int fd;                  /* VFIO device; iommufd: from the open on, VFIO: while attached; else -1 */
-	uint32_t flags;          /* VFIO_DEVICE_FLAGS, while attached */
+	struct iommufd_device *next_of_kvm;
+	atomic_int snooped; /* as KVM sees it, see kvm.h; -ENOTCONN while not attached */
+	bool unpinned;      /* without an IOMMU, and the kernel does not keep memory in its place for it */
+	int fd;             /* VFIO device; iommufd: from the open on, VFIO: while attached; else -1 */
+	uint32_t flags;     /* VFIO_DEVICE_FLAGS, while attached */
 	uint32_t num_regions, num_irqs;
 	pthread_mutex_t lock;
 	struct ifd_window *windows;

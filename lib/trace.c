@@ -5,6 +5,7 @@
 #include "internal.h"
 #include "trace.h"
 #include "uapi/iommufd.h"
+#include "uapi/kvm.h"
 #include "uapi/vfio.h"
 
 /* Names lie in the table itself: pointers would each cost a relocation. */
@@ -133,6 +134,8 @@ static const struct request requests[] = {
 	       F(vfio_precopy_info, initial_bytes), F(vfio_precopy_info, dirty_bytes)),
 	STRUCT(VFIO_IOMMU_DIRTY_PAGES, F(vfio_iommu_type1_dirty_bitmap, argsz),
 	       F(vfio_iommu_type1_dirty_bitmap, flags)),
+	STRUCT(KVM_SET_DEVICE_ATTR, F(kvm_device_attr, group), F(kvm_device_attr, attr)),
+	STRUCT(KVM_IRQFD, F(kvm_irqfd, fd), F(kvm_irqfd, gsi), F(kvm_irqfd, flags), F(kvm_irqfd, resamplefd)),
 	STRUCT(VFIO_DEVICE_FEATURE, F(vfio_device_feature, argsz), F(vfio_device_feature, flags)),
 };
 

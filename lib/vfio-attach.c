@@ -257,12 +257,48 @@ static int fail_get_device(struct iommufd_device *dev, struct iommufd_ioas *ioas
 	return ifd_fail(err, hint, "attach %s", dev->found->name);
 }
 
+/* Linux before 6.2 tells KVM what the container permits, so the group is in it by now. */
+static int tell_vm(struct iommufd_device *dev)
+{
+	int ret;
+
+	pthread_mutex_lock(&dev->ctx->opening);
+	ret = ifd_group_tell_vm(dev);
+	pthread_mutex_unlock(&dev->ctx->opening);
+	return ret;
+}
+
+/* Of the last device of the group that was attached, or was to be. */
+static void tell_vm_of_end(struct iommufd_device *dev)
+{
+	pthread_mutex_lock(&dev->ctx->opening);
+	ifd_group_tell_vm_of_end(dev);
+	pthread_mutex_unlock(&dev->ctx->opening);
+}
+
+static int get_device(struct iommufd_device *dev, struct iommufd_ioas *ioas)
+{
+	int ret = tell_vm(dev);
+
+	if (ret)
+		return ret;
+	ret = ifd_group_get_device(dev);
+	if (ret >= 0) {
+		dev->fd = ret;
+		return 0;
+	}
+	ret = fail_get_device(dev, ioas, ret);
+	if (dev->group->attached == 1)
+		tell_vm_of_end(dev);
+	return ret;
+}
+
 int ifd_container_attach(struct iommufd_device *dev, const struct ifd_target *to)
 {
 	struct iommufd_ioas *ioas = to->ioas;
 	struct iommufd_ioas *before = dev->group->joined;
 	bool stuck = before == ioas && dev->group->attached == 1;
-	int fd, ret = 0;
+	int ret = 0;
 
 	if (before && before != ioas)
 		ret = leave_the_other(dev);
@@ -271,14 +307,12 @@ int ifd_container_attach(struct iommufd_device *dev, const struct ifd_target *to
 		ret = before == ioas ? let_serve(dev, ioas) : join(dev, ioas);
 	if (ret)
 		return ret;
-	fd = ifd_group_get_device(dev);
-	if (fd >= 0) {
-		dev->fd = fd;
+	ret = get_device(dev, ioas);
+	if (!ret) {
 		if (stuck) /* it is attached here again, which keeps the IOAS */
 			ifd_ioas_put(ioas);
 		return 0;
 	}
-	ret = fail_get_device(dev, ioas, fd);
 	if (before != ioas)
 		try_to_leave(dev->group, ioas);
 	return ret;
@@ -293,6 +327,8 @@ void ifd_container_detach(struct iommufd_device *dev, struct iommufd_ioas *ioas)
 	pthread_mutex_lock(&dev->ctx->lock);
 	last = dev->group->attached == 1;
 	pthread_mutex_unlock(&dev->ctx->lock);
-	if (last)
-		try_to_leave(dev->group, ioas);
+	if (!last)
+		return;
+	tell_vm_of_end(dev);
+	try_to_leave(dev->group, ioas);
 }

@@ -5,6 +5,7 @@
 #include "explain.h"
 #include "holders.h"
 #include "internal.h"
+#include "kvm.h"
 #include "node.h"
 #include "token.h"
 #include "udev.h"
@@ -59,7 +60,7 @@ static int check_group(struct iommufd_device *dev, int fd)
 	return ret ? ret : ifd_token_settle(dev, fd, ask_token);
 }
 
-int ifd_group_open_node(struct iommufd_device *dev)
+static int open_node(struct iommufd_device *dev)
 {
 	char path[64];
 	int fd, ret;
@@ -79,6 +80,70 @@ int ifd_group_open_node(struct iommufd_device *dev)
 		dev->group->fd = fd;
 	return ret;
 }
+
+/* ---- A VM has a group as a whole ---- */
+
+#define VM_NAME_MAX 32
+
+static const char *name_group(const struct ifd_group *group, char name[VM_NAME_MAX])
+{
+	snprintf(name, VM_NAME_MAX, "IOMMU group %d", group->id);
+	return name;
+}
+
+static int enter_vm(struct iommufd_device *dev)
+{
+	struct ifd_group *group = dev->group;
+
+	if (dev->kvm && group->kvm && group->kvm != dev->kvm)
+		return ifd_fail(-EBUSY, "give all devices of a group to one VM",
+				"open %s: IOMMU group %d is another VM's", dev->found->name, group->id);
+	if (dev->kvm) {
+		group->kvm = dev->kvm;
+		group->kvm_users++;
+	}
+	return 0;
+}
+
+void ifd_group_leave_vm(struct iommufd_device *dev)
+{
+	if (!dev->kvm || --dev->group->kvm_users)
+		return;
+	ifd_group_tell_vm_of_end(dev);
+	dev->group->kvm = NULL;
+}
+
+int ifd_group_tell_vm(struct iommufd_device *dev)
+{
+	struct ifd_group *group = dev->group;
+	char name[VM_NAME_MAX];
+	int ret;
+
+	if (!group->kvm || group->kvm_knows)
+		return 0;
+	ret = ifd_kvm_add(group->kvm, &dev->ctx->log, group->fd, name_group(group, name));
+	group->kvm_knows = !ret;
+	return ret;
+}
+
+void ifd_group_tell_vm_of_end(struct iommufd_device *dev)
+{
+	struct ifd_group *group = dev->group;
+	char name[VM_NAME_MAX];
+
+	if (group->kvm_knows)
+		ifd_kvm_del(group->kvm, dev->ctx, group->fd, name_group(group, name));
+	group->kvm_knows = false;
+}
+
+int ifd_group_open_node(struct iommufd_device *dev)
+{
+	int ret = open_node(dev);
+
+	return ret ? ret : enter_vm(dev);
+}
+
+/* ---- Devices ---- */
 
 int ifd_group_placed(struct iommufd_device *dev)
 {

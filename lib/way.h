@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 struct iommufd_device;
+struct iommufd_ioas;
 
 struct ifd_way {
 	/* Opens what can be opened before the attach; the words are set on failure. close() undoes it. */
@@ -30,6 +31,9 @@ struct ifd_way {
 extern const struct ifd_way ifd_by_node;  /* Linux 6.6, with CONFIG_VFIO_DEVICE_CDEV */
 extern const struct ifd_way ifd_by_group; /* Linux 6.2, with CONFIG_VFIO_GROUP */
 extern const struct ifd_way ifd_by_id;    /* somebody else has bound it */
+
+/* Of the backend: see backend.h. */
+int ifd_iommufd_snooped(struct iommufd_ioas *ioas);
 
 /* For a node that somebody else has opened: it is the device's when that succeeds. With words. */
 int ifd_bind_node(struct iommufd_device *dev, int fd);

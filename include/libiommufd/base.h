@@ -60,6 +60,8 @@ struct iommufd_veventq;
 struct iommufd_hwqueue;
 /** The state of a device as a stream. */
 struct iommufd_migration;
+/** A virtual machine of KVM that is told of its devices. */
+struct iommufd_kvm;
 /** What iommufd_probe() found. */
 struct iommufd_report;
 /** What iommufd_diagnose() found. */

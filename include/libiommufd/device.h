@@ -67,8 +67,6 @@ enum {
  */
 int iommufd_device_new(struct iommufd_ctx *ctx, const char *address, struct iommufd_device **out);
 
-struct iommufd_kvm;
-
 /** How a device is to be opened. Set `struct_size`, and leave at zero what shall be as usual. */
 struct iommufd_device_opts {
 	size_t struct_size; /**< sizeof the structure, set by the caller */
@@ -78,7 +76,7 @@ struct iommufd_device_opts {
 	 * one of its virtual functions is in use.
 	 */
 	const unsigned char *vf_token;
-	/** The virtual machine that gets the device, or NULL. */
+	/** The virtual machine that gets the device, see kvm.h, or NULL. */
 	struct iommufd_kvm *kvm;
 };
 
@@ -103,6 +101,15 @@ struct iommufd_device_opts {
  * physical function for its new token while no virtual function is in use; the library finds out before the open, and
  * sets none that way: see iommufd_pci_set_vf_token(). On VFIO, and on iommufd where a device is reached by its group,
  * the kernel looks at the token at each attach, and here too unless the group is in a container already.
+ * @retval -EACCES the virtual function needs a token, or another one; or as for iommufd_device_new()
+ * @retval -EBUSY  its group is another virtual machine's; or as for iommufd_device_new()
+ * @retval -EEXIST somebody has told KVM of the node that `kvm` has this device from
+ * @retval -EIO    the virtual machine is dead
+ * @retval -EPERM  `kvm` was made before fork(); or as for iommufd_device_new()
+ * @retval others  as iommufd_device_new()
+ *
+ * On VFIO, and on iommufd where a device is reached by its group, the kernel looks at the token at the attach. On VFIO
+ * KVM is told at the attach too, which then fails with -EEXIST or -EIO.
  *
  * Source: VFIO_DEVICE_BIND_FLAG_TOKEN (Linux 6.17); VFIO_GROUP_GET_DEVICE_FD, whose string takes a token (Linux 5.7).
  * @since 0.1
@@ -141,11 +148,12 @@ int iommufd_device_from_fd(struct iommufd_ctx *ctx, int fd, struct iommufd_devic
  *
  * @param ctx  a context of the iommufd backend
  * @param fd   the descriptor
- * @param opts options, or NULL; of a device that is bound already nothing of it is looked at
+ * @param opts options, or NULL; of a device that is bound already the token is not looked at
  * @param out  the new device; give it to iommufd_device_free()
  *
- * @retval -E2BIG, -EACCES as for iommufd_device_new_opts()
- * @retval others          as iommufd_device_from_fd()
+ * @retval -EBUSY  the device is bound already, and `kvm` is to be told before; or as for iommufd_device_new_opts()
+ * @retval -E2BIG, -EACCES, -EEXIST, -EIO, -EPERM  as for iommufd_device_new_opts()
+ * @retval others  as iommufd_device_from_fd()
  * @since 0.1
  */
 int iommufd_device_from_fd_opts(struct iommufd_ctx *ctx, int fd, const struct iommufd_device_opts *opts,

@@ -35,6 +35,7 @@ struct vfio_info_cap_header {
 #define VFIO_CHECK_EXTENSION _IO(VFIO_TYPE, VFIO_BASE + 1)
 #define VFIO_TYPE1_IOMMU     1
 #define VFIO_TYPE1v2_IOMMU   3
+#define VFIO_DMA_CC_IOMMU    4 /* no device can get around the CPU's caches; before Linux 5.19 it meant less */
 #define VFIO_NOIOMMU_IOMMU   8
 #define VFIO_UNMAP_ALL       9
 #define VFIO_UPDATE_VADDR    10

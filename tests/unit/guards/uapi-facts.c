@@ -4,6 +4,7 @@
 
 #ifdef KERNEL_HEADERS
 #include <linux/iommufd.h>
+#include <linux/kvm.h>
 #include <linux/vfio.h>
 #include <linux/vfio_ccw.h>
 #include <linux/vfio_zdev.h>
@@ -11,6 +12,7 @@
 #define FACTS_COUNT facts_kernel_count
 #else
 #include "uapi/iommufd.h"
+#include "uapi/kvm.h"
 #include "uapi/vfio.h"
 #include "uapi/vfio_ccw.h"
 #define FACTS       facts_ours
