@@ -36,6 +36,13 @@ int ifd_sys_dup(int fd)
 	return copy < 0 ? -errno : copy;
 }
 
+int ifd_sys_eventfd(void)
+{
+	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+
+	return fd < 0 ? -errno : fd;
+}
+
 void ifd_sys_close(int fd)
 {
 	if (fd >= 0)

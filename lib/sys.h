@@ -19,6 +19,7 @@
 /* A file descriptor, or -errno. O_CLOEXEC is always set. */
 int ifd_sys_open(const char *path, int flags);
 int ifd_sys_dup(int fd);
+int ifd_sys_eventfd(void);
 
 /* Takes -1. Linux frees the descriptor whatever close() returns, so there is nothing to report. */
 void ifd_sys_close(int fd);

@@ -62,6 +62,8 @@ struct iommufd_hwqueue;
 struct iommufd_migration;
 /** A virtual machine of KVM that is told of its devices. */
 struct iommufd_kvm;
+/** An interrupt of a device that is led into a virtual machine. */
+struct iommufd_kvm_irqfd;
 /** What iommufd_probe() found. */
 struct iommufd_report;
 /** What iommufd_diagnose() found. */

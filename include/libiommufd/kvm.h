@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /**
  * @file kvm.h
- * @brief Virtual machines of KVM: which devices they have, and what that means for them.
+ * @brief Virtual machines of KVM: which devices they have, what that means for them, and interrupts that go straight in.
  *
  * KVM is to know the devices that a VM gets: some drivers need the VM, and KVM keeps the guest's caches in order where
  * a device can get around them. A device is opened for a VM by the member `kvm` of struct iommufd_device_opts; the
@@ -62,7 +62,7 @@ int iommufd_kvm_new(int vm_fd, struct iommufd_kvm **out);
 int iommufd_kvm_from_fd(int device_fd, int vm_fd, struct iommufd_kvm **out);
 
 /**
- * @brief Be done with a VM. Devices that were given to it stay so until they are freed.
+ * @brief Be done with a VM. Devices and interrupts that were given to it stay so until they are freed.
  *
  * @param kvm the handle, or NULL
  * @since 0.1
@@ -110,6 +110,56 @@ int iommufd_kvm_no_snoop_blocked(struct iommufd_kvm *kvm);
  * @since 0.1
  */
 int iommufd_device_is_coherent(const struct iommufd_device *dev);
+
+/** Flags of iommufd_kvm_irqfd_add(). */
+enum {
+	IOMMUFD_KVM_RESAMPLE = 1u << 0, /**< a level (INTx): it is unmasked when the guest has handled it */
+};
+
+/**
+ * @brief Lead an interrupt of a device into a VM. From now on it comes there without this process.
+ *
+ * The vector is enabled as by iommufd_device_irq_enable(), with an eventfd of the library's: one that it had before is
+ * replaced, and where vectors cannot be enabled one by one, enable all of them before, with -1 for each. Do not enable
+ * or disable it by other calls until iommufd_kvm_irqfd_free(), or it does not come any more. Where the line leads is up
+ * to KVM_SET_GSI_ROUTING, also later.
+ *
+ * INTx is masked when it fires. With IOMMUFD_KVM_RESAMPLE it is unmasked when the guest tells the interrupt controller
+ * that it is done; without, that is up to iommufd_device_irq_unmask().
+ *
+ * @param kvm    the handle; it may be freed before the interrupt
+ * @param dev    an attached device; it need not have been opened for the VM, and may be freed before the interrupt: it
+ *               is then detached, but stays open until iommufd_kvm_irqfd_free()
+ * @param index  the interrupt type
+ * @param vector its vector
+ * @param gsi    the line of the VM
+ * @param flags  IOMMUFD_KVM_RESAMPLE, or 0
+ * @param out    the new handle; give it to iommufd_kvm_irqfd_free()
+ *
+ * @retval -ENOTCONN not attached
+ * @retval -EINVAL   no such type or vector, or the type is no level and is to be resampled; or the VM has no such line,
+ *                   or no interrupt controller in the kernel that can do it: see KVM_CREATE_IRQCHIP
+ * @retval -EAGAIN   that is not ready yet (Arm)
+ * @retval -EIO      the VM is dead
+ * @retval -EMFILE   no file descriptor left
+ * @retval others    as iommufd_device_irq_enable()
+ *
+ * On failure nothing has changed, but that a vector which was enabled may signal nothing any more.
+ *
+ * Source: KVM_IRQFD (Linux 2.6.32; to resample 3.8), VFIO_DEVICE_SET_IRQS.
+ * @since 0.1
+ */
+int iommufd_kvm_irqfd_add(struct iommufd_kvm *kvm, struct iommufd_device *dev, uint32_t index, uint32_t vector,
+			  uint32_t gsi, uint32_t flags, struct iommufd_kvm_irqfd **out);
+
+/**
+ * @brief Take an interrupt out of a VM. If it still is this one's, the vector signals nothing any more; a type of one
+ * vector is disabled.
+ *
+ * @param irqfd the handle, or NULL
+ * @since 0.1
+ */
+void iommufd_kvm_irqfd_free(struct iommufd_kvm_irqfd *irqfd);
 
 IOMMUFD_END_DECLS
 

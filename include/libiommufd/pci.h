@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /**
  * @file pci.h
- * @brief PCI devices: the names of regions and interrupts, configuration space, capabilities, BARs, bus mastering.
- * @brief PCI devices: the names of regions and interrupts, configuration space, bus mastering, virtual functions.
+ * @brief PCI devices: the names of regions and interrupts, configuration space, capabilities, BARs, bus mastering,
+ * resets of a bus, virtual functions.
  */
 #ifndef LIBIOMMUFD_PCI_H
 #define LIBIOMMUFD_PCI_H

@@ -46,6 +46,7 @@ static inject_writer writer;
 
 int __real_ifd_sys_open(const char *path, int flags);
 int __real_ifd_sys_dup(int fd);
+int __real_ifd_sys_eventfd(void);
 void __real_ifd_sys_close(int fd);
 int __real_ifd_sys_access(const char *path);
 int __real_ifd_sys_ioctl_number(const struct ifd_log *log, int fd, unsigned long request, void *arg);
@@ -69,6 +70,7 @@ void *__real_calloc(size_t count, size_t size);
 
 int __wrap_ifd_sys_open(const char *path, int flags);
 int __wrap_ifd_sys_dup(int fd);
+int __wrap_ifd_sys_eventfd(void);
 void __wrap_ifd_sys_close(int fd);
 int __wrap_ifd_sys_ioctl(const struct ifd_log *log, int fd, unsigned long request, void *arg);
 int __wrap_ifd_sys_ioctl_number(const struct ifd_log *log, int fd, unsigned long request, void *arg);
@@ -282,6 +284,13 @@ int __wrap_ifd_sys_dup(int fd)
 	int err = enter(INJECT_DUP);
 
 	return err ? err : own(__real_ifd_sys_dup(fd));
+}
+
+int __wrap_ifd_sys_eventfd(void)
+{
+	int err = enter(INJECT_OPEN);
+
+	return err ? err : own(__real_ifd_sys_eventfd());
 }
 
 void __wrap_ifd_sys_close(int fd)

@@ -140,6 +140,7 @@ static const struct file files[] = {
 	{ "copy", add_copy_tests },
 	{ "allow", add_allow_tests },
 	{ "process", add_process_tests },
+	{ "coherent", add_coherent_tests },
 	{ "dirty", add_dirty_tests },
 	{ "reset", add_reset_tests },
 	{ "peer", add_peer_tests },
@@ -158,12 +159,18 @@ static const struct file device_files[] = {
 	{ "migration", add_migration_tests },
 	{ "hotplug", add_hotplug_tests },
 	{ "peer-device", add_peer_device_tests },
+	{ "kvm", add_kvm_tests },
+};
+
+/* For the container that iommufd serves, which that machine has not. */
+static const struct file compat_files[] = {
+	{ "kvm", add_kvm_tests },
 };
 
 static const struct file noiommu_files[] = {
-	{ "noiommu", add_noiommu_tests }, { "handed", add_handed_tests },         { "bound", add_bound_tests },
-	{ "inject", add_inject_tests },   { "threads", add_threads_tests },       { "file", add_file_noiommu_tests },
-	{ "uapi", add_uapi_tests },       { "dmabuf", add_dmabuf_noiommu_tests },
+	{ "noiommu", add_noiommu_tests }, { "handed", add_handed_tests },     { "bound", add_bound_tests },
+	{ "inject", add_inject_tests },   { "threads", add_threads_tests },   { "file", add_file_noiommu_tests },
+	{ "uapi", add_uapi_tests },       { "coherent", add_coherent_tests }, { "dmabuf", add_dmabuf_noiommu_tests },
 };
 
 /* For older kernels, whose mock IOMMU knows less. */
@@ -231,6 +238,8 @@ static void add_path(Suite *suite, const struct path *path)
 		add_files(suite, path, files, COUNT(files));
 	if (is("TEST_MACHINE", "device"))
 		add_files(suite, path, device_files, COUNT(device_files));
+	if (path->compat)
+		add_files(suite, path, compat_files, COUNT(compat_files));
 }
 
 /*

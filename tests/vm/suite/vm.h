@@ -204,6 +204,8 @@ void add_contract_tests(TCase *tc);
 void add_allow_tests(TCase *tc);
 void add_copy_tests(TCase *tc);
 void add_process_tests(TCase *tc);
+void add_coherent_tests(TCase *tc);
+void add_kvm_tests(TCase *tc);
 void add_dma_tests(TCase *tc);
 void add_device_tests(TCase *tc);
 void add_region_tests(TCase *tc);
