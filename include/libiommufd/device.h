@@ -94,22 +94,18 @@ struct iommufd_device_opts {
  * @retval -EACCES the device needs a token, or another one; or as for iommufd_device_new()
  * @retval -ENOTTY there is a token, and this kernel takes none at a device's own node, where it asks for none either
  * @retval -EBUSY  there is a token for a physical function, and its group is in a container already, so that it cannot
- *                 be told whether it is asked for; or as for iommufd_device_new()
- * @retval others  as iommufd_device_new()
- *
- * iommufd_device_new() gives `-EACCES` for a device that needs a token. The kernel takes what is given at the open of a
- * physical function for its new token while no virtual function is in use; the library finds out before the open, and
- * sets none that way: see iommufd_pci_set_vf_token(). On VFIO, and on iommufd where a device is reached by its group,
- * the kernel looks at the token at each attach, and here too unless the group is in a container already.
- * @retval -EACCES the virtual function needs a token, or another one; or as for iommufd_device_new()
- * @retval -EBUSY  its group is another virtual machine's; or as for iommufd_device_new()
+ *                 be told whether it is asked for; its group is another virtual machine's; or as for
+ *                 iommufd_device_new()
  * @retval -EEXIST somebody has told KVM of the node that `kvm` has this device from
  * @retval -EIO    the virtual machine is dead
  * @retval -EPERM  `kvm` was made before fork(); or as for iommufd_device_new()
  * @retval others  as iommufd_device_new()
  *
- * On VFIO, and on iommufd where a device is reached by its group, the kernel looks at the token at the attach. On VFIO
- * KVM is told at the attach too, which then fails with -EEXIST or -EIO.
+ * iommufd_device_new() gives `-EACCES` for a device that needs a token. The kernel takes what is given at the open of a
+ * physical function for its new token while no virtual function is in use; the library finds out before the open, and
+ * sets none that way: see iommufd_pci_set_vf_token(). On VFIO, and on iommufd where a device is reached by its group,
+ * the kernel looks at the token at each attach, and here too unless the group is in a container already. On VFIO KVM is
+ * told at the attach, which then fails with -EEXIST or -EIO.
  *
  * Source: VFIO_DEVICE_BIND_FLAG_TOKEN (Linux 6.17); VFIO_GROUP_GET_DEVICE_FD, whose string takes a token (Linux 5.7).
  * @since 0.1
