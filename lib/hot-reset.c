@@ -145,44 +145,55 @@ static int group_fd(struct iommufd_ctx *ctx, uint32_t id)
 	return fd;
 }
 
-/* What is known of it, if anything, goes to `found`. */
-static bool blocks(struct iommufd_ctx *ctx, const struct affected *affected,
-		   const struct vfio_pci_dependent_device *device, struct ifd_found **found)
+static struct ifd_found *find(const struct vfio_pci_dependent_device *device)
 {
 	char address[IOMMUFD_PCI_ADDRESS_MAX];
-	bool ours;
+	struct ifd_found *found;
 
 	address_of(device, address);
-	if (ifd_udev_find(address, found))
-		*found = NULL;
+	return ifd_udev_find(address, &found) ? NULL : found;
+}
+
+static bool blocks(struct iommufd_ctx *ctx, const struct affected *affected,
+		   const struct vfio_pci_dependent_device *device)
+{
+	struct ifd_found *found;
+	bool ours;
+
 	if (affected->by_id)
 		return device->devid == (uint32_t)VFIO_PCI_DEVID_NOT_OWNED;
 	pthread_mutex_lock(&ctx->opening);
 	ours = group_fd(ctx, device->group_id) >= 0;
 	pthread_mutex_unlock(&ctx->opening);
 	/* Each must have a driver of VFIO, though a group can be used where some have none. */
-	return !ours || !*found || !(*found)->vfio;
+	found = ours ? find(device) : NULL;
+	ours = found && found->vfio;
+	ifd_found_free(found);
+	return !ours;
 }
 
-static void hint_blocker(char *hint, const struct vfio_pci_dependent_device *device, const struct ifd_found *found)
+static void hint_open(char *hint, const struct ifd_found *found)
+{
+	ifd_hint(hint, ": ");
+	ifd_hint(hint, ifd_hint_holders(hint, found, -1)
+			       ? ": have it, and its group, open in this context alone"
+			       : "nobody that can be seen has it open: open it in this context");
+}
+
+static void hint_blocker(char *hint, const struct vfio_pci_dependent_device *device)
 {
 	char address[IOMMUFD_PCI_ADDRESS_MAX];
+	struct ifd_found *found = find(device);
 
 	address_of(device, address);
-	if (*hint)
-		ifd_hint(hint, "; ");
+	ifd_hint(hint, "%s%s", *hint ? "; " : "", address);
 	if (!found)
-		ifd_hint(hint, "%s is not to be found", address);
+		ifd_hint(hint, " is not to be found");
 	else if (!found->vfio)
-		ifd_hint(hint, "%s is bound to %s: bind it to vfio-pci", address,
-			 found->driver ? found->driver : "no driver");
-	else {
-		ifd_hint(hint, "%s: ", address);
-		if (ifd_hint_holders(hint, found, -1))
-			ifd_hint(hint, ": have it, and its group, open in this context alone");
-		else
-			ifd_hint(hint, "nobody that can be seen has it open: open it in this context");
-	}
+		ifd_hint(hint, " is bound to %s: bind it to vfio-pci", found->driver ? found->driver : "no driver");
+	else
+		hint_open(hint, found);
+	ifd_found_free(found);
 }
 
 /* -EBUSY with words that name them. */
@@ -191,13 +202,9 @@ static int check_blockers(struct iommufd_device *dev, const struct affected *aff
 	char hint[IFD_HINT_MAX] = "";
 	uint32_t count = affected->info->count, blockers = 0;
 
-	for (uint32_t i = 0; i < count; i++) {
-		struct ifd_found *found;
-
-		if (blocks(dev->ctx, affected, &affected->info->devices[i], &found) && blockers++ < BLOCKERS_SHOWN)
-			hint_blocker(hint, &affected->info->devices[i], found);
-		ifd_found_free(found);
-	}
+	for (uint32_t i = 0; i < count; i++)
+		if (blocks(dev->ctx, affected, &affected->info->devices[i]) && blockers++ < BLOCKERS_SHOWN)
+			hint_blocker(hint, &affected->info->devices[i]);
 	if (blockers > BLOCKERS_SHOWN)
 		ifd_hint(hint, "; and %u more", blockers - BLOCKERS_SHOWN);
 	return blockers ? ifd_fail(-EBUSY, hint, "hot reset of %s: %u of %u devices that it affects are in the way",
@@ -379,17 +386,17 @@ static bool is_open(struct iommufd_ctx *ctx, const char *address)
 static void tell(struct iommufd_ctx *ctx, const struct affected *affected,
 		 const struct vfio_pci_dependent_device *device, struct iommufd_pci_affected *info)
 {
-	struct ifd_found *found;
+	struct ifd_found *found = affected->by_id ? find(device) : NULL;
 
-	*info = (struct iommufd_pci_affected){ .group = -1 };
+	*info = (struct iommufd_pci_affected){ .group = found             ? found->group
+							: affected->by_id ? -1
+									  : (int32_t)device->group_id };
+	ifd_found_free(found);
 	address_of(device, info->address);
-	if (blocks(ctx, affected, device, &found))
+	if (blocks(ctx, affected, device))
 		info->flags |= IOMMUFD_PCI_AFFECTED_BLOCKS;
 	if (is_open(ctx, info->address))
 		info->flags |= IOMMUFD_PCI_AFFECTED_OPEN;
-	if (found)
-		info->group = found->group;
-	ifd_found_free(found);
 }
 
 EXPORT int iommufd_pci_hot_reset_info(struct iommufd_device *dev, struct iommufd_pci_affected *infos, size_t room,

@@ -298,41 +298,45 @@ static int renew(struct iommufd_ioas *ioas, struct ifd_map *map)
 	return ret;
 }
 
-/* A chain without a loop has no more links than fit. Where the capability is, or 0. */
-static unsigned int find_capability(struct iommufd_device *dev, unsigned int kind)
+/* Where the capability is, 0 for nowhere, or -errno with words. A chain without a loop has no more links than fit. */
+static int find_capability(struct iommufd_device *dev, unsigned int kind)
 {
+	int left = (PCI_CHAIN_END - PCI_HEADER_SIZE) / 4, ret;
 	unsigned char link[2] = { 0, 0 };
-	int left = (PCI_CHAIN_END - PCI_HEADER_SIZE) / 4;
 
-	if (iommufd_pci_config_read(dev, PCI_CAPABILITIES, &link[1], 1))
-		return 0;
-	while (link[1] >= PCI_HEADER_SIZE && left--) {
-		unsigned int at = link[1] & ~3u;
+	ret = iommufd_pci_config_read(dev, PCI_CAPABILITIES, &link[1], 1);
+	while (!ret && link[1] >= PCI_HEADER_SIZE && left--) {
+		int at = link[1] & ~3;
 
-		if (iommufd_pci_config_read(dev, at, link, sizeof(link)))
-			return 0;
-		if (link[0] == kind)
+		ret = iommufd_pci_config_read(dev, (uint64_t)at, link, sizeof(link));
+		if (!ret && link[0] == kind)
 			return at;
 	}
-	return 0;
+	return ret;
 }
 
-static bool is_asleep(struct iommufd_device *dev, unsigned int power)
+/* 1, 0, or -errno with words. */
+static int is_asleep(struct iommufd_device *dev, int power)
 {
 	unsigned char control = 0;
+	int ret = power > 0 ? iommufd_pci_config_read(dev, (uint64_t)power + PCI_POWER_CONTROL, &control, 1) : power;
 
-	return power && !iommufd_pci_config_read(dev, power + PCI_POWER_CONTROL, &control, 1) &&
-	       control & PCI_POWER_STATE;
+	return ret ? ret : !!(control & PCI_POWER_STATE);
 }
 
-/* Else the kernel does not let anybody have it. */
-static bool has_memory_on(struct iommufd_device *dev)
+/* The same; else the kernel does not let anybody have it. */
+static int has_memory_on(struct iommufd_device *dev)
 {
 	uint16_t command;
+	int ret;
 
-	return !(dev->flags & VFIO_DEVICE_FLAGS_PCI) ||
-	       (!iommufd_pci_config_read(dev, PCI_COMMAND, &command, sizeof(command)) &&
-		le16toh(command) & PCI_COMMAND_MEMORY && !is_asleep(dev, find_capability(dev, PCI_CAP_POWER)));
+	if (!(dev->flags & VFIO_DEVICE_FLAGS_PCI))
+		return 1;
+	ret = iommufd_pci_config_read(dev, PCI_COMMAND, &command, sizeof(command));
+	if (ret || !(le16toh(command) & PCI_COMMAND_MEMORY))
+		return ret;
+	ret = is_asleep(dev, find_capability(dev, PCI_CAP_POWER));
+	return ret < 0 ? ret : !ret;
 }
 
 /* ctx->lending is held. */
@@ -341,8 +345,9 @@ static int restore(struct iommufd_device *dev)
 	char hint[IFD_HINT_MAX] = "";
 	int ret;
 
-	if (!dev->lends || !has_memory_on(dev))
-		return 0;
+	ret = dev->lends ? has_memory_on(dev) : 0;
+	if (ret <= 0)
+		return ret;
 	/* A copy of what leads nowhere any more would be missed where it goes to an IOAS that is done already. */
 	set_away(dev, true);
 	ret = each(dev, renew, hint);
@@ -413,15 +418,18 @@ static unsigned int byte_at(const struct bytes *bytes, uint64_t at)
 	return reaches(bytes, at) ? bytes->data[at - bytes->at] : 0;
 }
 
+/* What cannot be read is taken for a reason. */
 static bool is_due_by_capability(const struct bytes *bytes)
 {
-	unsigned int power = find_capability(bytes->dev, PCI_CAP_POWER);
-	unsigned int express = find_capability(bytes->dev, PCI_CAP_EXPRESS);
-	unsigned int advanced = find_capability(bytes->dev, PCI_CAP_ADVANCED);
+	int power = find_capability(bytes->dev, PCI_CAP_POWER);
+	int express = find_capability(bytes->dev, PCI_CAP_EXPRESS);
+	int advanced = find_capability(bytes->dev, PCI_CAP_ADVANCED);
 
-	return (power && reaches(bytes, power + PCI_POWER_CONTROL) && is_asleep(bytes->dev, power)) ||
-	       (express && byte_at(bytes, express + PCI_EXPRESS_CONTROL) & PCI_EXPRESS_RESET) ||
-	       (advanced && byte_at(bytes, advanced + PCI_ADVANCED_CONTROL) & PCI_ADVANCED_RESET);
+	if (power < 0 || express < 0 || advanced < 0)
+		return true;
+	return (power && reaches(bytes, (uint64_t)power + PCI_POWER_CONTROL) && is_asleep(bytes->dev, power)) ||
+	       (express && byte_at(bytes, (uint64_t)express + PCI_EXPRESS_CONTROL) & PCI_EXPRESS_RESET) ||
+	       (advanced && byte_at(bytes, (uint64_t)advanced + PCI_ADVANCED_CONTROL) & PCI_ADVANCED_RESET);
 }
 
 bool ifd_peers_due(struct iommufd_device *dev, uint64_t offset, const void *buf, size_t len)
@@ -430,7 +438,7 @@ bool ifd_peers_due(struct iommufd_device *dev, uint64_t offset, const void *buf,
 
 	if (!dev->lent || !(dev->flags & VFIO_DEVICE_FLAGS_PCI) || offset >= PCI_CHAIN_END || len > PCI_SPACE_SIZE)
 		return false;
-	if (byte_at(&bytes, PCI_COMMAND) & PCI_COMMAND_MEMORY && !has_memory_on(dev))
+	if (byte_at(&bytes, PCI_COMMAND) & PCI_COMMAND_MEMORY && has_memory_on(dev) <= 0)
 		return true;
 	return offset + len > PCI_HEADER_SIZE && is_due_by_capability(&bytes);
 }

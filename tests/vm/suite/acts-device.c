@@ -169,6 +169,61 @@ static int reset(struct stage *stage)
 	return iommufd_device_reset(stage->bed.dev);
 }
 
+/* ---- Resets of a bus ---- */
+
+static int hot_reset(struct stage *stage)
+{
+	return iommufd_pci_hot_reset(stage->bed.dev);
+}
+
+static int hot_reset_info(struct stage *stage)
+{
+	struct iommufd_pci_affected infos[3];
+	size_t count = 0;
+	int ret = iommufd_pci_hot_reset_info(stage->bed.dev, infos, 3, &count);
+
+	if (!ret)
+		stage->out.number = count;
+	return ret;
+}
+
+/* ---- A device's memory for others ---- */
+
+/* Where nobody looks, since what is mapped there has no address in the process. */
+#define REGION_AT UINT64_C(0x300000)
+
+static int map_region(struct stage *stage)
+{
+	uint64_t iova = REGION_AT;
+
+	return iommufd_ioas_map_region(stage->bed.ioas, stage->bed.dev, IOMMUFD_PCI_BAR0, 0, PAGE,
+				       RW | IOMMUFD_MAP_FIXED, &iova);
+}
+
+static void unmap_region(struct stage *stage)
+{
+	ok(iommufd_ioas_unmap(stage->bed.ioas, REGION_AT, PAGE, NULL));
+}
+
+static void lend(struct stage *stage)
+{
+	ok(map_region(stage));
+}
+
+static bool by_dmabuf(void)
+{
+	return vm_linux() >= 7;
+}
+
+static int region_dmabuf(struct stage *stage)
+{
+	const struct iommufd_region_part part = { 0, PAGE };
+	int fd = -1, ret = iommufd_device_region_dmabuf(stage->bed.dev, IOMMUFD_PCI_BAR0, &part, 1, RW, &fd);
+
+	close(fd);
+	return ret;
+}
+
 /* ---- Regions ---- */
 
 static int region_info(struct stage *stage)
@@ -339,6 +394,9 @@ static void have_no_more_msix(struct stage *stage)
 		 { DETACH_PT, EACH }, { VFIO_GROUP_UNSET_CONTAINER, EACH }, { VFIO_IOMMU_GET_INFO, EACH }, \
 		 { VFIO_IOMMU_DIRTY_PAGES, EACH })
 
+/* What is said of a device beside its address, by sysfs. */
+#define LOOKS_UP SURVIVES({ DOOR_OPEN, EACH }, { DOOR_READLINK, EACH })
+
 const struct act device_acts[] = {
 	{ "iommufd_device_new", NEEDS_CONTEXT, device_new, .undo = free_device, .opens = by_node, .handle = true },
 	{ "iommufd_device_from_fd", NEEDS_CONTEXT, device_from_fd, .undo = free_device_and_node, .prepare = open_node,
@@ -362,7 +420,16 @@ const struct act device_acts[] = {
 	{ "iommufd_device_replace", NEEDS_ATTACHED, replace, .undo = undo_replace, .on = by_node },
 	{ "iommufd_device_get_info", NEEDS_ATTACHED, get_info, .size = sizeof(struct iommufd_device_info),
 	  .silent = true },
-	{ "iommufd_device_reset", NEEDS_ATTACHED, reset, .address = NVME },
+	{ "iommufd_device_reset", NEEDS_ATTACHED, reset, .address = NVME, .by_steps = true },
+	{ "iommufd_device_reset, lent", NEEDS_ATTACHED, reset, .prepare = lend, .finish = unmap_region,
+	  .on = vm_can_lend, .address = NVME, .by_steps = true },
+	{ "iommufd_pci_hot_reset", NEEDS_ATTACHED, hot_reset, .on = vm_twins_have_bridge, .address = TWIN_A,
+	  .by_steps = true, .costly = true },
+	{ "iommufd_pci_hot_reset_info", NEEDS_ATTACHED, hot_reset_info, .on = vm_twins_have_bridge, .address = TWIN_A,
+	  .survives = LOOKS_UP },
+	{ "iommufd_ioas_map_region", NEEDS_ATTACHED, map_region, .undo = unmap_region, .on = vm_can_lend,
+	  .survives = SURVIVES({ IOMMU_OPTION, EACH }) }, /* only iommufd answers that */
+	{ "iommufd_device_region_dmabuf", NEEDS_ATTACHED, region_dmabuf, .on = by_dmabuf, .address = NVME },
 	{ "iommufd_device_region_info", NEEDS_ATTACHED, region_info, .undo = reattach,
 	  .size = sizeof(struct iommufd_region_info) },
 	{ "iommufd_device_region_read", NEEDS_ATTACHED, region_read, .undo = reattach,
