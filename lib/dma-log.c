@@ -73,7 +73,7 @@ static int check_ranges(const struct iommufd_range *ranges, size_t count, uint64
 	*hint = NULL;
 	if (page_size < PAGE_MIN || page_size & (page_size - 1))
 		*hint = "let the page size be a power of two, 4096 or more";
-	else if (!ranges || !count || count > SIZE_MAX / 2 / sizeof(*ranges))
+	else if (!ranges || !count)
 		*hint = "name the ranges that matter, one at least";
 	for (size_t i = 0; !*hint && i < count; i++) {
 		if (ranges[i].last < ranges[i].start)
@@ -202,10 +202,13 @@ EXPORT int iommufd_device_dma_log_stop(struct iommufd_device *dev)
 
 /* ---- What was written ---- */
 
-/* The last IOVA of a piece: pieces are aligned, so that they cut no page of the device in two. */
+/*
+ * The last IOVA of a piece: pieces are aligned, so that they cut no page of the device in two. Both factors are powers
+ * of two, so that a product that goes past 2^64 is 0, and the piece everything.
+ */
 static uint64_t piece_last(uint64_t start, uint64_t page_size, uint64_t last)
 {
-	uint64_t end = page_size < UINT64_MAX / IFD_DIRTY_BITS ? start | (page_size * IFD_DIRTY_BITS - 1) : UINT64_MAX;
+	uint64_t end = start | (page_size * IFD_DIRTY_BITS - 1);
 
 	return end < last ? end : last;
 }

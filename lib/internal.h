@@ -173,7 +173,8 @@ struct iommufd_device {
 	struct ifd_irq irqs[IFD_MAX_IRQS];
 	struct ifd_region *regions;           /* of num_regions, while attached; NULL before the first is asked for */
 	atomic_uint features_known, features; /* which were asked for, and which of them there are; a bit each */
-	bool logging, sleepy; /* it notes its DMA; it may go into low power, as far as we know. Guarded by `lock` */
+	atomic_bool logging;                  /* it notes its DMA; written under `lock` */
+	bool sleepy;                          /* it may go into low power, as far as we know; guarded by `lock` */
 };
 
 /* ctx.c */

@@ -217,7 +217,6 @@ START_TEST(bad_ranges_do_not_reach_the_kernel)
 	open_attached(&scene);
 	unit_fails(-EINVAL, iommufd_device_dma_log_start(scene.dev, NULL, 1, 4096, &out));
 	unit_fails(-EINVAL, iommufd_device_dma_log_start(scene.dev, &good, 0, 4096, &out));
-	unit_fails(-EINVAL, iommufd_device_dma_log_start(scene.dev, &good, SIZE_MAX, 4096, &out));
 	unit_fails(-EINVAL, iommufd_device_dma_log_start(scene.dev, &good, 1, 0, &out));
 	unit_fails(-EINVAL, iommufd_device_dma_log_start(scene.dev, &good, 1, 2048, &out));
 	unit_fails(-EINVAL, iommufd_device_dma_log_start(scene.dev, &good, 1, 12288, &out));

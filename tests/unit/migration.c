@@ -30,6 +30,7 @@ static struct {
 	uint32_t last_set;
 	int ask; /* instead of telling the state */
 	uint32_t after_reset;
+	bool old; /* and so knows no flags of what is told of PRE_COPY */
 } kernel;
 
 static bool saves(uint32_t state)
@@ -64,7 +65,7 @@ static int feature(int fd, void *arg)
 
 	(void)fd;
 	if (cmd->flags & VFIO_DEVICE_FEATURE_PROBE)
-		return 0;
+		return kernel.old ? -ENOTTY : 0;
 	switch (cmd->flags) {
 	case VFIO_DEVICE_FEATURE_MIGRATION | VFIO_DEVICE_FEATURE_GET:
 		memcpy(cmd->data, &kernel.can, sizeof(kernel.can));
@@ -175,8 +176,8 @@ START_TEST(what_makes_no_sense_is_no_migration)
 	kernel.can = VFIO_MIGRATION_STOP_COPY;
 	kernel.state = PRE_COPY;
 	unit_fails(-EPROTO, iommufd_migration_new(scene.dev, 0, &none));
-	kernel.state = 8;
-	unit_fails(-EPROTO, iommufd_migration_new(scene.dev, 0, &none));
+	for (kernel.state = 8; kernel.state; kernel.state <<= 1)
+		unit_fails(-EPROTO, iommufd_migration_new(scene.dev, 0, &none));
 	kernel.ask = -EIO;
 	unit_fails(-EIO, iommufd_migration_new(scene.dev, 0, &none));
 	inject_fail(INJECT_MEMORY, 1, -ENOMEM);
@@ -505,6 +506,30 @@ START_TEST(how_much_there_is_to_read_is_told_in_pre_copy)
 }
 END_TEST
 
+START_TEST(flags_of_an_older_kernel_mean_nothing)
+{
+	struct iommufd_precopy_info info = { .struct_size = sizeof(info), .flags = 7 };
+	struct iommufd_migration *first, *m;
+	struct scene scene;
+
+	first = open_with(&scene, ALL, RUNNING, 0);
+	ck_assert_int_eq(iommufd_device_detach(scene.dev), 0); /* what it has is forgotten */
+	ck_assert_int_eq(iommufd_device_attach(scene.dev, scene.ioas), 0);
+	iommufd_migration_free(first);
+	kernel.old = true;
+	kernel.v2 = 0;
+	ck_assert_int_eq(iommufd_migration_new(scene.dev, 0, &m), 0);
+	inject_ioctl(VFIO_MIG_GET_PRECOPY_INFO, precopy);
+	precopy_answer = 0;
+	precopy_flags = ~(uint32_t)0;
+	ck_assert_int_eq(iommufd_migration_set_state(m, PRE_COPY), 0);
+	ck_assert_int_eq(iommufd_migration_precopy_info(m, &info), 0);
+	ck_assert_uint_eq(info.flags, 0);
+	ck_assert_uint_eq(kernel.v2, 0);
+	close_all(&scene, m);
+}
+END_TEST
+
 /* ---- The end ---- */
 
 START_TEST(giving_up_leads_back_to_running_from_any_state)
@@ -660,6 +685,7 @@ void unit_tests(TCase *tc)
 	tcase_add_test(tc, an_incomplete_stream_can_be_completed);
 	tcase_add_test(tc, a_stream_waits_or_does_not_as_was_said);
 	tcase_add_test(tc, how_much_there_is_to_read_is_told_in_pre_copy);
+	tcase_add_test(tc, flags_of_an_older_kernel_mean_nothing);
 	tcase_add_test(tc, giving_up_leads_back_to_running_from_any_state);
 	tcase_add_test(tc, giving_up_resets_what_does_not_run_otherwise);
 	tcase_add_test(tc, a_device_goes_on_when_its_handle_is_freed);
