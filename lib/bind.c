@@ -28,6 +28,7 @@ struct move {
 	struct ifd_found *found;
 	const struct bus *bus;
 	uint32_t flags;
+	bool begun; /* something was written */
 	struct iommufd_driver_state was;
 	char what[160]; /* the beginning of all words */
 };
@@ -171,12 +172,13 @@ static int check_iommu(const struct move *move)
 
 /* ---- Moving ---- */
 
-static int write_override(const struct move *move, const char *driver)
+static int write_override(struct move *move, const char *driver)
 {
 	char path[PATH_MAX], line[IOMMUFD_DRIVER_NAME + 1];
 
 	device_file(move, "driver_override", path);
 	snprintf(line, sizeof(line), "%s\n", driver); /* an empty line is none */
+	move->begun = true;
 	return ifd_sysfs_write(path, line, move->what);
 }
 
@@ -226,7 +228,7 @@ static int probe(const struct move *move)
 }
 
 /* From the driver that it has now: NULL for what the kernel picks, "" for none. */
-static int move_to(const struct move *move, const char *override, const char *driver)
+static int move_to(struct move *move, const char *override, const char *driver)
 {
 	char now[IOMMUFD_DRIVER_NAME];
 	int ret = driver_now(move, now, sizeof(now)), group = -1;
@@ -245,12 +247,14 @@ static int move_to(const struct move *move, const char *override, const char *dr
 }
 
 /* After a failure, whose words stay, and are followed by those of what cannot be put back. */
-static int put_back(const struct move *move, int err)
+static int put_back(struct move *move, int err)
 {
 	struct move back = *move;
 	struct ifd_words words;
 	int ret;
 
+	if (!move->begun)
+		return err;
 	ifd_words_keep(&words);
 	back.flags |= IOMMUFD_DRIVER_FORCE; /* only what this call has bound it to can be in the way */
 	/* A driver that is still at it would be waited for once more. */

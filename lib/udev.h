@@ -37,6 +37,7 @@ extern const char *const ifd_udev_buses[];
 /* Of a device that an event tells of, as it is now. 0, or -errno without words. */
 struct udev_device;
 int ifd_udev_found(struct udev_device *dev, struct ifd_found **out);
+
 /* Whether a text has the form of one. */
 bool ifd_is_uuid(const char *text);
 

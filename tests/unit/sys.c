@@ -1,7 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /* What becomes of the results of system calls. */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "sys.h"
 #include "unit.h"
@@ -54,8 +60,67 @@ START_TEST(a_negative_result_that_is_no_errno_is_a_breach_of_protocol)
 }
 END_TEST
 
+/* ---- Writing apart ---- */
+
+START_TEST(what_is_written_apart_is_written_and_its_failures_are_told)
+{
+	char path[] = "/tmp/unit-sys-XXXXXX", text[16] = "";
+	int fd = mkstemp(path);
+
+	ck_assert_int_eq(ifd_sys_write_text_within(path, "hello", 10000), 0);
+	ck_assert_int_eq(pread(fd, text, sizeof(text), 0), 5);
+	ck_assert_str_eq(text, "hello");
+	unlink(path);
+	ck_assert_int_eq(ifd_sys_write_text_within(path, "hello", 10000), -ENOENT);
+	ck_assert_int_eq(ifd_sys_write_text_within("/dev/full", "hello", 10000), -ENOSPC);
+	ck_assert_int_eq(ifd_sys_write_text("/dev/full", "hello"), -ENOSPC);
+	close(fd);
+}
+END_TEST
+
+static void ignore(int signal)
+{
+	(void)signal;
+}
+
+/* A pipe that is full keeps who writes there, until somebody reads. */
+START_TEST(who_writes_apart_for_ever_keeps_nothing_and_is_nobodys_child)
+{
+	char path[] = "/tmp/unit-sys-XXXXXX/pipe", page[4096] = "";
+	int pipe, held[2];
+	ssize_t n, total = 0;
+
+	path[strlen(path) - 5] = '\0';
+	ck_assert_ptr_nonnull(mkdtemp(path));
+	path[strlen(path)] = '/';
+	ck_assert_int_eq(mkfifo(path, 0600), 0);
+	pipe = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	while ((n = write(pipe, page, sizeof(page))) > 0)
+		total += n;
+	ck_assert_int_eq(pipe2(held, O_NONBLOCK), 0);
+	signal(SIGCHLD, ignore);
+	ck_assert_int_eq(ifd_sys_write_text_within(path, "hello", 50), -ETIMEDOUT);
+	ck_assert_int_eq(waitpid(-1, NULL, WNOHANG | __WALL), -1);
+	ck_assert_int_eq(errno, ECHILD);
+	close(held[1]);
+	while ((n = read(held[0], page, 1)) < 0) /* what is left behind may still be closing it */
+		ck_assert_int_eq(errno, EAGAIN);
+	ck_assert_int_eq(n, 0);
+	/* It is still at it, and ends as soon as it can. */
+	for (total += 5; total > 0; total -= n > 0 ? n : 0)
+		n = read(pipe, page, total < (ssize_t)sizeof(page) ? (size_t)total : sizeof(page));
+	ck_assert_mem_eq(page + n - 5, "hello", 5);
+	close(pipe);
+	unlink(path);
+	path[strlen(path) - 5] = '\0';
+	rmdir(path);
+}
+END_TEST
+
 void unit_tests(TCase *tcase)
 {
+	tcase_add_test(tcase, what_is_written_apart_is_written_and_its_failures_are_told);
+	tcase_add_test(tcase, who_writes_apart_for_ever_keeps_nothing_and_is_nobodys_child);
 	tcase_add_test(tcase, an_ioctl_gives_0_or_an_errno);
 	tcase_add_test(tcase, a_number_is_one_only_where_it_was_asked_for);
 	tcase_add_test(tcase, a_negative_result_that_is_no_errno_is_a_breach_of_protocol);
