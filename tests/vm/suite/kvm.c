@@ -429,20 +429,39 @@ START_TEST(what_the_vm_knows_already_is_not_told_again)
 }
 END_TEST
 
+static void adopt_bound_node(struct bed *bed, const struct iommufd_device_opts *opts)
+{
+	struct iommufd_device *none = (void *)1;
+	struct iommufd_ctx *copy;
+
+	ok(iommufd_device_new(bed->ctx, EDU, &bed->dev));
+	ok(iommufd_device_attach(bed->dev, bed->ioas));
+	ok(iommufd_ctx_from_fd(iommufd_ctx_fd(bed->ctx), NULL, &copy));
+	fails(iommufd_device_from_fd_opts(copy, iommufd_device_fd(bed->dev), opts, &none), -EBUSY, "bound already");
+	ck_assert_ptr_eq(none, (void *)1);
+	iommufd_ctx_free(copy);
+}
+
 START_TEST(a_node_that_is_bound_already_is_not_for_a_vm)
 {
 	struct iommufd_device_opts opts = { .struct_size = sizeof(opts) };
-	struct iommufd_ctx *copy;
 	struct guest guest;
 	struct bed bed;
+	char path[128];
+	int fd;
 
 	guest_open(&guest);
 	ok(iommufd_kvm_new(guest.vm, &opts.kvm));
-	bed_attach(&bed, EDU);
-	ok(iommufd_ctx_from_fd(iommufd_ctx_fd(bed.ctx), NULL, &copy));
-	fails(iommufd_device_from_fd_opts(copy, iommufd_device_fd(bed.dev), &opts, &(struct iommufd_device *){ NULL }),
-	      -EBUSY, "bound already");
-	iommufd_ctx_free(copy);
+	bed_open(&bed);
+	if (vm_path->by_node) {
+		adopt_bound_node(&bed, &opts);
+	} else {
+		vm_cdev(EDU, path, sizeof(path));
+		fd = open(path, O_RDWR | O_CLOEXEC);
+		lacks(iommufd_device_from_fd_opts(bed.ctx, fd, &opts, &bed.dev), -EOPNOTSUPP,
+		      "use a context of the backend iommufd");
+		close(fd);
+	}
 	bed_close(&bed);
 	iommufd_kvm_free(opts.kvm);
 	guest_close(&guest);
@@ -524,7 +543,7 @@ void add_kvm_tests(TCase *tc)
 	tcase_add_test(tc, what_is_no_vm_is_named);
 	tcase_add_test(tc, a_vm_has_one_such_device_which_can_be_adopted);
 	tcase_add_test(tc, what_the_vm_knows_already_is_not_told_again);
-	if (vm_path->by_node)
+	if (vm_path->by_node || vm_backend == IOMMUFD_BACKEND_VFIO)
 		tcase_add_test(tc, a_node_that_is_bound_already_is_not_for_a_vm);
 	tcase_add_test(tc, a_vm_is_of_the_process_that_made_it);
 	tcase_add_test(tc, an_irqfd_that_cannot_be_leaves_the_interrupt_as_it_was);
