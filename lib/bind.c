@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
-/* Which driver has a device. By driver_override: a bus asks that driver then and no other, and no other device of it. */
+/*
+ * Which driver has a device. By driver_override: a bus asks that driver then and no other, and no other device of it.
+ */
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>

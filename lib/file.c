@@ -29,5 +29,6 @@ uint64_t ifd_file_offset(const struct ifd_map *map)
 {
 	const struct ifd_file *file = map->file;
 
-	return file->window && !file->peer ? map->vaddr.start - (uintptr_t)file->window + file->start : map->vaddr.start;
+	return file->window && !file->peer ? map->vaddr.start - (uintptr_t)file->window + file->start
+					   : map->vaddr.start;
 }

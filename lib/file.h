@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /*
  * Mappings of files. Where the kernel maps a file by itself, nobody knows an address for it, and vaddr of such a
- * mapping is the place in the file. Elsewhere the library maps the file into the process, and that. A device's memory is
- * such a file too, whose bytes are those of the region: see peer.h. Internal.
+ * mapping is the place in the file. Elsewhere the library maps the file into the process, and that. A device's memory
+ * is such a file too, whose bytes are those of the region: see peer.h. Internal.
  */
 #ifndef IFD_FILE_H
 #define IFD_FILE_H

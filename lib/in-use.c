@@ -23,7 +23,9 @@ static void tell(struct search *search, const char *name, const char *does, cons
 	ifd_hint(search->hint, "%s%s %s%s", search->found++ ? ", " : "", name, does, what);
 }
 
-/* "36 25 259:1 / /home rw - ext4 /dev/nvme0n1p1 rw". Some file systems have numbers of their own: their source counts. */
+/*
+ * "36 25 259:1 / /home rw - ext4 /dev/nvme0n1p1 rw". Some file systems have numbers of their own: their source counts.
+ */
 static bool look_at_mount(void *data, const char *line)
 {
 	struct search *search = data;

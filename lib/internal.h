@@ -219,8 +219,8 @@ void ifd_ioas_get(struct iommufd_ioas *ioas);
 void ifd_ioas_put(struct iommufd_ioas *ioas);
 
 /*
- * The first IOAS of a context, or the one after `ioas`, which is put; the last gives NULL. Who walks on to the end holds
- * each for as long as it looks at it, and no lock.
+ * The first IOAS of a context, or the one after `ioas`, which is put; the last gives NULL. Who walks on to the end
+ * holds each for as long as it looks at it, and no lock.
  */
 struct iommufd_ioas *ifd_ioas_step(struct iommufd_ctx *ctx, struct iommufd_ioas *ioas);
 
@@ -267,7 +267,8 @@ int ifd_device_ready(const struct iommufd_device *dev, const char *what);
 int ifd_region_write(struct iommufd_device *dev, uint32_t index, uint64_t offset, const void *buf, size_t len);
 
 /*
- * region.c: where in the device's descriptor a part of a region is that can be mapped; `prot` as for mmap(). With words.
+ * region.c: where in the device's descriptor a part of a region is that can be mapped; `prot` as for mmap(). With
+ * words.
  */
 int ifd_region_window(struct iommufd_device *dev, uint32_t index, uint64_t offset, size_t len, int prot, uint64_t *at);
 

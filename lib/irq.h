@@ -44,8 +44,8 @@ int ifd_irq_set_off(struct iommufd_device *dev, uint32_t index);
 
 /*
  * What a type has from now on, of which the vectors from `start` on, `count` of them, are new: 0, -errno, or as
- * ifd_irq_set(). On success the new list is the type's. On failure it is as it was, but `lost` tells that the kernel did
- * not take back what it had: then it is not in the record any more.
+ * ifd_irq_set(). On success the new list is the type's. On failure it is as it was, but `lost` tells that the kernel
+ * did not take back what it had: then it is not in the record any more.
  */
 int ifd_irq_change(struct iommufd_device *dev, const struct vfio_irq_info *info, struct ifd_irq *next, uint32_t start,
 		   uint32_t count, bool *lost);

@@ -19,8 +19,8 @@ struct iommufd_monitor {
 };
 
 /*
- * The daemon is listened to where there is one, since what is bound is of no use before a rule has let its user in. In a
- * network namespace of its own it cannot be heard, but the kernel can: hence the option.
+ * The daemon is listened to where there is one, since what is bound is of no use before a rule has let its user in. In
+ * a network namespace of its own it cannot be heard, but the kernel can: hence the option.
  */
 static bool from_daemon(struct udev *udev, uint32_t source)
 {

@@ -22,9 +22,9 @@ struct udev;
 bool ifd_node_has_daemon(struct udev *udev);
 
 /*
- * After a device was bound to a VFIO driver: waits up to a second until its nodes are there, with their permissions where
- * a daemon sets them, and puts what is found then in the place of `found`. 0, or -ENOENT with words that begin with
- * `what`. That this process may open them is not asked.
+ * After a device was bound to a VFIO driver: waits up to a second until its nodes are there, with their permissions
+ * where a daemon sets them, and puts what is found then in the place of `found`. 0, or -ENOENT with words that begin
+ * with `what`. That this process may open them is not asked.
  */
 int ifd_node_appear(struct ifd_found **found, const char *what);
 

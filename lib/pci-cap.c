@@ -67,8 +67,8 @@ CONFIG_NUMBER(32, le32toh, htole32)
 /* ---- Capabilities ---- */
 
 /*
- * A walk along a chain. No chain of a space has more links than the space has room for: that is how one without an end is
- * noticed.
+ * A walk along a chain. No chain of a space has more links than the space has room for: that is how one without an end
+ * is noticed.
  */
 struct walk {
 	struct iommufd_device *dev;

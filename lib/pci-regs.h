@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /*
- * Configuration space, as far as the library looks into it: PCI Local Bus Specification 3.0, chapter 6; PCI Express Base
- * Specification 5.0, sections 7.5.2 and 7.5.3; Advanced Capabilities for Conventional PCI. Internal.
+ * Configuration space, as far as the library looks into it: PCI Local Bus Specification 3.0, chapter 6; PCI Express
+ * Base Specification 5.0, sections 7.5.2 and 7.5.3; Advanced Capabilities for Conventional PCI. Internal.
  */
 #ifndef IFD_PCI_REGS_H
 #define IFD_PCI_REGS_H

@@ -281,7 +281,9 @@ static int lose(struct iommufd_ioas *ioas, struct ifd_map *map)
 	return 0;
 }
 
-/* By its address it is there as long as the window is. The kernel does not say of a dma-buf whether it still leads on. */
+/*
+ * By its address it is there as long as the window is. The kernel does not say of a dma-buf whether it still leads on.
+ */
 static int renew(struct iommufd_ioas *ioas, struct ifd_map *map)
 {
 	int ret;

@@ -194,7 +194,9 @@ int ifd_sys_write_text(const char *path, const char *text)
 	return n < 0 ? (int)n : 0;
 }
 
-/* All arguments are 0, so their order, which is not the same everywhere, does not matter: no signal tells of its end. */
+/*
+ * All arguments are 0, so their order, which is not the same everywhere, does not matter: no signal tells of its end.
+ */
 static long fork_unheard(void)
 {
 	return syscall(SYS_clone, 0L, 0L, 0L, 0L, 0L);

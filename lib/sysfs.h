@@ -21,16 +21,18 @@ int ifd_sysfs_write(const char *path, const char *text, const char *what);
 /* The same where the kernel may wait for whoever uses a device, see ifd_sys_write_text_within(). */
 int ifd_sysfs_write_within(const char *path, const char *text, const char *what);
 
-/* The first line of a file, without its end. Its length, or -errno without words; -ENAMETOOLONG when it does not fit. */
+/*
+ * The first line of a file, without its end. Its length, or -errno without words; -ENAMETOOLONG when it does not fit.
+ */
 ssize_t ifd_sysfs_read(const char *path, char *buf, size_t size);
 
 /* The last part of what a link leads to: the name of a driver, of a bus. 0, or -errno without words. */
 int ifd_sysfs_link(const char *path, char *name, size_t size);
 
 /*
- * holders.c, in-use.c: 0 when nobody uses a device, else -EBUSY with words that begin with `what`. Of one that VFIO has:
- * a process has its node or that of its group. `group` is then a descriptor of the group's node that keeps all others
- * out until it is closed, or -1 where that cannot be had. Of another one: something on it is mounted, or up.
+ * holders.c, in-use.c: 0 when nobody uses a device, else -EBUSY with words that begin with `what`. Of one that VFIO
+ * has: a process has its node or that of its group. `group` is then a descriptor of the group's node that keeps all
+ * others out until it is closed, or -1 where that cannot be had. Of another one: something on it is mounted, or up.
  */
 int ifd_sysfs_unused(const struct ifd_found *found, const char *what, int *group);
 

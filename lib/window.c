@@ -10,8 +10,8 @@
 #include "uapi/vfio.h"
 
 /*
- * Where the CPU's huge pages begin. A BAR that is as large begins there in physical memory too, since a BAR's place is a
- * multiple of its size; so a huge page fits where the address is as far into one as the offset in the region.
+ * Where the CPU's huge pages begin. A BAR that is as large begins there in physical memory too, since a BAR's place is
+ * a multiple of its size; so a huge page fits where the address is as far into one as the offset in the region.
  */
 #define HUGE     (UINT64_C(1) << 21)
 #define GIGANTIC (UINT64_C(1) << 30)

@@ -3,8 +3,9 @@
  * @file ap.h
  * @brief Adjunct processors, the cryptographic ones of s390: a mediated device, a matrix of queues, without regions.
  *
- * Its queues are given to the driver `vfio_ap`, the device is made by iommufd_mdev_create(). A guest reaches the queues by
- * instructions, so there is nothing to read or write: what is here are the interrupts, for iommufd_device_irq_enable().
+ * Its queues are given to the driver `vfio_ap`, the device is made by iommufd_mdev_create(). A guest reaches the queues
+ * by instructions, so there is nothing to read or write: what is here are the interrupts, for
+ * iommufd_device_irq_enable().
  */
 #ifndef LIBIOMMUFD_AP_H
 #define LIBIOMMUFD_AP_H

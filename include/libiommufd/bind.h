@@ -3,8 +3,8 @@
  * @file bind.h
  * @brief Which driver a device is bound to: taking it for VFIO, and giving it back.
  *
- * Nothing else in the library binds a device: it is an act on the whole system, which normally only root may do. It goes
- * by `driver_override`, so that no other device is touched, and needs no context.
+ * Nothing else in the library binds a device: it is an act on the whole system, which normally only root may do. It
+ * goes by `driver_override`, so that no other device is touched, and needs no context.
  */
 #ifndef LIBIOMMUFD_BIND_H
 #define LIBIOMMUFD_BIND_H

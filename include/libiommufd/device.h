@@ -388,8 +388,8 @@ int iommufd_device_region_map(struct iommufd_device *dev, uint32_t index, uint64
 /**
  * @brief Map all of a region into this process, in one piece, with the parts that cannot be mapped left out.
  *
- * An offset in the region is the same offset from the address. In the gaps (see iommufd_device_region_areas()) and, where
- * the region does not end with a page, behind its end there is nothing to be accessed: in a gap an access ends in
+ * An offset in the region is the same offset from the address. In the gaps (see iommufd_device_region_areas()) and,
+ * where the region does not end with a page, behind its end there is nothing to be accessed: in a gap an access ends in
  * SIGSEGV. Everything else is as for iommufd_device_region_map().
  *
  * @param dev   an attached device
@@ -467,8 +467,8 @@ int iommufd_device_region_dmabuf(struct iommufd_device *dev, uint32_t index, con
  * @param offset  from its start, a multiple of `width`
  * @param width   1, 2, 4 or 8 bytes
  * @param value   what is written, in one access, as iommufd_mmio_write32() and its like write it
- * @param eventfd whose signals it is; it stays the caller's. When it and all copies of it are closed, nothing is written
- *                any more. The kernel takes the signals off it, and a signal that was there before counts
+ * @param eventfd whose signals it is; it stays the caller's. When it and all copies of it are closed, nothing is
+ *                written any more. The kernel takes the signals off it, and a signal that was there before counts
  *
  * @retval -ENOTCONN   not attached
  * @retval -EINVAL     no such region, or it cannot be written; `width`, `offset` or `value` is none of these; `eventfd`
@@ -639,8 +639,8 @@ int iommufd_device_irq_unmask(struct iommufd_device *dev, uint32_t index, uint32
  * @param dev     an attached device
  * @param index   a type with IOMMUFD_IRQ_MASKABLE
  * @param vector  the vector, enabled
- * @param eventfd in place of the one that was given before, or -1 for none any more; the kernel takes the signals off it.
- *                It stays the caller's and may be closed, since the library keeps a copy
+ * @param eventfd in place of the one that was given before, or -1 for none any more; the kernel takes the signals off
+ *                it. It stays the caller's and may be closed, since the library keeps a copy
  *
  * @retval -ENOTCONN   not attached
  * @retval -EINVAL     no such type or vector, it is not enabled, or `eventfd` is another kind of file
@@ -677,8 +677,8 @@ int iommufd_device_irq_trigger(struct iommufd_device *dev, uint32_t index, uint3
  *
  * Afterwards as before: configuration space, and in it bus mastering; interrupts, with their eventfds; mappings of its
  * regions into this process; and mappings of its memory for other devices. Lost: everything that the device itself has
- * in its registers and behind them, so whoever drives it starts it anew as after iommufd_device_attach(), beginning with
- * what lies in its regions. An interrupt that was under way may have been signalled or not.
+ * in its registers and behind them, so whoever drives it starts it anew as after iommufd_device_attach(), beginning
+ * with what lies in its regions. An interrupt that was under way may have been signalled or not.
  *
  * The device must be at rest. While it is reset its memory is not there: an access to a mapped region waits, and what
  * other devices do there is refused by the IOMMU.

@@ -98,8 +98,8 @@ int iommufd_device_low_power_exit(struct iommufd_device *dev);
  * It is the device's own knowledge, beside that of an IOMMU, see dirty.h: bitmaps of both have one layout, so that they
  * can be gathered in one. The log ends with iommufd_device_dma_log_stop() or the detach.
  *
- * Ranges may overlap and come in any order. The kernel takes as many as fill a page of the CPU, 256 on most; of more, the
- * ones with the smallest holes between them are put together, so that the log can tell more than was asked for.
+ * Ranges may overlap and come in any order. The kernel takes as many as fill a page of the CPU, 256 on most; of more,
+ * the ones with the smallest holes between them are put together, so that the log can tell more than was asked for.
  *
  * @param dev       an attached device
  * @param ranges    the IOVAs that are of interest, `last` included; widened to whole pages

@@ -147,16 +147,16 @@ int iommufd_ioas_map_file(struct iommufd_ioas *ioas, int fd, uint64_t start, siz
 /**
  * @brief Map a part of a device's memory for other devices: from one to another, past the memory of the machine.
  *
- * On iommufd that is a dma-buf to the kernel, on type1 the address of a mapping of the region, which the library makes and
- * keeps. The mapping is as every other: it is unmapped and copied like them. It has no address in the process, so that
- * translation by address or to one does not find it (-ENOENT). Whether the machine lets the one device reach the other is
- * up to its bridges.
+ * On iommufd that is a dma-buf to the kernel, on type1 the address of a mapping of the region, which the library makes
+ * and keeps. The mapping is as every other: it is unmapped and copied like them. It has no address in the process, so
+ * that translation by address or to one does not find it (-ENOENT). Whether the machine lets the one device reach the
+ * other is up to its bridges.
  *
  * The memory is the device's, and comes and goes with it. While the device is reset, or has its memory switched off in
  * configuration space, accesses are refused; the library maps it again when that is over, if it was this library that
  * reset it or wrote there. When it is detached, the mapping stays, so that its IOVAs are not given to anybody else, but
- * leads nowhere; when this handle is attached again, it leads there as before. When the device is freed it leads nowhere
- * for good, and is still to be unmapped.
+ * leads nowhere; when this handle is attached again, it leads there as before. When the device is freed it leads
+ * nowhere for good, and is still to be unmapped.
  *
  * @param ioas   the IOAS
  * @param dev    an attached device of the same context, to whichever IOAS
@@ -169,8 +169,8 @@ int iommufd_ioas_map_file(struct iommufd_ioas *ioas, int fd, uint64_t start, siz
  * @retval -ENOTCONN   the device is not attached
  * @retval -EINVAL     it is of another context; no such region; something is not aligned, or see iommufd_ioas_map()
  * @retval -ERANGE     `offset + len` goes beyond the region
- * @retval -EOPNOTSUPP the region, or some of it, cannot be mapped; or the kernel cannot: iommufd before Linux 6.19, and a
- *                     container that iommufd serves; or there is a device without an IOMMU
+ * @retval -EOPNOTSUPP the region, or some of it, cannot be mapped; or the kernel cannot: iommufd before Linux 6.19,
+ *                     and a container that iommufd serves; or there is a device without an IOMMU
  * @retval -ENODEV, -EFAULT  the device's memory is switched off, or the device is gone
  * @retval -EOVERFLOW, -EEXIST, -ENOSPC, -ENOMEM, -EMFILE  as for iommufd_ioas_map()
  *

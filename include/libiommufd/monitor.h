@@ -29,7 +29,10 @@ enum {
 	IOMMUFD_MONITOR_AUTO = 0,
 	/** the kernel: at once, when the rules of udev may not have given a node its owner and mode yet */
 	IOMMUFD_MONITOR_KERNEL = 1,
-	/** the udev daemon, when it is done with a device; nothing comes where none runs, or in another network namespace */
+	/**
+	 * the udev daemon, when it is done with a device; nothing comes where none runs, or in another network
+	 * namespace
+	 */
 	IOMMUFD_MONITOR_UDEV = 2,
 };
 
@@ -94,8 +97,8 @@ int iommufd_monitor_fd(const struct iommufd_monitor *mon);
 /**
  * @brief Take the next event. Does not wait.
  *
- * The descriptor becomes readable also by what concerns no device that VFIO knows of; then there is no event. Read until
- * there is none.
+ * The descriptor becomes readable also by what concerns no device that VFIO knows of; then there is no event. Read
+ * until there is none.
  *
  * @param mon   the monitor
  * @param event filled when there is one; `event->struct_size` is read first

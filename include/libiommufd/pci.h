@@ -266,9 +266,9 @@ struct iommufd_pci_affected {
 /**
  * @brief Which devices iommufd_pci_hot_reset() would reset, and which of them stand in its way.
  *
- * These are all devices of the slot, or where that cannot be reset by itself all behind the bridge above the device. One
- * stands in the way when it is not bound to a VFIO driver, or when this context does not own it: it owns the devices of
- * every IOMMU group of which it has one open.
+ * These are all devices of the slot, or where that cannot be reset by itself all behind the bridge above the device.
+ * One stands in the way when it is not bound to a VFIO driver, or when this context does not own it: it owns the
+ * devices of every IOMMU group of which it has one open.
  *
  * @param dev   an attached PCI device
  * @param infos filled, as far as there is room

@@ -3,9 +3,9 @@
  * @file platform.h
  * @brief Platform devices: those that no bus finds, but a device tree or ACPI tells of.
  *
- * Such a device is opened by its directory under `/sys`, for instance `/sys/bus/platform/devices/fff51000.ethernet`. Its
- * regions and interrupt types are numbered in the order in which the device tree or ACPI lists them, from 0; each type
- * has one vector. A device tree may also name them.
+ * Such a device is opened by its directory under `/sys`, for instance `/sys/bus/platform/devices/fff51000.ethernet`.
+ * Its regions and interrupt types are numbered in the order in which the device tree or ACPI lists them, from 0; each
+ * type has one vector. A device tree may also name them.
  */
 #ifndef LIBIOMMUFD_PLATFORM_H
 #define LIBIOMMUFD_PLATFORM_H

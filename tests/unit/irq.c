@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
-/* What the kernel is told of interrupts, call by call: where it has no way to do it at once, refuses, or has forgotten. */
+/*
+ * What the kernel is told of interrupts, call by call: where it has no way to do it at once, refuses, or has forgotten.
+ */
 #include <errno.h>
 #include <sys/eventfd.h>
 #include <unistd.h>

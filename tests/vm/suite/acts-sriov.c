@@ -77,7 +77,9 @@ static void free_vf(struct stage *stage)
 	iommufd_device_free(stage->out.dev);
 }
 
-/* What the kernel would say of no token, and of this one, is asked first; then it says so once more at the open itself. */
+/*
+ * What the kernel would say of no token, and of this one, is asked first; then it says so once more at the open itself.
+ */
 #define ASKS                                                                                                           \
 	SURVIVES({ BIND_IOMMUFD, 1 }, { BIND_IOMMUFD, 2 }, { VFIO_GROUP_GET_STATUS, 2 }, { VFIO_GROUP_GET_STATUS, 3 }, \
 		 { VFIO_GROUP_GET_DEVICE_FD, EACH })

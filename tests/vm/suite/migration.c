@@ -467,7 +467,10 @@ START_TEST(a_device_that_was_read_goes_on_and_one_that_was_written_waits_for_a_r
 	ok(iommufd_migration_set_state(mover.m, RESUMING));
 	close_mover(&mover);
 
-	/* The mtty stays there even when nobody has it open. To leave it without what was written would harm the kernel. */
+	/*
+	 * The mtty stays there even when nobody has it open. To leave it without what was written would harm the
+	 * kernel.
+	 */
 	open_mover(&mover, MTTY_A);
 	is_in(&mover, RESUMING);
 	for (uint32_t state = STOP; state <= PRE_COPY_P2P; state++)

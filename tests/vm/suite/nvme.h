@@ -67,7 +67,9 @@ struct nvme {
 void nvme_open(struct nvme *nvme, struct iommufd_device *dev, struct iommufd_ioas *ioas);
 void nvme_close(struct nvme *nvme);
 
-/* Bus mastering and the admin queue, for the first time or again: after a reset a drive knows nothing. Section 7.6.1. */
+/*
+ * Bus mastering and the admin queue, for the first time or again: after a reset a drive knows nothing. Section 7.6.1.
+ */
 void nvme_start(struct nvme *nvme);
 
 /* The queue for blocks, whose completions interrupt by a vector of MSI-X; or not, with -1. */

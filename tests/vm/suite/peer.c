@@ -9,8 +9,8 @@
 #include "vm.h"
 
 /*
- * Registers of the drive: its interrupt mask, which a reset clears, and its admin queue's attributes, which keep what is
- * written.
+ * Registers of the drive: its interrupt mask, which a reset clears, and its admin queue's attributes, which keep what
+ * is written.
  */
 #define NVME_MASK 0x0c
 #define NVME_AQA  0x24

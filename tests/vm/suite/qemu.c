@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /*
- * tests/vm/run joins QEMU's monitor with the virtio port `monitor`. It speaks JSON: one object a line, an answer has the
- * id of its command, and between answers there may be events, and what an earlier test has not read.
+ * tests/vm/run joins QEMU's monitor with the virtio port `monitor`. It speaks JSON: one object a line, an answer has
+ * the id of its command, and between answers there may be events, and what an earlier test has not read.
  */
 #include <dirent.h>
 #include <fcntl.h>

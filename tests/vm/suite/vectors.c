@@ -257,8 +257,9 @@ END_TEST
 #define PER_RESET 100
 
 /*
- * Each command of the two queues, in turn, has to interrupt by its vector, and once; the eventfds are enabled before the
- * first reset and never again. One command at a time, since two interrupts of one vector may become one on their way.
+ * Each command of the two queues, in turn, has to interrupt by its vector, and once; the eventfds are enabled before
+ * the first reset and never again. One command at a time, since two interrupts of one vector may become one on their
+ * way.
  */
 START_TEST(ten_thousand_interrupts_come_across_a_hundred_resets)
 {
