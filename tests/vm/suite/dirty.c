@@ -169,7 +169,7 @@ START_TEST(a_bad_request_is_refused_with_words)
 		fails(iommufd_ioas_dirty_read(bed.ioas, BASE, 3 * PAGE, 3 * PAGE, 0, &bits, sizeof(bits)), -EINVAL,
 		      "power of two");
 		fails(iommufd_ioas_dirty_read(bed.ioas, BASE, PAGE, PAGE / 2, 0, &bits, sizeof(bits)), -EINVAL,
-		      "alignment()");
+		      "power of two, of 4096 at least");
 		fails(iommufd_ioas_dirty_read(bed.ioas, BASE, 0, PAGE, 0, &bits, sizeof(bits)), -EINVAL,
 		      "length not 0");
 		fails(iommufd_ioas_dirty_read(bed.ioas, BASE + 1, PAGE, PAGE, 0, &bits, sizeof(bits)), -EINVAL,

@@ -149,8 +149,9 @@ START_TEST(a_hot_reset_names_who_has_a_function_of_the_bus)
 	pid_t pid;
 
 	bed_open(&bed);
-	ok(open_with_token(bed.ctx, CARD, &bed.dev));
+	ok(iommufd_device_new(bed.ctx, CARD, &bed.dev));
 	ok(iommufd_device_attach(bed.dev, bed.ioas));
+	ok(iommufd_pci_set_vf_token(bed.dev, token));
 	ok(iommufd_pci_hot_reset(bed.dev)); /* alone on its bus */
 	set_functions(1);
 	ck_assert_int_ne(vm_group(CARD), vm_group(FUNCTION));
@@ -180,8 +181,9 @@ START_TEST(a_hot_reset_names_another_context_of_the_same_process)
 	char words[64];
 
 	bed_open(&bed);
-	ok(open_with_token(bed.ctx, CARD, &bed.dev));
+	ok(iommufd_device_new(bed.ctx, CARD, &bed.dev));
 	ok(iommufd_device_attach(bed.dev, bed.ioas));
+	ok(iommufd_pci_set_vf_token(bed.dev, token));
 	set_functions(1);
 	bed_open(&other);
 	ok(open_with_token(other.ctx, FUNCTION, &function));
