@@ -4,6 +4,7 @@
 
 #include "feature.h"
 #include "internal.h"
+#include "peer.h"
 #include "udev.h"
 #include "uapi/vfio.h"
 
@@ -60,16 +61,21 @@ int ifd_low_power_end(struct iommufd_device *dev)
 			   : 0;
 }
 
+/* What other devices map of it the kernel has taken back when it might sleep, for good where that is a dma-buf. */
 EXPORT int iommufd_device_low_power_exit(struct iommufd_device *dev)
 {
 	int ret = ifd_device_ready(dev, "low power");
+	bool slept;
 
 	if (ret)
 		return ret;
 	pthread_mutex_lock(&dev->lock);
+	slept = dev->sleepy;
 	ret = ifd_feature(dev, VFIO_DEVICE_FEATURE_LOW_POWER_EXIT | VFIO_DEVICE_FEATURE_SET, NULL, 0);
 	if (!ret)
 		dev->sleepy = false;
 	pthread_mutex_unlock(&dev->lock);
-	return ret ? ifd_fail_feature(dev, ret, NULL, "end low power of") : 0;
+	if (ret)
+		return ifd_fail_feature(dev, ret, NULL, "end low power of");
+	return slept ? ifd_peers_restore(dev) : 0;
 }

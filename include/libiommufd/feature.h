@@ -57,8 +57,9 @@ int iommufd_device_has(struct iommufd_device *dev, uint32_t feature);
  * @brief Let a device go into a state of low power while nobody uses it.
  *
  * Whether and when it does is up to the kernel. Calls of this library that need the device wake it by themselves and
- * let it sleep again. What is mapped by iommufd_device_region_map() must not be touched: that would be SIGBUS. An
- * interrupt does not arrive while it sleeps.
+ * let it sleep again. What is mapped by iommufd_device_region_map() must not be touched: that would be SIGBUS. On
+ * iommufd what iommufd_ioas_map_region() gave of it to other devices leads nowhere, until
+ * iommufd_device_low_power_exit(). An interrupt does not arrive while it sleeps.
  *
  * With an eventfd, the first waking ends it: when the device did sleep, whatever woke it, the eventfd is signalled, and
  * it does not sleep again until the next call. The eventfd stays the caller's and may be closed.
@@ -82,10 +83,14 @@ int iommufd_device_low_power_enter(struct iommufd_device *dev, int eventfd);
 /**
  * @brief Wake a device, and keep it awake. Does nothing to one that may not sleep.
  *
+ * What iommufd_ioas_map_region() gave of its memory to other devices is there again. Call it for that also when an
+ * eventfd has told that the device woke.
+ *
  * @param dev an attached device
  *
  * @retval -ENOTCONN not attached
  * @retval -ENOTTY   the driver or the kernel cannot do it
+ * @retval others    the device is awake, but something of its memory could not be mapped again; the words name it
  *
  * Source: VFIO_DEVICE_FEATURE_LOW_POWER_EXIT (Linux 6.1).
  * @since 0.1

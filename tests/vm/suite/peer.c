@@ -185,6 +185,23 @@ static uint8_t capability(struct iommufd_device *dev, uint8_t kind)
 	return 0;
 }
 
+/* While it may sleep, the kernel lets no other device at its memory where that is a dma-buf. */
+START_TEST(after_low_power_it_is_there_again)
+{
+	struct pair pair;
+
+	pair_open(&pair);
+	lend_at(&pair, pair.bed.ioas, AT);
+	reaches(&pair, AT);
+	for (int i = 0; i < 2; i++) {
+		ok(iommufd_device_low_power_enter(pair.drive, -1));
+		ok(iommufd_device_low_power_exit(pair.drive));
+		reaches(&pair, AT);
+	}
+	pair_close(&pair);
+}
+END_TEST
+
 START_TEST(after_a_reset_through_configuration_space_it_is_there_again)
 {
 	uint16_t control;
@@ -481,6 +498,7 @@ void add_peer_tests(TCase *tc)
 		return;
 	tcase_add_test(tc, after_a_reset_it_is_there_without_a_further_call);
 	tcase_add_test(tc, after_the_memory_was_switched_off_it_is_there_again);
+	tcase_add_test(tc, after_low_power_it_is_there_again);
 	tcase_add_test(tc, after_a_reset_through_configuration_space_it_is_there_again);
 	tcase_add_test(tc, after_the_device_slept_it_is_there_again);
 	if (vm_twins_have_bridge())
