@@ -8,6 +8,7 @@
 #include "kvm.h"
 #include "udev.h"
 #include "uapi/kvm.h"
+#include "uapi/vfio.h"
 
 struct iommufd_kvm_irqfd {
 	struct iommufd_kvm *kvm;
@@ -27,27 +28,36 @@ static int irqfd_set(const struct iommufd_kvm_irqfd *irqfd, uint32_t flags)
 	return ifd_sys_ioctl(&irqfd->dev->ctx->log, irqfd->kvm->vm, KVM_IRQFD, &cmd);
 }
 
-/* By now the vector may be somebody else's, or disabled. */
+/* By now the vector may be somebody else's, or disabled. dev->lock is held. */
 static bool is_ours(const struct iommufd_kvm_irqfd *irqfd)
 {
-	struct iommufd_device *dev = irqfd->dev;
-	const struct ifd_irq *irq = &dev->irqs[irqfd->index];
-	bool ours;
+	const struct ifd_irq *irq = &irqfd->dev->irqs[irqfd->index];
 
-	pthread_mutex_lock(&dev->lock);
-	ours = irqfd->vector < irq->enabled && irq->vectors[irqfd->vector].event >= 0 &&
+	return irqfd->vector < irq->enabled && irq->vectors[irqfd->vector].event >= 0 &&
 	       ifd_sys_same_file(getpid(), irq->vectors[irqfd->vector].event, irqfd->event);
-	pthread_mutex_unlock(&dev->lock);
-	return ours;
 }
 
-static int silence(struct iommufd_kvm_irqfd *irqfd)
+/* dev->lock is held. */
+static int silence(const struct iommufd_kvm_irqfd *irqfd)
 {
+	static const uint32_t trigger = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER;
 	static const int none = -1;
+	struct ifd_irq *irq = &irqfd->dev->irqs[irqfd->index];
+	int ret;
 
 	if (irqfd->alone)
-		return iommufd_device_irq_disable(irqfd->dev, irqfd->index);
-	return iommufd_device_irq_enable(irqfd->dev, irqfd->index, irqfd->vector, 1, &none);
+		ret = ifd_irq_set_off(irqfd->dev, irqfd->index);
+	else
+		ret = ifd_irq_set(irqfd->dev, trigger, irqfd->index, irqfd->vector, 1, &none);
+	if (ret)
+		return ret > 0 ? -EPROTO : ret;
+	if (irqfd->alone) {
+		ifd_irq_clear(irq);
+	} else {
+		ifd_sys_close(irq->vectors[irqfd->vector].event);
+		irq->vectors[irqfd->vector].event = -1;
+	}
+	return 0;
 }
 
 /* First the VM, which would otherwise take an edge for an interrupt when the device is told to be silent. */
@@ -58,8 +68,12 @@ static void take_back(struct iommufd_kvm_irqfd *irqfd)
 
 	if (ret)
 		ifd_error(&dev->ctx->log, "the VM keeps line %u until it ends: %s", irqfd->gsi, IFD_STRERROR(ret));
-	if (dev->attached && is_ours(irqfd) && silence(irqfd))
-		ifd_error(&dev->ctx->log, "an interrupt stays enabled: %s", iommufd_errmsg());
+	pthread_mutex_lock(&dev->lock);
+	ret = dev->attached && is_ours(irqfd) ? silence(irqfd) : 0;
+	pthread_mutex_unlock(&dev->lock);
+	if (ret)
+		ifd_error(&dev->ctx->log, "interrupt type %u of %s stays enabled: %s", irqfd->index, dev->found->name,
+			  IFD_STRERROR(ret));
 }
 
 EXPORT void iommufd_kvm_irqfd_free(struct iommufd_kvm_irqfd *irqfd)

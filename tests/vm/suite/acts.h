@@ -85,6 +85,7 @@ struct act {
 	bool spends;                          /* when it survives, it may take one file descriptor more */
 	bool halfway;                         /* when it survives, some of it may not be done */
 	bool by_steps;                        /* when it fails, some of it may be done */
+	bool keeps;                           /* it takes back by what all of has failed: one descriptor stays */
 	bool handle;                          /* it gives an address, which need not be the same each time */
 	bool silent;                          /* it makes no system call; every other one does */
 	bool seldom;                          /* but this one not on every path */
@@ -95,10 +96,10 @@ struct act {
 #define SURVIVES(...) ((const struct survival[]){ __VA_ARGS__, { 0, 0 } })
 
 /*
- * Contexts and mappings; more about address spaces; devices; what drivers have beside the usual; virtual functions;
+ * Contexts and mappings; more about address spaces; devices; what drivers have beside the usual; virtual functions; VMs;
  * what only the mock IOMMU has. A row without a name ends each.
  */
-extern const struct act acts[], ioas_acts[], device_acts[], feature_acts[], sriov_acts[], mock_acts[];
+extern const struct act acts[], ioas_acts[], device_acts[], feature_acts[], sriov_acts[], kvm_acts[], mock_acts[];
 
 /* Whether dirty pages are told while the device is attached; from now on. */
 bool tells_dirty(void);

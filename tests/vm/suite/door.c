@@ -105,11 +105,11 @@ bool door_end(struct door_point *point)
 const char *door_name(unsigned long call)
 {
 	static const char *const names[DOOR_CALLS] = {
-		[DOOR_OPEN] = "open",         [DOOR_DUP] = "dup",         [DOOR_MMAP] = "mmap",
-		[DOOR_MADVISE] = "madvise",   [DOOR_SYSCALL] = "syscall", [DOOR_PREAD] = "pread",
-		[DOOR_PWRITE] = "pwrite",     [DOOR_STAT] = "stat",       [DOOR_FSTAT] = "fstat",
-		[DOOR_READLINK] = "readlink", [DOOR_STATFS] = "fstatfs",  [DOOR_READ] = "read",
-		[DOOR_WRITE] = "write",
+		[DOOR_OPEN] = "open",       [DOOR_DUP] = "dup",           [DOOR_MMAP] = "mmap",
+		[DOOR_EVENTFD] = "eventfd", [DOOR_MADVISE] = "madvise",   [DOOR_SYSCALL] = "syscall",
+		[DOOR_PREAD] = "pread",     [DOOR_PWRITE] = "pwrite",     [DOOR_STAT] = "stat",
+		[DOOR_FSTAT] = "fstat",     [DOOR_READLINK] = "readlink", [DOOR_STATFS] = "fstatfs",
+		[DOOR_READ] = "read",       [DOOR_WRITE] = "write",
 	};
 	static char request[32];
 
@@ -192,7 +192,9 @@ static struct passage enter(unsigned long call, const void *caller)
 		if (!happened)
 			seen = (struct door_point){ .call = call, .turn = passage.turn, .refused = true };
 		happened = true;
-		errno = call > DOOR_CALLS ? EIO : call == DOOR_OPEN || call == DOOR_DUP ? EMFILE : ENOMEM;
+		errno = call > DOOR_CALLS                                               ? EIO
+			: call == DOOR_OPEN || call == DOOR_DUP || call == DOOR_EVENTFD ? EMFILE
+											: ENOMEM;
 	}
 	return passage;
 }
@@ -255,6 +257,18 @@ int door_fcntl(int fd, int command, ...)
 	arg = va_arg(args, void *);
 	va_end(args);
 	ret = passage.refused ? -1 : real(fd, command, arg);
+	leave(&passage, ret < 0);
+	return ret;
+}
+
+int eventfd(unsigned int count, int flags);
+int eventfd(unsigned int count, int flags)
+{
+	struct passage passage = enter(DOOR_EVENTFD, __builtin_return_address(0));
+	int ret;
+	REAL("eventfd", int, unsigned int, int);
+
+	ret = passage.refused ? -1 : real(count, flags);
 	leave(&passage, ret < 0);
 	return ret;
 }

@@ -14,6 +14,7 @@
 enum door_call {
 	DOOR_OPEN = 1,
 	DOOR_DUP,
+	DOOR_EVENTFD,
 	DOOR_MMAP,
 	DOOR_MADVISE,
 	DOOR_SYSCALL, /* mlock and capget, which are made by number */

@@ -262,15 +262,18 @@ static void check_success(struct row *row, int ret, const char *when)
 	compare(row, &row->after, when);
 }
 
-static void check_failure(struct row *row, const char *stale)
+static void check_failure(struct row *row, enum door_failure how, const char *stale)
 {
+	bool kept = row->act->keeps && how == DOOR_LASTING;
+
 	if (!*iommufd_errmsg() || !strcmp(iommufd_errmsg(), stale))
 		wrong(row, "no words");
 	if (!untouched(row))
 		wrong(row, "something was written to the result");
-	row->halfway = row->act->by_steps;
+	row->halfway = row->act->by_steps || kept;
+	row->spends = kept;
 	compare(row, &row->before, "after the failure");
-	row->halfway = false;
+	row->halfway = row->spends = false;
 }
 
 /* True while the call has so many places where it could fail. */
@@ -295,7 +298,7 @@ static bool attempt(struct row *row, enum door_failure how, unsigned int nth)
 	if (ret < 0) {
 		if (!happened)
 			wrong(row, "it fails by itself: %d, %s", ret, iommufd_errmsg());
-		check_failure(row, stale);
+		check_failure(row, how, stale);
 		ret = call(row);
 		if (act->by_steps && ret >= 0)
 			compare(row, &row->after, "the second time");
@@ -394,14 +397,16 @@ static void go_through(const struct act *act, bool memory)
 
 static void go_through_all(bool memory)
 {
-	const struct act *const ours[] = { acts, ioas_acts, device_acts, feature_acts, sriov_acts, NULL };
+	const struct act *const ours[] = { acts, ioas_acts, device_acts, feature_acts, sriov_acts, kvm_acts, NULL };
 	const struct act *const mocks[] = { mock_acts, NULL };
+	const char *only = getenv("TEST_INJECT_ONLY");
 	unsigned int before = totals->mistakes;
 
 	totals->path = vm_path->name;
 	for (const struct act *const *table = vm_path->mock ? mocks : ours; *table; table++)
 		for (const struct act *act = *table; act->name; act++)
-			go_through(act, memory);
+			if (!only || strstr(act->name, only))
+				go_through(act, memory);
 	ck_assert_uint_eq(totals->leaks, 0);
 	ck_assert_msg(totals->mistakes == before, "%u mistakes, see above", totals->mistakes - before);
 }
