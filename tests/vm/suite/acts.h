@@ -96,8 +96,8 @@ struct act {
 #define SURVIVES(...) ((const struct survival[]){ __VA_ARGS__, { 0, 0 } })
 
 /*
- * Contexts and mappings; more about address spaces; devices; what drivers have beside the usual; virtual functions; VMs;
- * what only the mock IOMMU has. A row without a name ends each.
+ * Contexts and mappings; more about address spaces; devices; what drivers have beside the usual; virtual functions;
+ * VMs; what only the mock IOMMU has. A row without a name ends each.
  */
 extern const struct act acts[], ioas_acts[], device_acts[], feature_acts[], sriov_acts[], kvm_acts[], mock_acts[];
 

@@ -64,7 +64,7 @@ static void unquote(const char *text, char *out, size_t size)
 	out[used] = '\0';
 }
 
-static void ask(char *answer, size_t size, const char *format, va_list args)
+__attribute__((format(printf, 3, 0))) static void ask(char *answer, size_t size, const char *format, va_list args)
 {
 	static unsigned int number;
 	char command[512], line[1024], id[64];
