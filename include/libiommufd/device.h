@@ -326,6 +326,7 @@ int iommufd_device_region_areas(struct iommufd_device *dev, uint32_t index, stru
  * @retval -EINVAL   no such region, or it cannot be read
  * @retval -ERANGE   `offset + len` goes beyond the region
  * @retval -EIO      the device's memory is disabled or the device is gone
+ * @retval -ENOMEM   of an expansion ROM the same; or no memory
  * @retval -EBUSY    a driver of the kernel has claimed the region
  *
  * Source: pread() on the device's file descriptor.

@@ -155,6 +155,7 @@ static const struct file device_files[] = {
 	{ "sriov", add_sriov_tests },
 	{ "sriov-io", add_sriov_io_tests },
 	{ "qemu", add_qemu_tests },
+	{ "bars", add_bars_tests },
 	{ "feature", add_feature_tests },
 	{ "migration", add_migration_tests },
 	{ "hotplug", add_hotplug_tests },

@@ -210,6 +210,7 @@ void add_dma_tests(TCase *tc);
 void add_device_tests(TCase *tc);
 void add_region_tests(TCase *tc);
 void add_window_tests(TCase *tc);
+void add_bars_tests(TCase *tc);
 void add_irq_tests(TCase *tc);
 void add_pci_tests(TCase *tc);
 void add_driver_tests(TCase *tc);
