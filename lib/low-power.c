@@ -72,6 +72,7 @@ EXPORT int iommufd_device_low_power_exit(struct iommufd_device *dev)
 	pthread_mutex_lock(&dev->lock);
 	slept = dev->sleepy;
 	ret = ifd_feature(dev, VFIO_DEVICE_FEATURE_LOW_POWER_EXIT | VFIO_DEVICE_FEATURE_SET, NULL, 0);
+	slept = !ret && dev->sleepy;
 	if (!ret)
 		dev->sleepy = false;
 	pthread_mutex_unlock(&dev->lock);

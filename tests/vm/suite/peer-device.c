@@ -90,6 +90,21 @@ START_TEST(bytes_go_there_again_after_the_memory_was_away)
 }
 END_TEST
 
+START_TEST(bytes_go_there_again_after_the_device_could_sleep)
+{
+	uint64_t iova = AT;
+	struct pair pair;
+
+	pair_open(&pair);
+	ok(iommufd_ioas_map_region(pair.bed.ioas, pair.other, IOMMUFD_PCI_BAR2, 0, MEMORY_LEN, RW | IOMMUFD_MAP_FIXED,
+				   &iova));
+	ok(iommufd_device_low_power_enter(pair.other, -1));
+	ok(iommufd_device_low_power_exit(pair.other));
+	moves(&pair, AT);
+	pair_close(&pair);
+}
+END_TEST
+
 /* ---- A bus with more than one group ---- */
 
 static void set_functions(unsigned int count)
@@ -257,6 +272,7 @@ void add_peer_device_tests(TCase *tc)
 {
 	tcase_add_test(tc, bytes_go_from_device_to_device);
 	tcase_add_test(tc, bytes_go_there_again_after_the_memory_was_away);
+	tcase_add_test(tc, bytes_go_there_again_after_the_device_could_sleep);
 	tcase_add_test(tc, a_hot_reset_of_one_device_gives_its_memory_back);
 	tcase_add_test(tc, a_hot_reset_names_who_has_a_function_of_the_bus);
 	tcase_add_test(tc, a_hot_reset_names_another_context_of_the_same_process);
