@@ -13,6 +13,10 @@
 
 #define VFS_MAX 65535 /* the capability's field has 16 bits */
 
+/* The kernel itself sleeps for a second in it, and takes a while for each; a busy machine has little time for it. */
+#define TAKE_AWAY_MS     30000u
+#define TAKE_ONE_AWAY_MS 1000u
+
 int ifd_sriov_link(const struct ifd_found *found, const char *link, char name[IOMMUFD_PCI_NAME_SIZE])
 {
 	char path[PATH_MAX], target[PATH_MAX], *last;
@@ -224,6 +228,9 @@ static int fail_write(const struct ifd_found *pf, uint32_t count, int err)
 	} else if (err == -ENOMEM) {
 		ifd_hint(hint, "there is no memory, or the firmware left no bus numbers or addresses for so many: see "
 			       "dmesg");
+	} else if (err == -ETIMEDOUT) {
+		ifd_hint(hint, "somebody has one of them open whom this process cannot see: the kernel takes them away "
+			       "as soon as that is closed");
 	}
 	return fail_set(pf, err, hint, count);
 }
@@ -267,8 +274,10 @@ static int set_num_vfs(const struct ifd_found *pf, uint32_t count)
 		return ret;
 	snprintf(path, sizeof(path), "%s/sriov_numvfs", pf->path);
 	snprintf(text, sizeof(text), "%u", count);
+	/* Who has one open need not be seen, and the kernel waits. */
 	if (count != has)
-		ret = ifd_sys_write_text(path, text);
+		ret = count ? ifd_sys_write_text(path, text)
+			    : ifd_sys_write_text_within(path, text, TAKE_AWAY_MS + has * TAKE_ONE_AWAY_MS);
 	return ret ? fail_write(pf, count, ret) : await_nodes(pf, count);
 }
 

@@ -407,7 +407,8 @@ int iommufd_pci_get_vf(const char *pf, uint32_t index, char *name, size_t size);
  *                     words say by whom
  * @retval -EACCES     only root may do it
  * @retval -ENOMEM     no memory; or the firmware left no bus numbers, or addresses, for so many
- * @retval -ETIMEDOUT  they are there, but not their nodes
+ * @retval -ETIMEDOUT  they are there, but not their nodes; or one of them is in use by somebody who cannot be seen:
+ *                     after half a minute and a second for each the call ends, and they go as soon as it is closed
  *
  * Source: sysfs (`sriov_numvfs`), vfio-pci's parameter `enable_sriov` (Linux 5.7).
  * @since 0.1

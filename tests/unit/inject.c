@@ -60,6 +60,7 @@ ssize_t __real_ifd_sys_write(int fd, const void *buf, size_t len);
 int __real_ifd_sys_stat(const char *path, struct stat *st);
 int __real_ifd_sys_fstat(int fd, struct stat *st);
 int __real_ifd_sys_write_text(const char *path, const char *text);
+int __real_ifd_sys_write_text_within(const char *path, const char *text, unsigned int ms);
 ssize_t __real_ifd_sys_read_text(const char *path, char *buf, size_t size);
 int __real_ifd_udev_find(const char *address, struct ifd_found **out);
 int __real_ifd_udev_find_fd(int fd, struct ifd_found **out);
@@ -85,6 +86,7 @@ int __wrap_ifd_sys_stat(const char *path, struct stat *st);
 int __wrap_ifd_sys_fstat(int fd, struct stat *st);
 ssize_t __wrap_ifd_sys_read_text(const char *path, char *buf, size_t size);
 int __wrap_ifd_sys_write_text(const char *path, const char *text);
+int __wrap_ifd_sys_write_text_within(const char *path, const char *text, unsigned int ms);
 int __wrap_ifd_sys_access(const char *path);
 int __wrap_ifd_sys_wait_readable(int fd, unsigned int ms);
 void __wrap_ifd_sys_sleep_ms(unsigned int ms);
@@ -413,6 +415,13 @@ int __wrap_ifd_sys_write_text(const char *path, const char *text)
 	int err = enter(INJECT_WRITE);
 
 	return err ? err : __real_ifd_sys_write_text(path, text);
+}
+
+int __wrap_ifd_sys_write_text_within(const char *path, const char *text, unsigned int ms)
+{
+	int err = enter(INJECT_WRITE);
+
+	return err ? err : __real_ifd_sys_write_text_within(path, text, ms);
 }
 
 int __wrap_ifd_sys_access(const char *path)

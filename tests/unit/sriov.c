@@ -112,6 +112,16 @@ START_TEST(what_the_kernel_does_not_do_is_told)
 }
 END_TEST
 
+START_TEST(who_cannot_be_seen_is_not_waited_for_any_longer)
+{
+	functions_open(true);
+	inject_fail(INJECT_WRITE, 1, -ETIMEDOUT);
+	unit_fails(-ETIMEDOUT, iommufd_pci_set_num_vfs(FUNCTIONS_PF, 0));
+	unit_words_have("as soon as that is closed");
+	functions_close();
+}
+END_TEST
+
 START_TEST(nodes_that_nobody_makes_are_told)
 {
 	functions_open(true);
@@ -128,5 +138,6 @@ void unit_tests(TCase *tcase)
 	tcase_add_test(tcase, the_number_is_written_when_it_can_be);
 	tcase_add_test(tcase, a_number_that_is_not_0_is_not_changed);
 	tcase_add_test(tcase, what_the_kernel_does_not_do_is_told);
+	tcase_add_test(tcase, who_cannot_be_seen_is_not_waited_for_any_longer);
 	tcase_add_test(tcase, nodes_that_nobody_makes_are_told);
 }
