@@ -223,6 +223,35 @@ START_TEST(a_virtual_function_is_opened_with_the_right_token_only)
 }
 END_TEST
 
+START_TEST(a_node_that_is_handed_over_needs_the_token_too)
+{
+	struct iommufd_device_opts opts = { .struct_size = sizeof(opts) };
+	struct bed pf, vf;
+	char node[128];
+	int fd;
+
+	open_pf(&pf, CARD, 1);
+	bed_open(&vf);
+	vm_cdev(vf_of(CARD, 0), node, sizeof(node));
+	fd = open(node, O_RDWR | O_CLOEXEC);
+	ck_assert_int_ge(fd, 0);
+	if (vm_backend == IOMMUFD_BACKEND_IOMMUFD) {
+		fails(iommufd_device_from_fd(vf.ctx, fd, &vf.dev), -EACCES, "give the token of " CARD);
+		opts.vf_token = other_token;
+		fails(iommufd_device_from_fd_opts(vf.ctx, fd, &opts, &vf.dev), -EACCES, "the token is not the one");
+		opts.vf_token = vf_token;
+		ok(iommufd_device_from_fd_opts(vf.ctx, fd, &opts, &vf.dev));
+		ok(iommufd_device_attach(vf.dev, vf.ioas));
+	} else {
+		opts.vf_token = vf_token;
+		fails(iommufd_device_from_fd_opts(vf.ctx, fd, &opts, &vf.dev), -EOPNOTSUPP, "");
+	}
+	close(fd);
+	bed_close(&vf);
+	close_pf(&pf, CARD);
+}
+END_TEST
+
 /* Whether the virtual function is opened with a token. */
 static bool opens_with(const char *vf, const unsigned char *with)
 {
@@ -375,6 +404,7 @@ void add_sriov_tests(TCase *tc)
 	tcase_add_test(tc, a_driver_that_makes_no_virtual_functions_is_named);
 	tcase_add_test(tc, virtual_functions_in_use_are_not_taken_away);
 	tcase_add_test(tc, a_virtual_function_is_opened_with_the_right_token_only);
+	tcase_add_test(tc, a_node_that_is_handed_over_needs_the_token_too);
 	tcase_add_test(tc, a_token_that_nobody_asks_for_is_refused_and_sets_none);
 	tcase_add_test(tc, a_physical_function_whose_virtual_ones_are_in_use_is_opened_with_their_token_only);
 	tcase_add_test(tc, who_has_the_physical_function_sets_the_token_anew);
