@@ -2,6 +2,7 @@
 /**
  * @file kvm.h
  * @brief Virtual machines of KVM: their devices, what these mean for them, and interrupts that go straight in.
+ * @brief Virtual machines of KVM: their devices, and interrupts that go straight into them.
  *
  * KVM is to know the devices that a VM gets: some drivers need the VM, and KVM keeps the guest's caches in order where
  * a device can get around them. A device is opened for a VM by the member `kvm` of struct iommufd_device_opts; the

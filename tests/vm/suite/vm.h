@@ -206,6 +206,7 @@ void add_copy_tests(TCase *tc);
 void add_process_tests(TCase *tc);
 void add_coherent_tests(TCase *tc);
 void add_kvm_tests(TCase *tc);
+void add_kvm_refusal_tests(TCase *tc);
 void add_dma_tests(TCase *tc);
 void add_device_tests(TCase *tc);
 void add_region_tests(TCase *tc);
