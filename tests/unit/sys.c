@@ -87,7 +87,7 @@ static void ignore(int signal)
 START_TEST(who_writes_apart_for_ever_keeps_nothing_and_is_nobodys_child)
 {
 	char path[] = "/tmp/unit-sys-XXXXXX/pipe", page[4096] = "";
-	int pipe, held[2];
+	int pipe, held[2], high;
 	ssize_t n, total = 0;
 
 	path[strlen(path) - 5] = '\0';
@@ -98,11 +98,13 @@ START_TEST(who_writes_apart_for_ever_keeps_nothing_and_is_nobodys_child)
 	while ((n = write(pipe, page, sizeof(page))) > 0)
 		total += n;
 	ck_assert_int_eq(pipe2(held, O_NONBLOCK), 0);
+	high = fcntl(held[1], F_DUPFD, 100); /* one below, and one above of what the writer needs */
 	signal(SIGCHLD, ignore);
 	ck_assert_int_eq(ifd_sys_write_text_within(path, "hello", 50), -ETIMEDOUT);
 	ck_assert_int_eq(waitpid(-1, NULL, WNOHANG | __WALL), -1);
 	ck_assert_int_eq(errno, ECHILD);
 	close(held[1]);
+	close(high);
 	while ((n = read(held[0], page, 1)) < 0) /* what is left behind may still be closing it */
 		ck_assert_int_eq(errno, EAGAIN);
 	ck_assert_int_eq(n, 0);
