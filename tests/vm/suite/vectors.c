@@ -311,6 +311,7 @@ END_TEST
 
 void add_vectors_tests(TCase *tc)
 {
+	tcase_set_timeout(tc, 900); /* a hundred resets take half a minute, and many times that on a busy computer */
 	tcase_add_test(tc, vectors_can_be_added_to_those_that_are_enabled);
 	tcase_add_test(tc, the_first_vector_that_is_enabled_need_not_be_the_first);
 	tcase_add_test(tc, the_library_has_copies_of_eventfds_that_a_new_program_does_not_get);
