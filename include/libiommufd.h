@@ -20,14 +20,16 @@
 #include <libiommufd/hwinfo.h>
 #include <libiommufd/hwpt.h>
 #include <libiommufd/ioas.h>
+#include <libiommufd/irq.h>
+#include <libiommufd/kvm.h>
 #include <libiommufd/mdev.h>
 #include <libiommufd/migration.h>
-#include <libiommufd/kvm.h>
 #include <libiommufd/mmio.h>
 #include <libiommufd/monitor.h>
 #include <libiommufd/object.h>
 #include <libiommufd/pci.h>
 #include <libiommufd/platform.h>
+#include <libiommufd/region.h>
 #include <libiommufd/report.h>
 #include <libiommufd/viommu.h>
 

@@ -9,6 +9,8 @@
 
 #include <libiommufd/base.h>
 #include <libiommufd/device.h>
+#include <libiommufd/irq.h>
+#include <libiommufd/region.h>
 
 #ifndef __cplusplus
 #include <stdbool.h>
