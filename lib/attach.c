@@ -47,13 +47,18 @@ static void enter(struct iommufd_device *dev, const struct ifd_target *to)
 	to->ioas->users = dev;
 }
 
-static void leave(struct iommufd_device *dev)
+static void unlist(struct iommufd_device *dev)
 {
 	struct iommufd_device **at = &dev->at.ioas->users;
 
 	while (*at != dev)
 		at = &(*at)->next_user;
 	*at = dev->next_user;
+}
+
+static void leave(struct iommufd_device *dev)
+{
+	unlist(dev);
 	dev->at = (struct ifd_target){ NULL, NULL };
 }
 
@@ -111,11 +116,12 @@ static int attach_gated(struct iommufd_device *dev, struct ifd_target to)
 	return ret;
 }
 
+/* It is not on the list any more. */
 static void detach_gated(struct iommufd_device *dev, struct iommufd_ioas *ioas)
 {
 	dev->attached = false;
 	ifd_kvm_forget(dev);
-	leave(dev);
+	dev->at = (struct ifd_target){ NULL, NULL };
 	dev->ctx->backend->detach(dev, ioas);
 	ifd_group_unclaim(dev);
 	ifd_phys_detach(dev, ioas);
@@ -188,6 +194,10 @@ EXPORT int iommufd_device_detach(struct iommufd_device *dev)
 	if (!dev->attached)
 		return ifd_fail(-ENOTCONN, "there is nothing to undo", "detach %s: it is not attached",
 				dev->found->name);
+	/* From now on nobody who goes through the devices of the IOAS finds it, for instance to restore what it had. */
+	pthread_rwlock_wrlock(&from.ioas->gate);
+	unlist(dev);
+	pthread_rwlock_unlock(&from.ioas->gate);
 	ifd_feature_detach(dev);
 	ifd_peers_lose(dev);
 	ifd_irq_disable_all(dev);
