@@ -48,13 +48,19 @@ int ifd_dirty_empty(struct ifd_dirty_room *room, uint64_t page, uint64_t start, 
 bool ifd_dirty_gather(struct iommufd_ioas *ioas, struct ifd_map **at, uint64_t last, uint64_t most,
 		      struct iommufd_range *out)
 {
-	const struct ifd_map *map = *at;
+	struct ifd_map *map = *at;
 
+	/* What leads nowhere is a hole to the kernel, which would stop there without a word. */
+	while (map && map->lost)
+		map = ifd_index_after(&ioas->index, map, last);
+	*at = map;
 	if (!map)
 		return false;
 	*out = (struct iommufd_range){ map->iova.start, map->iova.last };
 	while ((*at = ifd_index_after(&ioas->index, map, last))) {
 		map = *at;
+		if (map->lost)
+			break;
 		if (most ? map->iova.last - out->start >= most : map->iova.start != out->last + 1)
 			break;
 		out->last = map->iova.last;
