@@ -85,7 +85,7 @@ static int check_name(const char *driver)
 {
 	size_t len = strlen(driver);
 
-	if (len && len < IOMMUFD_DRIVER_NAME && !strpbrk(driver, "/\n ") && *driver != '.')
+	if (len && len < IOMMUFD_DRIVER_NAME && !strpbrk(driver, "/\n") && *driver != '.')
 		return 0;
 	return ifd_fail(-EINVAL, "give a name as under /sys/bus/pci/drivers", "bind a device to the driver \"%.64s\"",
 			driver);
@@ -282,16 +282,17 @@ static int pick(const struct move *move, const char *driver, char *picked)
 {
 	int ret = 0;
 
+	if (driver ? !strcmp(move->was.driver, driver) : move->found->vfio)
+		return ifd_fail(-EALREADY, "there is nothing to do", "%s: it is bound to %s", move->what,
+				move->was.driver);
 	if (driver)
 		snprintf(picked, IOMMUFD_DRIVER_NAME, "%s", driver);
 	else
 		ret = ifd_best_driver(move->found, move->bus->name, move->bus->driver, picked, IOMMUFD_DRIVER_NAME);
-	if (!ret && (driver ? !strcmp(move->was.driver, driver) : move->found->vfio))
-		ret = ifd_fail(-EALREADY, "there is nothing to do", "%s: it is bound to %s", move->what,
-			       move->was.driver);
 	if (!ret)
 		ret = check_loaded(move, picked);
-	if (!ret && strstr(picked, "vfio"))
+	/* Queues and channels of s390 are in no group. */
+	if (!ret && move->bus->opens && strstr(picked, "vfio"))
 		ret = check_iommu(move);
 	return ret;
 }
