@@ -199,7 +199,7 @@ void ifd_trace_ioctl(const struct ifd_log *log, int fd, unsigned long number, co
 	else if (request && request->kind == KIND_POINTER)
 		ifd_hint(text, " %d", *(const int *)arg);
 	else if (request && request->kind == KIND_STRING)
-		ifd_hint(text, " %s", (const char *)arg);
+		ifd_hint(text, " %.*s", (int)strcspn(arg, " "), (const char *)arg); /* behind it is a secret */
 	else if (request && request->kind == KIND_STRUCT)
 		describe_struct(text, request, arg);
 
