@@ -53,13 +53,13 @@ int ifd_fail_feature(const struct iommufd_device *dev, int err, const char *hint
 
 /*
  * Some kernels know the newest feature and say of devices without PRE_COPY that this is invalid, where all others say
- * that they have no such thing. Nothing else about a mere question can be.
+ * that they have no such thing. Nothing else about a mere question can be. And some have BARs that are no files.
  */
 static int ask(struct iommufd_device *dev, uint32_t feature)
 {
 	int ret = ifd_feature(dev, feature | VFIO_DEVICE_FEATURE_PROBE, NULL, 0);
 
-	return ret == -ENOTTY || ret == -EINVAL ? 0 : ret ? ret : 1;
+	return ret == -ENOTTY || ret == -EINVAL || ret == -EOPNOTSUPP ? 0 : ret ? ret : 1;
 }
 
 EXPORT int iommufd_device_has(struct iommufd_device *dev, uint32_t feature)
