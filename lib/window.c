@@ -148,6 +148,12 @@ static int window_new(struct iommufd_device *dev, uint32_t index, const struct w
 
 	if (window)
 		ret = plain ? map_plain(dev, wish, &window->addr) : map_placed(dev, wish, &window->addr);
+	/* A copy in a child process would keep the device open. */
+	if (!ret) {
+		ret = ifd_sys_madvise(window->addr, wish->len, MADV_DONTFORK);
+		if (ret)
+			ifd_sys_munmap(window->addr, wish->len);
+	}
 	if (ret) {
 		free(window);
 		return ifd_fail(ret, ret == -EBUSY ? ifd_region_busy : NULL, "map region %u of %s", index,
@@ -310,6 +316,9 @@ void ifd_window_close_all(struct iommufd_device *dev)
 
 	while ((window = dev->windows)) {
 		dev->windows = window->next;
-		window_free(window);
+		if (ifd_in_child(dev->ctx))
+			free(window); /* it has no copy */
+		else
+			window_free(window);
 	}
 }

@@ -115,8 +115,8 @@ int iommufd_device_region_write(struct iommufd_device *dev, uint32_t index, uint
  * @brief Map a part of a region into this process.
  *
  * The window belongs to the device: iommufd_device_detach() and iommufd_device_free() unmap what is left, so nothing
- * may use the address after these. From 2 MiB on the address is chosen so that huge pages of the CPU fit, which Linux
- * 6.12 and later then use.
+ * may use the address after these. A child process gets no copy of it. From 2 MiB on the address is chosen so that huge
+ * pages of the CPU fit, which Linux 6.12 and later then use.
  *
  * An access while the device's memory is disabled (bit 1 of PCI's command register), while it is reset, or after it is
  * gone ends in SIGBUS, where iommufd_device_region_read() has an errno.

@@ -152,14 +152,10 @@ static const struct file files[] = {
 
 /* For the machine `device`, which has what they need. */
 static const struct file device_files[] = {
-	{ "sriov", add_sriov_tests },
-	{ "sriov-io", add_sriov_io_tests },
-	{ "qemu", add_qemu_tests },
-	{ "bars", add_bars_tests },
-	{ "feature", add_feature_tests },
-	{ "migration", add_migration_tests },
-	{ "hotplug", add_hotplug_tests },
-	{ "peer-device", add_peer_device_tests },
+	{ "sriov", add_sriov_tests },     { "sriov-io", add_sriov_io_tests },
+	{ "qemu", add_qemu_tests },       { "bars", add_bars_tests },
+	{ "feature", add_feature_tests }, { "migration", add_migration_tests },
+	{ "hotplug", add_hotplug_tests }, { "peer-device", add_peer_device_tests },
 	{ "kvm", add_kvm_tests },
 };
 
