@@ -7,6 +7,8 @@
  * Most arguments begin with argsz. An answer that did not fit succeeds all the same and says so in argsz; the flag for
  * capabilities is then set and the offset of the first one is 0. Capabilities are a chain inside the caller's buffer:
  * each begins with struct vfio_info_cap_header, whose next counts from the start of the buffer and is 0 in the last.
+ *
+ * Features of devices, and what containers do with memory, have files of their own, which come with this one.
  */
 #ifndef IFD_UAPI_VFIO_H
 #define IFD_UAPI_VFIO_H
@@ -217,36 +219,6 @@ struct vfio_device_ioeventfd {
 #define VFIO_DEVICE_IOEVENTFD_32 (1 << 2)
 #define VFIO_DEVICE_IOEVENTFD_64 (1 << 3)
 
-/* ---- Devices: features ---- */
-
-/* PROBE may be combined with GET and SET, to ask for both at once; GET and SET exclude each other otherwise. */
-struct vfio_device_feature {
-	uint32_t argsz; /* with the data */
-	uint32_t flags; /* number of the feature, and the bits below */
-	uint8_t data[];
-};
-#define VFIO_DEVICE_FEATURE       _IO(VFIO_TYPE, VFIO_BASE + 17)
-#define VFIO_DEVICE_FEATURE_MASK  (0xffff)
-#define VFIO_DEVICE_FEATURE_GET   (1 << 16)
-#define VFIO_DEVICE_FEATURE_SET   (1 << 17)
-#define VFIO_DEVICE_FEATURE_PROBE (1 << 18)
-
-/* One file for pieces of a BAR, all on pages of the CPU: the answer of a GET is its descriptor (Linux 6.19). */
-#define VFIO_DEVICE_FEATURE_DMA_BUF 11
-
-struct vfio_region_dma_range {
-	uint64_t offset;
-	uint64_t length;
-};
-
-struct vfio_device_feature_dma_buf {
-	uint32_t region_index;
-	uint32_t open_flags;
-	uint32_t flags; /* none yet */
-	uint32_t nr_ranges;
-	struct vfio_region_dma_range dma_ranges[];
-};
-
 /* ---- PCI devices: resets of all that share a bus or a slot ---- */
 
 /* What is reset together with a device, and whose that is: which of the two numbers, the flags of the answer tell. */
@@ -281,125 +253,6 @@ struct vfio_pci_hot_reset {
 	int32_t group_fds[];
 };
 #define VFIO_DEVICE_PCI_HOT_RESET _IO(VFIO_TYPE, VFIO_BASE + 13)
-/* Set only, by who has the physical function: 16 bytes in the order in which a UUID is written. */
-#define VFIO_DEVICE_FEATURE_PCI_VF_TOKEN 0
-
-/* Get: what a device can do beside STOP, STOP_COPY and RESUMING, for which the first flag stands. */
-struct vfio_device_feature_migration {
-	IFD_ALIGNED_U64 flags;
-};
-#define VFIO_DEVICE_FEATURE_MIGRATION 1
-#define VFIO_MIGRATION_STOP_COPY      (1 << 0)
-#define VFIO_MIGRATION_P2P            (1 << 1)
-#define VFIO_MIGRATION_PRE_COPY       (1 << 2)
-
-/*
- * Set: the way to a state may lead over others, and a failure may leave the device in one of those. data_fd comes back,
- * -1 unless a stream begins. Get: the state alone.
- */
-struct vfio_device_feature_mig_state {
-	uint32_t device_state;
-	int32_t data_fd;
-};
-#define VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE 2
-
-enum {
-	VFIO_DEVICE_STATE_ERROR = 0, /* only a reset leads out of it */
-	VFIO_DEVICE_STATE_STOP = 1,
-	VFIO_DEVICE_STATE_RUNNING = 2,
-	VFIO_DEVICE_STATE_STOP_COPY = 3,
-	VFIO_DEVICE_STATE_RESUMING = 4,
-	VFIO_DEVICE_STATE_RUNNING_P2P = 5,
-	VFIO_DEVICE_STATE_PRE_COPY = 6,
-	VFIO_DEVICE_STATE_PRE_COPY_P2P = 7,
-};
-
-/* Set. While it may sleep, a mapped region is SIGBUS, and every other access wakes the device for its time. */
-#define VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY 3
-
-/* Set: the same until the first waking, which signals the eventfd when the device did sleep. */
-struct vfio_device_low_power_entry_with_wakeup {
-	int32_t wakeup_eventfd;
-	uint32_t reserved;
-};
-#define VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP 4
-
-/* Set; succeeds also when it was not entered. */
-#define VFIO_DEVICE_FEATURE_LOW_POWER_EXIT 5
-
-/* Set. page_size is a wish going in, and what the device took coming out. E2BIG: more ranges than fill a page. */
-struct vfio_device_feature_dma_logging_control {
-	IFD_ALIGNED_U64 page_size;
-	uint32_t num_ranges;
-	uint32_t __reserved;
-	IFD_ALIGNED_U64 ranges; /* address of the array */
-};
-
-struct vfio_device_feature_dma_logging_range {
-	IFD_ALIGNED_U64 iova;
-	IFD_ALIGNED_U64 length;
-};
-#define VFIO_DEVICE_FEATURE_DMA_LOGGING_START 6
-
-/* Set. */
-#define VFIO_DEVICE_FEATURE_DMA_LOGGING_STOP 7
-
-/* Get: bits are set and none is cleared, and what was told is forgotten. Pages of 4096 bytes or more. */
-struct vfio_device_feature_dma_logging_report {
-	IFD_ALIGNED_U64 iova;
-	IFD_ALIGNED_U64 length;
-	IFD_ALIGNED_U64 page_size;
-	IFD_ALIGNED_U64 bitmap; /* address of the words */
-};
-#define VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT 8
-
-/* Get, in every state. */
-struct vfio_device_feature_mig_data_size {
-	IFD_ALIGNED_U64 stop_copy_length;
-};
-#define VFIO_DEVICE_FEATURE_MIG_DATA_SIZE 9
-
-/* Set. For buses whose devices have no such bit in registers of their own; PCI has. */
-struct vfio_device_feature_bus_master {
-	uint32_t op;
-};
-#define VFIO_DEVICE_FEATURE_BUS_MASTER   10
-#define VFIO_DEVICE_FEATURE_CLEAR_MASTER 0
-#define VFIO_DEVICE_FEATURE_SET_MASTER   1
-
-/* Set, without data: from then on the flags of struct vfio_precopy_info are an answer. EINVAL without PRE_COPY. */
-#define VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2 12
-
-/* A capability of the answer to VFIO_DEVICE_GET_INFO, on s390; its last member is as old as the feature below. */
-struct vfio_device_info_cap_zpci_base {
-	struct vfio_info_cap_header header;
-	uint64_t start_dma;
-	uint64_t end_dma;
-	uint16_t pchid;
-	uint16_t vfn;
-	uint16_t fmb_length;
-	uint8_t pft;
-	uint8_t gid;
-	uint32_t fh;
-	uint32_t ccdf_err_length; /* bytes of an error */
-};
-#define VFIO_DEVICE_INFO_CAP_ZPCI_BASE 1
-
-/* Get, on s390: where the oldest error goes. ENOMSG: there is none. */
-struct vfio_device_feature_zpci_err {
-	IFD_ALIGNED_U64 data; /* address */
-};
-#define VFIO_DEVICE_FEATURE_ZPCI_ERROR 13
-
-/* Of a stream, in the states of PRE_COPY; EINVAL in others. */
-struct vfio_precopy_info {
-	uint32_t argsz;
-	uint32_t flags;
-	IFD_ALIGNED_U64 initial_bytes;
-	IFD_ALIGNED_U64 dirty_bytes;
-};
-#define VFIO_MIG_GET_PRECOPY_INFO _IO(VFIO_TYPE, VFIO_BASE + 21)
-#define VFIO_PRECOPY_INFO_REINIT  (1 << 0)
 
 /* ---- Devices opened by their own node: iommufd (Linux 6.6) ---- */
 
@@ -436,93 +289,7 @@ struct vfio_device_detach_iommufd_pt {
 #define VFIO_DEVICE_DETACH_IOMMUFD_PT _IO(VFIO_TYPE, VFIO_BASE + 20)
 #define VFIO_DEVICE_DETACH_PASID      (1 << 0)
 
-/* ---- Type 1 IOMMUs: mappings of a container ---- */
-
-struct vfio_iommu_type1_info {
-	uint32_t argsz;
-	uint32_t flags;
-	IFD_ALIGNED_U64 iova_pgsizes;
-	uint32_t cap_offset;
-	uint32_t pad;
-};
-#define VFIO_IOMMU_GET_INFO     _IO(VFIO_TYPE, VFIO_BASE + 12)
-#define VFIO_IOMMU_INFO_PGSIZES (1 << 0)
-#define VFIO_IOMMU_INFO_CAPS    (1 << 1)
-
-#define VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE 1 /* Linux 5.4 */
-#define VFIO_IOMMU_TYPE1_INFO_DMA_AVAIL      3 /* Linux 5.10 */
-
-struct vfio_iova_range {
-	uint64_t start;
-	uint64_t end; /* inclusive, whatever its name says */
-};
-
-struct vfio_iommu_type1_info_cap_iova_range {
-	struct vfio_info_cap_header header;
-	uint32_t nr_iovas;
-	uint32_t reserved;
-	struct vfio_iova_range iova_ranges[];
-};
-
-/* How many more mappings the kernel would take, without regard to their size. */
-struct vfio_iommu_type1_info_dma_avail {
-	struct vfio_info_cap_header header;
-	uint32_t avail;
-};
-
-struct vfio_iommu_type1_dma_map {
-	uint32_t argsz;
-	uint32_t flags;
-	uint64_t vaddr;
-	uint64_t iova;
-	uint64_t size;
-};
-#define VFIO_IOMMU_MAP_DMA      _IO(VFIO_TYPE, VFIO_BASE + 13)
-#define VFIO_DMA_MAP_FLAG_READ  (1 << 0) /* the device may read */
-#define VFIO_DMA_MAP_FLAG_WRITE (1 << 1) /* the device may write */
-#define VFIO_DMA_MAP_FLAG_VADDR (1 << 2)
-
-/*
- * Unmapping nothing succeeds, with size 0. A part of a mapping is EINVAL with type1v2, while type1 may take away the
- * whole mapping. With FLAG_ALL, iova and size must be 0.
- */
-struct vfio_iommu_type1_dma_unmap {
-	uint32_t argsz;
-	uint32_t flags;
-	uint64_t iova;
-	uint64_t size; /* out: the bytes that were unmapped */
-	uint8_t data[];
-};
-#define VFIO_IOMMU_UNMAP_DMA                 _IO(VFIO_TYPE, VFIO_BASE + 14)
-#define VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP (1 << 0)
-#define VFIO_DMA_UNMAP_FLAG_ALL              (1 << 1)
-#define VFIO_DMA_UNMAP_FLAG_VADDR            (1 << 2)
-
-/* With GET_DIRTY_BITMAP this stands behind an unmap. Pages as small as the IOMMU has them, and no others. */
-struct vfio_bitmap {
-	uint64_t pgsize;
-	uint64_t size; /* of the data in bytes */
-	uint64_t data; /* address of the words */
-};
-
-/*
- * One flag at a time; with GET_BITMAP the range stands behind. EACCES: the container is type1. What was told is
- * forgotten. The words of a mapping are written, not merely its bits set; a range that cuts a mapping is EINVAL.
- */
-struct vfio_iommu_type1_dirty_bitmap {
-	uint32_t argsz;
-	uint32_t flags;
-	uint8_t data[];
-};
-#define VFIO_IOMMU_DIRTY_PAGES                 _IO(VFIO_TYPE, VFIO_BASE + 17)
-#define VFIO_IOMMU_DIRTY_PAGES_FLAG_START      (1 << 0)
-#define VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP       (1 << 1)
-#define VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP (1 << 2)
-
-struct vfio_iommu_type1_dirty_bitmap_get {
-	uint64_t iova;
-	uint64_t size;
-	struct vfio_bitmap bitmap;
-};
+#include "vfio-feature.h"
+#include "vfio-type1.h"
 
 #endif
