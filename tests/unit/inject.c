@@ -8,10 +8,8 @@
 
 #include "inject.h"
 #include "sys.h"
-#include "udev.h"
 
 #define REQUESTS 40
-#define DEVICES  8
 #define FDS      256
 
 struct request {
@@ -36,8 +34,6 @@ static size_t text_len;
 static bool owned[FDS];
 static size_t mapped;
 static unsigned int num_fds, slept;
-static const struct ifd_found *devices[DEVICES];
-static size_t num_devices;
 static void (*meanwhile)(void), (*waiting)(void);
 static unsigned int late;
 static inject_reader reader;
@@ -62,10 +58,6 @@ int __real_ifd_sys_fstat(int fd, struct stat *st);
 int __real_ifd_sys_write_text(const char *path, const char *text);
 int __real_ifd_sys_write_text_within(const char *path, const char *text, unsigned int ms);
 ssize_t __real_ifd_sys_read_text(const char *path, char *buf, size_t size);
-int __real_ifd_udev_find(const char *address, struct ifd_found **out);
-int __real_ifd_udev_find_fd(int fd, struct ifd_found **out);
-int __real_ifd_udev_group(int group, struct ifd_found_list *list);
-int __real_ifd_udev_group_of_fd(int fd, int *id);
 int __real_pthread_rwlock_unlock(pthread_rwlock_t *lock);
 void *__real_calloc(size_t count, size_t size);
 
@@ -91,10 +83,6 @@ int __wrap_ifd_sys_access(const char *path);
 int __wrap_ifd_sys_wait_readable(int fd, unsigned int ms);
 void __wrap_ifd_sys_sleep_ms(unsigned int ms);
 uint64_t __wrap_ifd_sys_now_ms(void);
-int __wrap_ifd_udev_find(const char *address, struct ifd_found **out);
-int __wrap_ifd_udev_find_fd(int fd, struct ifd_found **out);
-int __wrap_ifd_udev_group(int group, struct ifd_found_list *list);
-int __wrap_ifd_udev_group_of_fd(int fd, int *id);
 int __wrap_pthread_rwlock_unlock(pthread_rwlock_t *lock);
 void *__wrap_calloc(size_t count, size_t size);
 
@@ -208,15 +196,6 @@ unsigned int inject_fds(void)
 size_t inject_mapped(void)
 {
 	return mapped;
-}
-
-void inject_device(const struct ifd_found *device)
-{
-	for (size_t i = 0; i < num_devices; i++)
-		if (devices[i] == device)
-			return;
-	ck_assert_uint_lt(num_devices, DEVICES);
-	devices[num_devices++] = device;
 }
 
 void inject_meanwhile(void (*hook)(void))
@@ -457,64 +436,6 @@ uint64_t __wrap_ifd_sys_now_ms(void)
 	static uint64_t now;
 
 	return now += 20;
-}
-
-/* ---- lib/udev.h ---- */
-
-static char *copy(const char *text)
-{
-	return text ? strdup(text) : NULL;
-}
-
-static struct ifd_found *found_copy(const struct ifd_found *device)
-{
-	struct ifd_found *found = __real_calloc(1, sizeof(*found));
-
-	*found = *device;
-	found->name = copy(device->name);
-	found->path = copy(device->path);
-	found->driver = copy(device->driver);
-	found->cdev = copy(device->cdev);
-	return found;
-}
-
-int __wrap_ifd_udev_find(const char *address, struct ifd_found **out)
-{
-	for (size_t i = 0; i < num_devices; i++)
-		if (!strcmp(address, devices[i]->name)) {
-			*out = found_copy(devices[i]);
-			return 0;
-		}
-	return __real_ifd_udev_find(address, out);
-}
-
-/* Any descriptor is the last device, which no scene opens by itself. */
-int __wrap_ifd_udev_find_fd(int fd, struct ifd_found **out)
-{
-	if (!num_devices)
-		return __real_ifd_udev_find_fd(fd, out);
-	*out = found_copy(devices[num_devices - 1]);
-	return 0;
-}
-
-int __wrap_ifd_udev_group_of_fd(int fd, int *id)
-{
-	if (!num_devices)
-		return __real_ifd_udev_group_of_fd(fd, id);
-	*id = devices[num_devices - 1]->group;
-	return 0;
-}
-
-int __wrap_ifd_udev_group(int group, struct ifd_found_list *list)
-{
-	if (!num_devices)
-		return __real_ifd_udev_group(group, list);
-	list->devices = __real_calloc(DEVICES, sizeof(*list->devices));
-	list->count = 0;
-	for (size_t i = 0; i < num_devices; i++)
-		if (group < 0 || devices[i]->group == group)
-			list->devices[list->count++] = found_copy(devices[i]);
-	return 0;
 }
 
 /* ---- libc ---- */

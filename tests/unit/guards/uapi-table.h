@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /*
- * Every declaration of lib/uapi, one a line and a file for each of the kernel's headers, for whoever defines these four:
+ * Every declaration of lib/uapi, one a line and in a file for each of the kernel's headers, for whoever defines these
+ * four:
  *
  * STRUCT(type)          its size and alignment
  * MEMBER(type, member)  its offset, size and sign
