@@ -156,7 +156,7 @@ static const struct file device_files[] = {
 	{ "qemu", add_qemu_tests },       { "bars", add_bars_tests },
 	{ "feature", add_feature_tests }, { "migration", add_migration_tests },
 	{ "hotplug", add_hotplug_tests }, { "peer-device", add_peer_device_tests },
-	{ "kvm", add_kvm_tests },
+	{ "kvm", add_kvm_tests },         { "migration-life", add_migration_life_tests },
 };
 
 /* For the container that iommufd serves, which that machine has not. */

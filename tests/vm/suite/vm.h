@@ -244,6 +244,7 @@ void add_sriov_io_tests(TCase *tc);
 void add_qemu_tests(TCase *tc);
 void add_feature_tests(TCase *tc);
 void add_migration_tests(TCase *tc);
+void add_migration_life_tests(TCase *tc);
 void add_hotplug_tests(TCase *tc);
 
 /* The same for the path `mock`. */
