@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -152,14 +153,16 @@ static int enable_locked(struct iommufd_device *dev, const struct vfio_irq_info 
 int ifd_irq_check_eventfd(int fd, const char *what, const char *name)
 {
 	char link[64], target[64];
-	ssize_t ret;
+	ssize_t told;
+	int ret = 0;
 
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	ret = ifd_sys_readlink(link, target, sizeof(target));
-	if (ret > 0 && !strcmp(target, "anon_inode:[eventfd]"))
-		return 0;
-	return ifd_fail(ret < 0 ? -EBADF : -EINVAL, "give an open eventfd", "%s %s: file descriptor %d", what, name,
-			fd);
+	told = ifd_sys_readlink(link, target, sizeof(target));
+	if (told >= 0 && strcmp(target, "anon_inode:[eventfd]"))
+		ret = -EINVAL;
+	else if (told < 0 && ifd_sys_fcntl(fd, F_GETFD) < 0) /* else it is a process without /proc */
+		ret = -EBADF;
+	return ret ? ifd_fail(ret, "give an open eventfd", "%s %s: file descriptor %d", what, name, fd) : 0;
 }
 
 /*

@@ -53,7 +53,10 @@ int ifd_irq_change(struct iommufd_device *dev, const struct vfio_irq_info *info,
 /* Which descriptor unmasks a vector, for the kernel, or -1: 0 or -errno, and then it is as it was if it can be. */
 int ifd_irq_set_resample(struct iommufd_device *dev, uint32_t index, uint32_t vector, int fd);
 
-/* irq.c: whether it is an eventfd: 0, -EBADF or -EINVAL with words that begin with `what` and a device's name. */
+/*
+ * irq.c: whether it is an eventfd: 0, -EBADF or -EINVAL with words that begin with `what` and a device's name. Without
+ * /proc it may be some other file after all.
+ */
 int ifd_irq_check_eventfd(int fd, const char *what, const char *name);
 
 /* The record of a type is forgotten, and its copies are closed. In a child process too. */

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 #include <errno.h>
-#include <stdio.h>
 
 #include "feature.h"
 #include "internal.h"
@@ -8,23 +7,10 @@
 #include "udev.h"
 #include "uapi/vfio.h"
 
-/* The kernel has one errno for what is no eventfd and for what may sleep already. */
-static int check_eventfd(const struct iommufd_device *dev, int eventfd)
-{
-	char link[64], target[64];
-	ssize_t ret;
-
-	if (eventfd == -1)
-		return 0;
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", eventfd);
-	ret = ifd_sys_readlink(link, target, sizeof(target));
-	if (ret > 0 && !strcmp(target, "anon_inode:[eventfd]"))
-		return 0;
-	return ifd_fail(ret < 0 ? -EBADF : -EINVAL, "give an open eventfd, or -1", "let %s sleep: file descriptor %d",
-			dev->found->name, eventfd);
-}
-
-/* dev->lock is held. */
+/*
+ * The kernel has one errno for what is no eventfd and for what may sleep already. The first is looked at before, but for
+ * where that cannot be told. dev->lock is held.
+ */
 static int enter(struct iommufd_device *dev, int eventfd)
 {
 	struct vfio_device_low_power_entry_with_wakeup data = { .wakeup_eventfd = eventfd };
@@ -32,26 +18,31 @@ static int enter(struct iommufd_device *dev, int eventfd)
 		eventfd == -1 ? VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY : VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP;
 	int ret = ifd_feature(dev, feature | VFIO_DEVICE_FEATURE_SET, &data, eventfd == -1 ? 0 : sizeof(data));
 
+	if (ret == -EINVAL && (eventfd == -1 || dev->sleepy))
+		return -EBUSY;
 	if (!ret)
 		dev->sleepy = true;
-	return ret == -EINVAL ? -EBUSY : ret;
+	return ret;
 }
 
 EXPORT int iommufd_device_low_power_enter(struct iommufd_device *dev, int eventfd)
 {
+	static const char what[] = "allow low power to";
 	int ret = ifd_device_ready(dev, "low power");
 
-	if (!ret)
-		ret = check_eventfd(dev, eventfd);
+	if (!ret && eventfd != -1)
+		ret = ifd_irq_check_eventfd(eventfd, what, dev->found->name);
 	if (ret)
 		return ret;
 	pthread_mutex_lock(&dev->lock);
 	ret = enter(dev, eventfd);
 	pthread_mutex_unlock(&dev->lock);
 	return ret ? ifd_fail_feature(dev, ret,
-				      ret == -EBUSY ? "it may sleep already: iommufd_device_low_power_exit() ends that"
-						    : NULL,
-				      "allow low power to")
+				      ret == -EBUSY || ret == -EINVAL
+					      ? "give an open eventfd; or it may sleep already, which "
+						"iommufd_device_low_power_exit() ends"
+					      : NULL,
+				      what)
 		   : 0;
 }
 

@@ -232,6 +232,33 @@ START_TEST(what_is_no_eventfd_does_not_reach_the_kernel)
 }
 END_TEST
 
+/* In a process without /proc the kernel is asked, which has one errno for two things. */
+START_TEST(without_proc_the_kernel_tells_what_is_no_eventfd)
+{
+	int event = eventfd(0, EFD_CLOEXEC), pipes[2];
+	struct scene scene;
+
+	ck_assert_int_eq(pipe(pipes), 0);
+	open_attached(&scene, IOMMUFD_BACKEND_IOMMUFD);
+	inject_no_proc(true);
+	ck_assert_int_eq(iommufd_device_low_power_enter(scene.dev, event), 0);
+	ck_assert_int_eq(iommufd_device_low_power_exit(scene.dev), 0);
+	ck_assert_uint_eq(asks, 2);
+	answer = -EINVAL;
+	unit_fails(-EINVAL, iommufd_device_low_power_enter(scene.dev, pipes[0]));
+	unit_words_have("give an open eventfd");
+	ck_assert_uint_eq(asks, 3);
+	answer = 0;
+	close(pipes[0]);
+	close(pipes[1]);
+	unit_fails(-EBADF, iommufd_device_low_power_enter(scene.dev, pipes[0]));
+	unit_fails(-EBADF, iommufd_device_low_power_enter(scene.dev, -2));
+	ck_assert_uint_eq(asks, 3);
+	close(event);
+	scene_close(&scene);
+}
+END_TEST
+
 /* ---- s390 ---- */
 
 static uint32_t error_bytes;
@@ -321,6 +348,7 @@ void unit_tests(TCase *tc)
 	tcase_add_test(tc, bus_mastering_is_set_and_cleared);
 	tcase_add_test(tc, low_power_ends_with_the_attach);
 	tcase_add_test(tc, what_is_no_eventfd_does_not_reach_the_kernel);
+	tcase_add_test(tc, without_proc_the_kernel_tells_what_is_no_eventfd);
 	tcase_add_test(tc, an_error_of_s390_has_the_length_that_the_device_tells);
 	tcase_add_test(tc, an_error_without_a_length_is_not_asked_for);
 }

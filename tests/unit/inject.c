@@ -39,6 +39,7 @@ static unsigned int late;
 static inject_reader reader;
 static int readable;
 static inject_writer writer;
+static bool no_proc;
 
 int __real_ifd_sys_open(const char *path, int flags);
 int __real_ifd_sys_dup(int fd);
@@ -57,6 +58,7 @@ int __real_ifd_sys_stat(const char *path, struct stat *st);
 int __real_ifd_sys_fstat(int fd, struct stat *st);
 int __real_ifd_sys_write_text(const char *path, const char *text);
 int __real_ifd_sys_write_text_within(const char *path, const char *text, unsigned int ms);
+ssize_t __real_ifd_sys_readlink(const char *path, char *buf, size_t size);
 ssize_t __real_ifd_sys_read_text(const char *path, char *buf, size_t size);
 int __real_pthread_rwlock_unlock(pthread_rwlock_t *lock);
 void *__real_calloc(size_t count, size_t size);
@@ -76,6 +78,7 @@ ssize_t __wrap_ifd_sys_read(int fd, void *buf, size_t len);
 ssize_t __wrap_ifd_sys_write(int fd, const void *buf, size_t len);
 int __wrap_ifd_sys_stat(const char *path, struct stat *st);
 int __wrap_ifd_sys_fstat(int fd, struct stat *st);
+ssize_t __wrap_ifd_sys_readlink(const char *path, char *buf, size_t size);
 ssize_t __wrap_ifd_sys_read_text(const char *path, char *buf, size_t size);
 int __wrap_ifd_sys_write_text(const char *path, const char *text);
 int __wrap_ifd_sys_write_text_within(const char *path, const char *text, unsigned int ms);
@@ -186,6 +189,11 @@ void inject_bytes(const char *path, const void *bytes, size_t len)
 	text_path = path;
 	text_said = bytes;
 	text_len = len;
+}
+
+void inject_no_proc(bool none)
+{
+	no_proc = none;
 }
 
 unsigned int inject_fds(void)
@@ -373,6 +381,11 @@ int __wrap_ifd_sys_fstat(int fd, struct stat *st)
 	int err = enter(INJECT_FSTAT);
 
 	return err ? err : __real_ifd_sys_fstat(fd, st);
+}
+
+ssize_t __wrap_ifd_sys_readlink(const char *path, char *buf, size_t size)
+{
+	return no_proc && !strncmp(path, "/proc/", 6) ? -ENOENT : __real_ifd_sys_readlink(path, buf, size);
 }
 
 ssize_t __wrap_ifd_sys_read_text(const char *path, char *buf, size_t size)

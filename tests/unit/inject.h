@@ -76,6 +76,9 @@ void inject_text(const char *path, const char *text);
 /* The same of a file that has bytes of any kind. */
 void inject_bytes(const char *path, const void *bytes, size_t len);
 
+/* From now on no link below /proc can be read, as in a process that has none. */
+void inject_no_proc(bool none);
+
 /* Opens of what begins with `path` give a file of INJECT_FILE_SIZE zeroes that knows no ioctl, NULL for none. */
 #define INJECT_FILE_SIZE (1u << 20)
 void inject_nodes(const char *path);

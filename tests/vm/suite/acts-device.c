@@ -394,6 +394,9 @@ static void have_no_more_msix(struct stage *stage)
 		 { DETACH_PT, EACH }, { VFIO_GROUP_UNSET_CONTAINER, EACH }, { VFIO_IOMMU_GET_INFO, EACH }, \
 		 { VFIO_IOMMU_DIRTY_PAGES, EACH })
 
+/* Whether it is an eventfd, the kernel then tells. */
+#define LOOKS_AT_EVENTFD SURVIVES({ DOOR_READLINK, EACH })
+
 /* What is said of a device beside its address, by sysfs. */
 #define LOOKS_UP SURVIVES({ DOOR_OPEN, EACH }, { DOOR_READLINK, EACH })
 
@@ -440,22 +443,24 @@ const struct act device_acts[] = {
 	  .survives = SURVIVES({ DOOR_MMAP, FIRST_WITHOUT_MEMORY }) },
 	{ "iommufd_device_region_map_all", NEEDS_ATTACHED, region_map_all, .undo = reattach, .handle = true },
 	{ "iommufd_device_region_areas", NEEDS_ATTACHED, region_areas, .undo = reattach },
-	{ "iommufd_device_ioeventfd_add", NEEDS_ATTACHED, ioeventfd_add, .undo = have_no_ioeventfd },
+	{ "iommufd_device_ioeventfd_add", NEEDS_ATTACHED, ioeventfd_add, .undo = have_no_ioeventfd,
+	  .survives = LOOKS_AT_EVENTFD },
 	{ "iommufd_device_ioeventfd_remove", NEEDS_ATTACHED, ioeventfd_remove, .undo = have_ioeventfd,
 	  .prepare = have_ioeventfd },
 	{ "iommufd_pci_config_read", NEEDS_ATTACHED, config_read, .undo = reattach },
 	{ "iommufd_pci_config_write", NEEDS_ATTACHED, config_write, .undo = reattach },
 	{ "iommufd_pci_set_master", NEEDS_ATTACHED, set_master, .undo = reattach },
 	{ "iommufd_device_irq_info", NEEDS_ATTACHED, irq_info, .size = sizeof(struct iommufd_irq_info) },
-	{ "iommufd_device_irq_enable", NEEDS_ATTACHED, irq_enable, .undo = have_no_msi },
-	{ "iommufd_device_irq_enable, MSI-X", NEEDS_ATTACHED, irq_enable_msix, .undo = have_no_msix, .address = NVME },
+	{ "iommufd_device_irq_enable", NEEDS_ATTACHED, irq_enable, .undo = have_no_msi, .survives = LOOKS_AT_EVENTFD },
+	{ "iommufd_device_irq_enable, MSI-X", NEEDS_ATTACHED, irq_enable_msix, .undo = have_no_msix, .address = NVME,
+	  .survives = LOOKS_AT_EVENTFD },
 	{ "iommufd_device_irq_enable, more MSI-X", NEEDS_ATTACHED, irq_enable_more, .undo = have_no_more_msix,
-	  .prepare = have_some_msix, .address = NVME },
+	  .prepare = have_some_msix, .address = NVME, .survives = LOOKS_AT_EVENTFD },
 	{ "iommufd_device_irq_disable", NEEDS_ATTACHED, irq_disable, .undo = have_msi, .prepare = have_msi },
 	{ "iommufd_device_irq_mask", NEEDS_ATTACHED, irq_mask, .prepare = have_intx },
 	{ "iommufd_device_irq_unmask", NEEDS_ATTACHED, irq_unmask, .prepare = have_intx },
 	{ "iommufd_device_irq_set_resample", NEEDS_ATTACHED, irq_set_resample, .undo = have_no_resample,
-	  .prepare = have_intx },
+	  .prepare = have_intx, .survives = LOOKS_AT_EVENTFD },
 	{ "iommufd_device_irq_trigger", NEEDS_ATTACHED, irq_trigger, .prepare = have_msi },
 	{ .name = NULL },
 };

@@ -224,7 +224,8 @@ static int data_size(struct stage *stage)
 const struct act feature_acts[] = {
 	{ "iommufd_device_has", NEEDS_ATTACHED, has, .undo = reattach },
 	{ "iommufd_device_low_power_enter", NEEDS_ATTACHED, sleepy, .undo = keep_awake },
-	{ "iommufd_device_low_power_enter, eventfd", NEEDS_ATTACHED, sleepy_until_woken, .undo = keep_awake },
+	{ "iommufd_device_low_power_enter, eventfd", NEEDS_ATTACHED, sleepy_until_woken, .undo = keep_awake,
+	  .survives = SURVIVES({ DOOR_READLINK, EACH }) },
 	{ "iommufd_device_low_power_exit", NEEDS_ATTACHED, awake, .undo = let_sleep, .prepare = let_sleep },
 	{ "iommufd_device_dma_log_start", MTTY(log_start, add_mtty), .undo = end_log },
 	{ "iommufd_device_dma_log_stop", MTTY(log_stop, add_logging_mtty), .undo = begin_log },

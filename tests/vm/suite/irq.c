@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -310,6 +311,31 @@ START_TEST(interrupts_that_are_not_there_are_refused)
 }
 END_TEST
 
+/* As of a process that was moved into a folder that has nothing. */
+START_TEST(interrupts_work_where_there_is_no_proc)
+{
+	char folder[] = "/tmp/no-proc-XXXXXX";
+	int fd = event(), done = event(), closed = 500, pipes[2];
+	struct bed bed;
+	struct edu edu;
+
+	ck_assert_int_eq(pipe(pipes), 0);
+	bed_attach(&bed, EDU);
+	edu_setup(&edu, bed.dev);
+	ck_assert_ptr_nonnull(mkdtemp(folder));
+	ck_assert_int_eq(chroot(folder), 0);
+	ok(iommufd_device_irq_enable(bed.dev, IOMMUFD_PCI_INTX, 0, 1, &fd));
+	ok(iommufd_device_irq_set_resample(bed.dev, IOMMUFD_PCI_INTX, 0, done));
+	fails(iommufd_device_irq_enable(bed.dev, IOMMUFD_PCI_INTX, 0, 1, &closed), -EBADF, "open eventfd");
+	fails(iommufd_device_irq_set_resample(bed.dev, IOMMUFD_PCI_INTX, 0, closed), -EBADF, "open eventfd");
+	fails(iommufd_device_irq_enable(bed.dev, IOMMUFD_PCI_INTX, 0, 1, &pipes[0]), -EINVAL, "open eventfd");
+	raise_irq(&edu);
+	ck_assert_uint_eq(signals(fd, 2000), 1);
+	ack_irq(&edu);
+	bed_close(&bed);
+}
+END_TEST
+
 void add_irq_tests(TCase *tc)
 {
 	tcase_add_test(tc, msi_signals_an_eventfd);
@@ -323,4 +349,5 @@ void add_irq_tests(TCase *tc)
 	tcase_add_test(tc, requests_and_errors_can_be_disabled_whatever_was_enabled);
 	tcase_add_test(tc, one_type_of_interrupt_is_enabled_at_a_time);
 	tcase_add_test(tc, interrupts_that_are_not_there_are_refused);
+	tcase_add_test(tc, interrupts_work_where_there_is_no_proc);
 }
