@@ -52,7 +52,18 @@ static int arm(struct iommufd_device *dev, uint32_t index, const struct ifd_irq 
 	return set_make(dev, set);
 }
 
-/* An error or a request is a mere eventfd in the kernel: it can be taken back, but not when there is none. */
+static bool signals(const struct ifd_irq *irq)
+{
+	for (uint32_t i = 0; i < irq->enabled; i++)
+		if (irq->vectors[i].event >= 0)
+			return true;
+	return false;
+}
+
+/*
+ * An error or a request is a mere eventfd in the kernel: it can be taken back, but not when there is none. Some drivers
+ * have no other types either: one without eventfds is not enabled for them.
+ */
 int ifd_irq_set_off(struct iommufd_device *dev, uint32_t index)
 {
 	static const int none = -1;
@@ -62,6 +73,8 @@ int ifd_irq_set_off(struct iommufd_device *dev, uint32_t index)
 		ret = ifd_irq_set(dev, VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER, index, 0, 1, &none);
 	else
 		ret = ifd_irq_set(dev, VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER, index, 0, 0, NULL);
+	if (ret == -EINVAL && !signals(&dev->irqs[index]))
+		ret = 0;
 	return ret > 0 ? -EPROTO : ret;
 }
 

@@ -340,6 +340,10 @@ EXPORT int iommufd_device_irq_set_resample(struct iommufd_device *dev, uint32_t 
 	if (!ret)
 		return 0;
 	ifd_sys_close(copy);
+	if (ret == -ENOTTY)
+		return ifd_fail(-EOPNOTSUPP, "call iommufd_device_irq_unmask()",
+				"%s: interrupt type %u of %s: %s cannot", what, index, dev->found->name,
+				dev->found->driver ? dev->found->driver : "its driver");
 	return ifd_fail(ret, ret == -EINVAL ? "enable it first" : NULL, "%s: interrupt type %u of %s", what, index,
 			dev->found->name);
 }

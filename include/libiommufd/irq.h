@@ -149,7 +149,7 @@ int iommufd_device_irq_unmask(struct iommufd_device *dev, uint32_t index, uint32
  * @retval -ENOTCONN   not attached
  * @retval -EINVAL     no such type or vector, it is not enabled, or `eventfd` is another kind of file
  * @retval -EBADF      `eventfd` is not open
- * @retval -EOPNOTSUPP the type cannot be masked
+ * @retval -EOPNOTSUPP the type cannot be masked, or the device's driver cannot do this
  * @retval -EMFILE     no file descriptor left
  * @retval -ENOMEM     no memory
  *

@@ -309,6 +309,30 @@ START_TEST(what_unmasks_is_put_back_when_another_is_refused)
 }
 END_TEST
 
+/* As the kernel's mtty: a type is enabled for it while there is an eventfd. */
+START_TEST(a_type_without_eventfds_can_be_disabled_where_the_kernel_has_forgotten_it)
+{
+	struct scene scene;
+	int fd = event(), none = -1;
+
+	open_attached(&scene);
+	enable(&scene, IOMMUFD_PCI_MSI, 0, 1, &fd);
+	look(1, 1, -EINVAL);
+	unit_fails(-EINVAL, iommufd_device_irq_disable(scene.dev, IOMMUFD_PCI_MSI));
+	ck_assert_uint_eq(enabled(&scene, IOMMUFD_PCI_MSI), 1);
+	look(0, 0, 0);
+	enable(&scene, IOMMUFD_PCI_MSI, 0, 1, &none);
+	look(1, 2, -EIO);
+	unit_fails(-EIO, iommufd_device_irq_disable(scene.dev, IOMMUFD_PCI_MSI));
+	look(1, 1, -EINVAL);
+	ck_assert_int_eq(iommufd_device_irq_disable(scene.dev, IOMMUFD_PCI_MSI), 0);
+	was(0, OFF, IOMMUFD_PCI_MSI, 0, 0);
+	ck_assert_uint_eq(enabled(&scene, IOMMUFD_PCI_MSI), 0);
+	enable(&scene, IOMMUFD_PCI_MSIX, 0, 1, &fd); /* nothing is in the way */
+	scene_close(&scene);
+}
+END_TEST
+
 static int many_vectors(int fd, void *arg)
 {
 	(void)fd;
@@ -343,5 +367,6 @@ void unit_tests(TCase *tcase)
 	tcase_add_test(tcase, when_a_type_cannot_be_enabled_anew_it_is_as_before);
 	tcase_add_test(tcase, what_the_kernel_takes_away_when_it_refuses_is_put_back);
 	tcase_add_test(tcase, what_unmasks_is_put_back_when_another_is_refused);
+	tcase_add_test(tcase, a_type_without_eventfds_can_be_disabled_where_the_kernel_has_forgotten_it);
 	tcase_add_test(tcase, absurdly_many_vectors_are_used_up_to_what_there_is_room_for);
 }

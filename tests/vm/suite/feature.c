@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
-/* What drivers have beside the usual: vfio-pci low power, the mtty a log of DMA, although it makes none. */
+/* What drivers have beside the usual: vfio-pci low power, the mtty a log of DMA, although it makes none. And what they lack. */
 #include <fcntl.h>
 #include <poll.h>
 #include <setjmp.h>
@@ -288,6 +288,36 @@ START_TEST(a_log_reaches_to_the_end_of_what_the_kernel_takes)
 }
 END_TEST
 
+/* ---- Interrupts of an mtty ---- */
+
+START_TEST(a_type_that_signals_nothing_can_be_disabled)
+{
+	struct iommufd_irq_info info = { .struct_size = sizeof(info) };
+	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), none = -1;
+	struct bed bed;
+
+	mtty_create(MTTY_A, 1);
+	bed_attach(&bed, MTTY_A);
+	for (uint32_t index = IOMMUFD_PCI_INTX; index <= IOMMUFD_PCI_MSI; index++) {
+		ok(iommufd_device_irq_enable(bed.dev, index, 0, 1, &fd));
+		ok(iommufd_device_irq_trigger(bed.dev, index, 0, 1));
+		ck_assert_uint_eq(signals(fd), 1);
+		ok(iommufd_device_irq_enable(bed.dev, index, 0, 1, &none));
+		ok(iommufd_device_irq_disable(bed.dev, index));
+		ok(iommufd_device_irq_info(bed.dev, index, &info));
+		ck_assert_uint_eq(info.enabled, 0);
+	}
+	ok(iommufd_device_irq_enable(bed.dev, IOMMUFD_PCI_INTX, 0, 1, &fd));
+	fails(iommufd_device_irq_set_resample(bed.dev, IOMMUFD_PCI_INTX, 0, fd), -EOPNOTSUPP,
+	      "iommufd_device_irq_unmask()");
+	fails(iommufd_device_irq_set_resample(bed.dev, IOMMUFD_PCI_INTX, 0, -1), -EOPNOTSUPP, "mtty cannot");
+	ok(iommufd_device_irq_trigger(bed.dev, IOMMUFD_PCI_INTX, 0, 1));
+	ck_assert_uint_eq(signals(fd), 1);
+	bed_close(&bed);
+	mtty_remove(MTTY_A);
+}
+END_TEST
+
 void add_feature_tests(TCase *tc)
 {
 	tcase_add_test(tc, drivers_tell_what_they_have);
@@ -298,4 +328,5 @@ void add_feature_tests(TCase *tc)
 	tcase_add_test(tc, mapped_registers_are_out_of_reach_in_low_power);
 	tcase_add_test(tc, a_log_takes_any_number_of_ranges);
 	tcase_add_test(tc, a_log_reaches_to_the_end_of_what_the_kernel_takes);
+	tcase_add_test(tc, a_type_that_signals_nothing_can_be_disabled);
 }
