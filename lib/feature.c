@@ -170,15 +170,19 @@ void ifd_feature_attached(struct iommufd_device *dev)
 {
 	atomic_store(&dev->features_known, 0);
 	atomic_store(&dev->features, 0);
+	atomic_store(&dev->moves, false);
 }
 
 /* Where a detach closes the device, the kernel ends these by itself. */
 void ifd_feature_detach(struct iommufd_device *dev)
 {
-	int awake, logged;
+	int awake, logged, moved;
 
 	if (dev->fd < 0)
 		return;
+	moved = ifd_migration_end(dev);
+	if (moved)
+		ifd_error(&dev->ctx->log, "%s may not run after the detach: %s", dev->found->name, IFD_STRERROR(moved));
 	pthread_mutex_lock(&dev->lock);
 	logged = ifd_dma_log_end(dev);
 	awake = ifd_low_power_end(dev);

@@ -25,4 +25,7 @@ void ifd_feature_detach(struct iommufd_device *dev);
 int ifd_dma_log_end(struct iommufd_device *dev);
 int ifd_low_power_end(struct iommufd_device *dev);
 
+/* migration.c: the same, so that the device is in RUNNING. No lock is needed. */
+int ifd_migration_end(struct iommufd_device *dev);
+
 #endif

@@ -174,6 +174,7 @@ struct iommufd_device {
 	struct ifd_region *regions;           /* of num_regions, while attached; NULL before the first is asked for */
 	atomic_uint features_known, features; /* which were asked for, and which of them there are; a bit each */
 	atomic_bool logging;                  /* it notes its DMA; written under `lock` */
+	atomic_bool moves;                    /* somebody has a handle for its state, or had one in this attach */
 	bool sleepy;                          /* it may go into low power, as far as we know; guarded by `lock` */
 };
 

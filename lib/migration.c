@@ -6,6 +6,7 @@
 #include "feature.h"
 #include "handle.h"
 #include "internal.h"
+#include "reset.h"
 #include "udev.h"
 #include "uapi/vfio.h"
 
@@ -185,6 +186,7 @@ EXPORT int iommufd_migration_new(struct iommufd_device *dev, uint32_t flags, str
 	m->nonblock = flags & IOMMUFD_MIGRATION_NONBLOCK;
 	ret = begin(m);
 	if (!ret) {
+		atomic_store(&dev->moves, true);
 		*out = m;
 		return 0;
 	}
@@ -215,6 +217,34 @@ EXPORT void iommufd_migration_free(struct iommufd_migration *m)
 		return;
 	let_go(m);
 	ifd_handle_put(&m->handle);
+}
+
+/*
+ * A detach may leave the device open, and what follows shall find it as after an open. One that stood still is reset for
+ * that: it is not to go on from there, since what was moved may run elsewhere by now.
+ */
+int ifd_migration_end(struct iommufd_device *dev)
+{
+	struct vfio_device_feature_mig_state data = { .data_fd = -1 };
+	struct ifd_words words;
+	int ret;
+
+	if (!atomic_exchange(&dev->moves, false))
+		return 0;
+	ret = ifd_feature(dev, VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE | VFIO_DEVICE_FEATURE_GET, &data, sizeof(data));
+	if (!ret && data.device_state == VFIO_DEVICE_STATE_RUNNING)
+		return 0;
+	if (!ret && data.device_state > VFIO_DEVICE_STATE_RESUMING) { /* it runs there too */
+		data.device_state = VFIO_DEVICE_STATE_RUNNING;
+		ret = ifd_feature(dev, VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE | VFIO_DEVICE_FEATURE_SET, &data,
+				  sizeof(data));
+		if (!ret)
+			return 0;
+	}
+	ifd_words_keep(&words);
+	ret = ifd_reset_alone(dev);
+	ifd_words_restore(&words);
+	return ret;
 }
 
 /* ---- States ---- */

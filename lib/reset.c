@@ -42,7 +42,7 @@ int ifd_reset_restore(const struct ifd_saved *saved)
 	return ret ? ret : armed;
 }
 
-static int reset(struct iommufd_device *dev)
+int ifd_reset_alone(struct iommufd_device *dev)
 {
 	int ret = 0;
 
@@ -69,7 +69,7 @@ int ifd_device_reset(struct iommufd_device *dev)
 
 	if (ret)
 		return ret;
-	ret = reset(dev);
+	ret = ifd_reset_alone(dev);
 	ifd_words_keep(&words);
 	/* One that fails may have begun. */
 	back = ifd_reset_restore(&saved);

@@ -18,6 +18,9 @@ struct ifd_saved {
 	uint16_t command;        /* PCI's register, as the bus has it */
 };
 
+/* Only the reset: nothing is saved or comes back. With words. */
+int ifd_reset_alone(struct iommufd_device *dev);
+
 /* Before a reset, of an attached device. With words. */
 int ifd_reset_save(struct iommufd_device *dev, struct ifd_saved *saved);
 

@@ -43,7 +43,9 @@ enum {
  * @brief Prepare to move the state of a device. Its state is left as it is.
  *
  * Which states a device has, iommufd_migration_has() tells. A handle is of one attach: when the device is detached,
- * its stream ends, and all that is left to do is to free it. Use one handle a device; one thread at a time may use it.
+ * its stream ends, and all that is left to do is to free it. A device that has not been brought back by then is brought
+ * to IOMMUFD_MIGRATION_RUNNING: by a reset, where it did not run. Use one handle a device; one thread at a time may use
+ * it, and none beside the attach and detach of its device.
  *
  * @param dev   an attached device; it may be freed before the handle, and then stays open inside of it
  * @param flags 0 or IOMMUFD_MIGRATION_NONBLOCK

@@ -325,6 +325,7 @@ START_TEST(a_handle_is_of_one_attach_and_holds_its_device)
 	unit_words_have("make a new one");
 	ck_assert(state == 7 && len == 7 && bytes == 7);
 	ck_assert_uint_eq(mover_kernel.sets, 1);
+	ck_assert_uint_eq(mover_kernel.resets, 1);
 	iommufd_device_free(scene.dev);
 	scene.dev = NULL;
 	iommufd_ioas_free(scene.ioas);
@@ -335,6 +336,62 @@ START_TEST(a_handle_is_of_one_attach_and_holds_its_device)
 	iommufd_migration_free(m);
 	ck_assert_uint_eq(mover_kernel.sets, 1);
 	scene_close(&scene);
+}
+END_TEST
+
+/* What stood still is reset, what ran goes on; and one whose handle is gone was begun all the same. */
+START_TEST(a_detach_brings_a_device_back_to_running)
+{
+	static const bool resets[] = { true, true, false, true, true, false, false, false };
+	struct iommufd_migration *m;
+	struct scene scene;
+
+	for (uint32_t state = 0; state < 8; state++)
+		for (int freed = 0; freed < 2; freed++) {
+			m = mover_open(&scene, MOVER_ALL, RUNNING, 0);
+			mover_kernel.state = state;
+			if (freed)
+				iommufd_migration_free(m);
+			mover_kernel.sets = 0;
+			unit_stale_words();
+			ck_assert_int_eq(iommufd_device_detach(scene.dev), 0);
+			ck_assert(unit_words_are_stale());
+			ck_assert_uint_eq(mover_kernel.state, RUNNING);
+			ck_assert_uint_eq(mover_kernel.resets, resets[state]);
+			ck_assert_uint_eq(mover_kernel.sets, !resets[state] && state != RUNNING);
+			/* Another attach, in which nobody moves it. */
+			ck_assert_int_eq(iommufd_device_attach(scene.dev, scene.ioas), 0);
+			mover_kernel.state = STOP;
+			ck_assert_int_eq(iommufd_device_detach(scene.dev), 0);
+			ck_assert_uint_eq(mover_kernel.state, STOP);
+			mover_close(&scene, freed ? NULL : m);
+		}
+}
+END_TEST
+
+START_TEST(a_detach_resets_what_does_not_run_otherwise)
+{
+	struct iommufd_migration *m;
+	struct scene scene;
+
+	m = mover_open(&scene, MOVER_ALL, PRE_COPY, 0);
+	mover_kernel.refuse = -EIO;
+	ck_assert_int_eq(iommufd_device_detach(scene.dev), 0);
+	ck_assert_uint_eq(mover_kernel.state, RUNNING);
+	ck_assert_uint_eq(mover_kernel.resets, 1);
+	mover_close(&scene, m);
+
+	m = mover_open(&scene, MOVER_ALL, STOP, 0);
+	inject_ioctl_fail(VFIO_DEVICE_RESET, 1, 1, -EAGAIN);
+	ck_assert_int_eq(iommufd_device_detach(scene.dev), 0);
+	ck_assert_uint_eq(mover_kernel.resets, 1);
+	mover_close(&scene, m);
+
+	m = mover_open(&scene, MOVER_ALL, STOP, 0);
+	inject_ioctl_fail(VFIO_DEVICE_RESET, 1, 1, -EIO);
+	ck_assert_int_eq(iommufd_device_detach(scene.dev), 0); /* it is in the log */
+	scene_check_detached(&scene);
+	mover_close(&scene, m);
 }
 END_TEST
 
@@ -353,4 +410,6 @@ void unit_tests(TCase *tc)
 	tcase_add_test(tc, what_another_handle_began_to_write_can_only_be_reset);
 	tcase_add_test(tc, a_reset_by_somebody_else_ends_the_stream);
 	tcase_add_test(tc, a_handle_is_of_one_attach_and_holds_its_device);
+	tcase_add_test(tc, a_detach_brings_a_device_back_to_running);
+	tcase_add_test(tc, a_detach_resets_what_does_not_run_otherwise);
 }

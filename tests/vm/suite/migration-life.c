@@ -24,7 +24,6 @@ START_TEST(a_handle_goes_with_its_attach)
 	fails(iommufd_migration_abort(mover.m), -ENOTCONN, "make a new one");
 	iommufd_migration_free(mover.m);
 	ok(iommufd_migration_new(mover.bed.dev, 0, &mover.m));
-	ok(iommufd_migration_abort(mover.m));
 	mover_is_in(&mover, RUNNING);
 	ck_assert_uint_eq(state, 99);
 	mover_end(&mover);
@@ -40,7 +39,6 @@ START_TEST(handles_are_freed_in_any_order)
 	mtty_create(MTTY_A, 1);
 	for (int order = 0; order < 8; order++) {
 		mover_open(&mover, MTTY_A);
-		ok(iommufd_migration_abort(mover.m));
 		ok(iommufd_migration_set_state(mover.m, states[order % 4]));
 		if (order & 1)
 			iommufd_device_free(mover.bed.dev);
@@ -75,18 +73,50 @@ START_TEST(a_device_that_was_read_goes_on_and_one_that_was_written_waits_for_a_r
 	ok(iommufd_migration_new(mover.bed.dev, 0, &mover.m));
 	mover_is_in(&mover, STOP);
 	ok(iommufd_migration_set_state(mover.m, RESUMING));
-	mover_close(&mover);
+	iommufd_migration_free(mover.m);
 
-	/*
-	 * The mtty stays there even when nobody has it open. To leave it without what was written would harm the
-	 * kernel.
-	 */
-	mover_open(&mover, MTTY_A);
+	/* To leave it without what was written would harm the kernel. */
+	ok(iommufd_migration_new(mover.bed.dev, 0, &mover.m));
 	mover_is_in(&mover, RESUMING);
 	for (uint32_t state = STOP; state <= PRE_COPY_P2P; state++)
 		if (state != RESUMING)
 			fails(iommufd_migration_set_state(mover.m, state), -EBUSY, "another handle");
 	ok(iommufd_migration_abort(mover.m));
+	mover_is_in(&mover, RUNNING);
+	mover_end(&mover);
+}
+END_TEST
+
+/* The mtty would stay where it is even when nobody has it open. */
+START_TEST(a_detach_ends_what_was_begun)
+{
+	struct mover mover;
+	unsigned char byte;
+	int stream;
+
+	mover_new(&mover, 1);
+	for (uint32_t state = STOP; state <= PRE_COPY_P2P; state++) {
+		ok(iommufd_migration_set_state(mover.m, state));
+		stream = -1;
+		if (state != STOP && state != RUNNING && state != RUNNING_P2P)
+			stream = dup(ok(iommufd_migration_fd(mover.m)));
+		ok(iommufd_device_detach(mover.bed.dev));
+		if (stream >= 0 && state == RESUMING)
+			ck_assert_int_eq(write(stream, "", 1), -1);
+		else if (stream >= 0)
+			ck_assert_int_eq(read(stream, &byte, 1), -1);
+		if (stream >= 0)
+			ck_assert_int_eq(errno, ENODEV);
+		close(stream);
+		ok(iommufd_device_attach(mover.bed.dev, mover.bed.ioas));
+		iommufd_migration_free(mover.m);
+		ok(iommufd_migration_new(mover.bed.dev, 0, &mover.m));
+		mover_is_in(&mover, RUNNING);
+	}
+	/* Also when it is freed as it is. */
+	ok(iommufd_migration_set_state(mover.m, RESUMING));
+	mover_close(&mover);
+	mover_open(&mover, MTTY_A);
 	mover_is_in(&mover, RUNNING);
 	mover_end(&mover);
 }
@@ -200,6 +230,7 @@ void add_migration_life_tests(TCase *tc)
 	tcase_add_test(tc, a_handle_goes_with_its_attach);
 	tcase_add_test(tc, handles_are_freed_in_any_order);
 	tcase_add_test(tc, a_device_that_was_read_goes_on_and_one_that_was_written_waits_for_a_reset);
+	tcase_add_test(tc, a_detach_ends_what_was_begun);
 	tcase_add_test(tc, what_another_handle_ends_is_over);
 	tcase_add_test(tc, a_child_process_can_only_free);
 	tcase_add_test(tc, without_a_descriptor_for_its_stream_a_device_stays_where_it_was);
