@@ -83,7 +83,7 @@ static int check_exclusive(const struct iommufd_device *dev, uint32_t index)
 }
 
 /* What the type has with new eventfds, of which the library keeps copies; without words. dev->lock is held. */
-static int make_next(const struct ifd_irq *irq, uint32_t start, uint32_t count, const int *eventfds,
+static int make_next(const struct ifd_irq *irq, uint32_t start, uint32_t count, const int *eventfds, const void *owner,
 		     struct ifd_irq *next)
 {
 	uint32_t enabled = start + count > irq->enabled ? start + count : irq->enabled;
@@ -94,9 +94,11 @@ static int make_next(const struct ifd_irq *irq, uint32_t start, uint32_t count, 
 		return -ENOMEM;
 	next->enabled = enabled;
 	for (uint32_t i = 0; i < enabled; i++)
-		next->vectors[i] = i < irq->enabled ? irq->vectors[i] : (struct ifd_vector){ -1, -1, false };
-	for (uint32_t i = 0; i < count; i++)
+		next->vectors[i] = i < irq->enabled ? irq->vectors[i] : (struct ifd_vector){ -1, -1, false, NULL };
+	for (uint32_t i = 0; i < count; i++) {
 		next->vectors[start + i].event = -1;
+		next->vectors[start + i].owner = owner;
+	}
 	for (uint32_t i = 0; i < count && ret >= 0; i++)
 		if (eventfds[i] >= 0) {
 			ret = ifd_sys_dup(eventfds[i]);
@@ -132,7 +134,7 @@ static int fail_enable(const struct iommufd_device *dev, int ret, uint32_t index
 }
 
 static int enable_locked(struct iommufd_device *dev, const struct vfio_irq_info *info, uint32_t start, uint32_t count,
-			 const int *eventfds)
+			 const int *eventfds, const void *owner)
 {
 	struct ifd_irq next = { NULL, 0 };
 	bool lost = false;
@@ -141,7 +143,7 @@ static int enable_locked(struct iommufd_device *dev, const struct vfio_irq_info 
 	ret = check_exclusive(dev, info->index);
 	if (ret)
 		return ret;
-	ret = make_next(&dev->irqs[info->index], start, count, eventfds, &next);
+	ret = make_next(&dev->irqs[info->index], start, count, eventfds, owner, &next);
 	if (!ret)
 		ret = ifd_irq_change(dev, info, &next, start, count, &lost);
 	if (!ret)
@@ -183,8 +185,8 @@ static int check_eventfds(const struct iommufd_device *dev, uint32_t index, uint
 	return ret;
 }
 
-EXPORT int iommufd_device_irq_enable(struct iommufd_device *dev, uint32_t index, uint32_t start, uint32_t count,
-				     const int *eventfds)
+static int enable(struct iommufd_device *dev, uint32_t index, uint32_t start, uint32_t count, const int *eventfds,
+		  const void *owner)
 {
 	struct vfio_irq_info info;
 	int ret = irq_get(dev, index, &info);
@@ -196,9 +198,20 @@ EXPORT int iommufd_device_irq_enable(struct iommufd_device *dev, uint32_t index,
 	if (ret)
 		return ret;
 	pthread_mutex_lock(&dev->lock);
-	ret = enable_locked(dev, &info, start, count, eventfds);
+	ret = enable_locked(dev, &info, start, count, eventfds, owner);
 	pthread_mutex_unlock(&dev->lock);
 	return ret;
+}
+
+EXPORT int iommufd_device_irq_enable(struct iommufd_device *dev, uint32_t index, uint32_t start, uint32_t count,
+				     const int *eventfds)
+{
+	return enable(dev, index, start, count, eventfds, NULL);
+}
+
+int ifd_irq_enable_for(struct iommufd_device *dev, uint32_t index, uint32_t vector, int eventfd, const void *owner)
+{
+	return enable(dev, index, vector, 1, &eventfd, owner);
 }
 
 static int disable(struct iommufd_device *dev, uint32_t index)

@@ -22,8 +22,9 @@ struct vfio_irq_info;
 /* The descriptors are copies of the caller's, or -1. */
 struct ifd_vector {
 	int event;
-	int resample; /* unmasks it */
-	bool masked;  /* by the caller; whoever has `resample` may have unmasked it since */
+	int resample;      /* unmasks it */
+	bool masked;       /* by the caller; whoever has `resample` may have unmasked it since */
+	const void *owner; /* who of the library has enabled it, or NULL for the caller */
 };
 
 /* An interrupt type. Guarded by dev->lock. */
@@ -58,6 +59,9 @@ int ifd_irq_set_resample(struct iommufd_device *dev, uint32_t index, uint32_t ve
  * /proc it may be some other file after all.
  */
 int ifd_irq_check_eventfd(int fd, const char *what, const char *name);
+
+/* irq.c: iommufd_device_irq_enable() of one vector for somebody in the library, who owns it until the next such call. */
+int ifd_irq_enable_for(struct iommufd_device *dev, uint32_t index, uint32_t vector, int eventfd, const void *owner);
 
 /* The record of a type is forgotten, and its copies are closed. In a child process too. */
 void ifd_irq_clear(struct ifd_irq *irq);

@@ -2,7 +2,6 @@
 /* A device's interrupts on their way into a VM, past the process. */
 #include <errno.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "internal.h"
 #include "kvm.h"
@@ -34,7 +33,7 @@ static bool is_ours(const struct iommufd_kvm_irqfd *irqfd)
 	const struct ifd_irq *irq = &irqfd->dev->irqs[irqfd->index];
 
 	return irqfd->vector < irq->enabled && irq->vectors[irqfd->vector].event >= 0 &&
-	       ifd_sys_same_file(getpid(), irq->vectors[irqfd->vector].event, irqfd->event);
+	       irq->vectors[irqfd->vector].owner == irqfd;
 }
 
 /* dev->lock is held. */
@@ -56,6 +55,7 @@ static int silence(const struct iommufd_kvm_irqfd *irqfd)
 	} else {
 		ifd_sys_close(irq->vectors[irqfd->vector].event);
 		irq->vectors[irqfd->vector].event = -1;
+		irq->vectors[irqfd->vector].owner = NULL;
 	}
 	return 0;
 }
@@ -115,7 +115,7 @@ static int connect(struct iommufd_kvm_irqfd *irqfd)
 	if (ret)
 		return fail_irqfd(irqfd, ret);
 	irqfd->assigned = true;
-	ret = iommufd_device_irq_enable(irqfd->dev, irqfd->index, irqfd->vector, 1, &irqfd->event);
+	ret = ifd_irq_enable_for(irqfd->dev, irqfd->index, irqfd->vector, irqfd->event, irqfd);
 	if (!ret && irqfd->resample >= 0)
 		ret = iommufd_device_irq_set_resample(irqfd->dev, irqfd->index, irqfd->vector, irqfd->resample);
 	return ret;

@@ -2,7 +2,13 @@
 /* What KVM refuses: of a VM, and of interrupts into it. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -107,6 +113,61 @@ START_TEST(a_level_is_taken_back_with_what_unmasks_it)
 }
 END_TEST
 
+/* As in a container whose processes may not compare files, or on a kernel without that. */
+static void forbid_kcmp(void)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_kcmp, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = { sizeof(code) / sizeof(code[0]), code };
+
+	ck_assert_int_eq(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+	ck_assert_int_eq(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program), 0);
+	ck_assert_int_eq(syscall(SYS_kcmp, getpid(), getpid(), 0, 0, 0), -1);
+}
+
+START_TEST(only_a_vector_that_is_still_its_own_is_taken_back)
+{
+	struct iommufd_irq_info info = { .struct_size = sizeof(info) };
+	struct iommufd_kvm_irqfd *first, *second, *level;
+	int mine = eventfd(0, EFD_CLOEXEC);
+	unsigned int copies, made;
+	struct iommufd_kvm *kvm;
+	struct scene scene;
+
+	begin_irqfd(&scene, &kvm, IOMMUFD_BACKEND_IOMMUFD);
+	forbid_kcmp();
+	copies = inject_fds();
+	ck_assert_int_eq(iommufd_kvm_irqfd_add(kvm, scene.dev, IOMMUFD_PCI_MSIX, 0, 10, 0, &first), 0);
+	ck_assert_int_eq(iommufd_kvm_irqfd_add(kvm, scene.dev, IOMMUFD_PCI_MSIX, 1, 11, 0, &second), 0);
+	ck_assert_int_eq(iommufd_device_irq_enable(scene.dev, IOMMUFD_PCI_MSIX, 0, 1, &mine), 0);
+	made = inject_ioctls(VFIO_DEVICE_SET_IRQS);
+	iommufd_kvm_irqfd_free(first);
+	ck_assert_uint_eq(inject_ioctls(VFIO_DEVICE_SET_IRQS), made);
+	iommufd_kvm_irqfd_free(second);
+	ck_assert_uint_eq(inject_ioctls(VFIO_DEVICE_SET_IRQS), made + 1);
+	ck_assert_uint_eq(inject_fds(), copies + 1); /* that of the caller's eventfd */
+	ck_assert_int_eq(iommufd_device_irq_disable(scene.dev, IOMMUFD_PCI_MSIX), 0);
+
+	ck_assert_int_eq(iommufd_kvm_irqfd_add(kvm, scene.dev, IOMMUFD_PCI_INTX, 0, 10, IOMMUFD_KVM_RESAMPLE, &level),
+			 0);
+	iommufd_kvm_irqfd_free(level);
+	ck_assert_int_eq(iommufd_device_irq_info(scene.dev, IOMMUFD_PCI_INTX, &info), 0);
+	ck_assert_uint_eq(info.enabled, 0);
+	ck_assert_int_eq(iommufd_kvm_irqfd_add(kvm, scene.dev, IOMMUFD_PCI_INTX, 0, 10, 0, &level), 0);
+	ck_assert_int_eq(iommufd_device_irq_enable(scene.dev, IOMMUFD_PCI_INTX, 0, 1, &mine), 0);
+	iommufd_kvm_irqfd_free(level);
+	ck_assert_int_eq(iommufd_device_irq_info(scene.dev, IOMMUFD_PCI_INTX, &info), 0);
+	ck_assert_uint_eq(info.enabled, 1);
+	close(mine);
+	iommufd_kvm_free(kvm);
+	kvm_scene_close(&scene);
+}
+END_TEST
+
 START_TEST(what_kvm_refuses_of_an_interrupt_has_words)
 {
 	static const struct {
@@ -205,6 +266,7 @@ void unit_tests(TCase *tcase)
 {
 	tcase_add_test(tcase, what_a_vm_refuses_has_words);
 	tcase_add_test(tcase, a_level_is_taken_back_with_what_unmasks_it);
+	tcase_add_test(tcase, only_a_vector_that_is_still_its_own_is_taken_back);
 	tcase_add_test(tcase, what_kvm_refuses_of_an_interrupt_has_words);
 	tcase_add_loop_test(tcase, an_interrupt_that_fails_half_way_is_taken_back, 0, 8);
 	tcase_add_test(tcase, a_child_that_frees_an_interrupt_leaves_it_to_its_parent);
