@@ -45,7 +45,7 @@ START_TEST(msi_signals_an_eventfd)
 	bed_attach(&bed, EDU);
 	edu_setup(&edu, bed.dev);
 	ok(iommufd_device_irq_enable(bed.dev, IOMMUFD_PCI_MSI, 0, 1, &fd));
-	ck_assert_uint_eq(signals(fd, 50), 0);
+	vm_is_silent(fd);
 	raise_irq(&edu);
 	ck_assert_uint_eq(signals(fd, 2000), 1);
 	ack_irq(&edu);
@@ -55,7 +55,7 @@ START_TEST(msi_signals_an_eventfd)
 
 	ok(iommufd_device_irq_disable(bed.dev, IOMMUFD_PCI_MSI));
 	ok(iommufd_device_irq_disable(bed.dev, IOMMUFD_PCI_MSI));
-	ck_assert_uint_eq(signals(fd, 50), 0);
+	vm_is_silent(fd);
 	bed_close(&bed);
 }
 END_TEST
@@ -76,16 +76,16 @@ START_TEST(intx_is_masked_when_it_fires_until_it_is_unmasked)
 	raise_irq(&edu);
 	ck_assert_uint_eq(signals(fd, 2000), 1);
 	/* The line is still up: only the mask keeps it from signalling again. */
-	ck_assert_uint_eq(signals(fd, 100), 0);
+	vm_is_silent(fd);
 	ok(iommufd_device_irq_unmask(bed.dev, IOMMUFD_PCI_INTX, 0, 1));
 	ck_assert_uint_eq(signals(fd, 2000), 1);
 	ack_irq(&edu);
 	ok(iommufd_device_irq_unmask(bed.dev, IOMMUFD_PCI_INTX, 0, 1));
-	ck_assert_uint_eq(signals(fd, 100), 0);
+	vm_is_silent(fd);
 
 	ok(iommufd_device_irq_mask(bed.dev, IOMMUFD_PCI_INTX, 0, 1));
 	raise_irq(&edu);
-	ck_assert_uint_eq(signals(fd, 100), 0);
+	vm_is_silent(fd);
 	ok(iommufd_device_irq_unmask(bed.dev, IOMMUFD_PCI_INTX, 0, 1));
 	ck_assert_uint_eq(signals(fd, 2000), 1);
 	ack_irq(&edu);
@@ -111,20 +111,21 @@ START_TEST(intx_is_unmasked_by_an_eventfd)
 	ok(iommufd_device_irq_set_resample(bed.dev, IOMMUFD_PCI_INTX, 0, done));
 	raise_irq(&edu);
 	ck_assert_uint_eq(signals(fd, 2000), 1);
-	ck_assert_uint_eq(signals(fd, 100), 0);
+	vm_is_silent(fd);
 	signal_event(done);
 	ck_assert_uint_eq(signals(fd, 2000), 1);
 	ack_irq(&edu);
 	signal_event(done);
-	ck_assert_uint_eq(signals(fd, 100), 0);
 	ck_assert_uint_eq(signals(done, 0), 0); /* the kernel has taken them */
 
 	/* Another one takes its place, which the caller need not keep. */
-	ok(iommufd_device_irq_set_resample(bed.dev, IOMMUFD_PCI_INTX, 0, other));
+	ok(iommufd_device_irq_set_resample(bed.dev, IOMMUFD_PCI_INTX, 0,
+					   other)); /* the kernel is done with the first */
+	vm_is_silent(fd);
 	raise_irq(&edu);
 	ck_assert_uint_eq(signals(fd, 2000), 1);
 	signal_event(done);
-	ck_assert_uint_eq(signals(fd, 100), 0);
+	ck_assert_uint_eq(signals(done, 0), 1); /* nobody takes it any more */
 	signal_event(other);
 	ck_assert_uint_eq(signals(fd, 2000), 1);
 
@@ -132,7 +133,7 @@ START_TEST(intx_is_unmasked_by_an_eventfd)
 	ok(iommufd_device_irq_set_resample(bed.dev, IOMMUFD_PCI_INTX, 0, -1));
 	ok(iommufd_device_irq_set_resample(bed.dev, IOMMUFD_PCI_INTX, 0, -1));
 	signal_event(other);
-	ck_assert_uint_eq(signals(fd, 100), 0);
+	ck_assert_uint_eq(signals(other, 0), 1);
 	ok(iommufd_device_irq_unmask(bed.dev, IOMMUFD_PCI_INTX, 0, 1));
 	ck_assert_uint_eq(signals(fd, 2000), 1);
 	ack_irq(&edu);
@@ -161,7 +162,8 @@ START_TEST(a_signal_that_was_there_before_unmasks_too)
 	raise_irq(&edu);
 	ck_assert_uint_eq(signals(fd, 2000), 1);
 	signal_event(done);
-	ck_assert_uint_eq(signals(fd, 100), 0);
+	ck_assert_uint_eq(signals(done, 0), 1);
+	signal_event(done);
 	ok(iommufd_device_irq_set_resample(bed.dev, IOMMUFD_PCI_INTX, 0, done));
 	ck_assert_uint_eq(signals(fd, 2000), 1);
 	ack_irq(&edu);

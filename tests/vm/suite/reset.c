@@ -146,7 +146,7 @@ START_TEST(after_a_hot_reset_all_is_as_before)
 		ack_irq(&edus[1]);
 	}
 	raise_irq(&edus[0]);
-	ck_assert_uint_eq(signals(line, 100), 0);
+	vm_is_silent(line);
 	ok(iommufd_device_irq_unmask(twins.bed.dev, IOMMUFD_PCI_INTX, 0, 1));
 	ck_assert_uint_eq(signals(line, 2000), 1);
 	ack_irq(&edus[0]);

@@ -136,6 +136,12 @@ void vm_expect_fault(const char *address, uint64_t iova);
 /* Whether a device has a node of its own. */
 bool vm_has_node(const char *address);
 
+/*
+ * Fails the test when an eventfd was signalled by an interrupt that a device has sent by now: each CPU has handled what
+ * it was told of.
+ */
+void vm_is_silent(int fd);
+
 int open_fds(void);
 
 /* The first number of the kernel's version. */
