@@ -235,6 +235,53 @@ START_TEST(mapped_registers_are_out_of_reach_in_low_power)
 }
 END_TEST
 
+/* A register of the drive that keeps what is written, and where edu finds the drive's registers. */
+#define NVME_AQA 0x24
+#define AT       UINT64_C(0x10000000)
+
+/* edu writes a word into the drive's register; what is there then. */
+static uint32_t write_by_edu(struct edu *edu, uint64_t from, uint32_t *memory, struct iommufd_device *drive,
+			     uint32_t word)
+{
+	uint32_t got = 0;
+
+	*memory = word;
+	edu_read_memory(edu, from, sizeof(word));
+	edu_write_memory(edu, AT + NVME_AQA, sizeof(word));
+	ok(iommufd_device_region_read(drive, IOMMUFD_PCI_BAR0, NVME_AQA, &got, sizeof(got)));
+	return got;
+}
+
+/* By address it is there all the time; as a dma-buf only when low power is ended. */
+START_TEST(lent_memory_is_back_when_low_power_is_ended)
+{
+	bool away = vm_backend == IOMMUFD_BACKEND_IOMMUFD;
+	uint64_t at = AT, from = 0;
+	struct iommufd_device *drive;
+	uint32_t *words = memory(PAGE);
+	struct bed bed;
+	struct edu edu;
+
+	bed_attach(&bed, EDU);
+	edu_setup(&edu, bed.dev);
+	ok(iommufd_ioas_map(bed.ioas, words, PAGE, RW, &from));
+	ok(iommufd_device_new(bed.ctx, NVME, &drive));
+	ok(iommufd_device_attach(drive, bed.ioas));
+	ok(iommufd_ioas_map_region(bed.ioas, drive, IOMMUFD_PCI_BAR0, 0, PAGE, RW | IOMMUFD_MAP_FIXED, &at));
+	ck_assert_uint_eq(write_by_edu(&edu, from, words, drive, 0x00110011), 0x00110011);
+	if (away)
+		vm_expect_fault(EDU, AT);
+	for (uint32_t i = 0; i < 2; i++) {
+		ok(iommufd_device_low_power_enter(drive, -1));
+		ck_assert_uint_eq(write_by_edu(&edu, from, words, drive, 0x00220022) != 0x00220022, away);
+		ok(iommufd_device_low_power_exit(drive));
+		ck_assert_uint_eq(write_by_edu(&edu, from, words, drive, 0x00440044 + i), 0x00440044 + i);
+	}
+	iommufd_device_free(drive);
+	bed_close(&bed);
+}
+END_TEST
+
 /* ---- A log of DMA ---- */
 
 START_TEST(a_log_takes_any_number_of_ranges)
@@ -326,6 +373,7 @@ void add_feature_tests(TCase *tc)
 	tcase_add_test(tc, the_first_waking_signals_an_eventfd_and_ends_it);
 	tcase_add_test(tc, what_is_no_eventfd_is_refused);
 	tcase_add_test(tc, mapped_registers_are_out_of_reach_in_low_power);
+	tcase_add_test(tc, lent_memory_is_back_when_low_power_is_ended);
 	tcase_add_test(tc, a_log_takes_any_number_of_ranges);
 	tcase_add_test(tc, a_log_reaches_to_the_end_of_what_the_kernel_takes);
 	tcase_add_test(tc, a_type_that_signals_nothing_can_be_disabled);
