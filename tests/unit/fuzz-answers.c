@@ -4,6 +4,7 @@
 
 #include "fuzz-answers.h"
 #include "uapi/iommufd.h"
+#include "uapi/kvm.h"
 #include "uapi/vfio.h"
 
 #define PAGE UINT64_C(4096)
@@ -357,18 +358,29 @@ static const struct fuzz_ioctl answers[] = {
 	{ VFIO_DEVICE_SET_IRQS, plain, 0 },
 	{ VFIO_DEVICE_RESET, plain, 0 },
 	{ VFIO_DEVICE_IOEVENTFD, plain, 0 },
+	{ 0, NULL, 0 },
 };
 
-/* Requests that share a number differ by the file: those of iommufd come first. */
-static const struct fuzz_ioctl *find(unsigned long request)
+static const struct fuzz_ioctl *look(const struct fuzz_ioctl *table, unsigned long request)
 {
-	for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++)
-		if (answers[i].request == request)
-			return &answers[i];
-	for (const struct fuzz_ioctl *ioctl = fuzz_object_ioctls; ioctl->request; ioctl++)
-		if (ioctl->request == request)
-			return ioctl;
-	fuzz_fail(__FILE__, __LINE__, "ioctl 0x%lx is not known here", request);
+	while (table->request && table->request != request)
+		table++;
+	return table->request ? table : NULL;
+}
+
+/* Requests that share a number differ by the file. */
+static const struct fuzz_ioctl *find(const struct fuzz_file *file, unsigned long request)
+{
+	const struct fuzz_ioctl *ioctl = file->kind == FUZZ_DEVICE ? look(fuzz_device_ioctls, request) : NULL;
+
+	if (!ioctl)
+		ioctl = look(answers, request);
+	if (!ioctl)
+		ioctl = look(fuzz_object_ioctls, request);
+	if (!ioctl)
+		ioctl = look(fuzz_other_ioctls, request);
+	fuzz_check(ioctl, "ioctl 0x%lx is not known here", request);
+	return ioctl;
 }
 
 /* What is shorter than it ever was is how the library asks an iommufd whether there is such a call. */
@@ -376,7 +388,7 @@ static bool is_short(unsigned long request, const void *arg)
 {
 	uint32_t size;
 
-	if (_IOC_NR(request) < 0x80)
+	if (_IOC_TYPE(request) != IOMMUFD_TYPE || _IOC_NR(request) < 0x80)
 		return false;
 	memcpy(&size, arg, sizeof(size));
 	return size == sizeof(size);
@@ -386,17 +398,17 @@ int fuzz_answer(struct fuzz_file *file, unsigned long request, void *arg)
 {
 	if (is_short(request, arg))
 		return -EINVAL;
-	return find(request)->answer(file, arg);
+	return find(file, request)->answer(file, arg);
 }
 
-size_t fuzz_answer_spans(unsigned long request, void *arg, struct fuzz_span spans[2])
+size_t fuzz_answer_spans(const struct fuzz_file *file, unsigned long request, void *arg, struct fuzz_span spans[2])
 {
 	const struct iommu_ioas_iova_ranges *ranges;
 	const struct iommu_hw_info *info;
-	size_t size = find(request)->size;
+	size_t size = find(file, request)->size;
 	uint32_t argsz;
 
-	if (!size)
+	if (!size || fuzz_gives_file(file, request, arg))
 		return 0;
 	memcpy(&argsz, arg, sizeof(argsz));
 	spans[0] = (struct fuzz_span){ arg, size > 1 && !is_short(request, arg) ? size : argsz };
@@ -414,9 +426,11 @@ size_t fuzz_answer_spans(unsigned long request, void *arg, struct fuzz_span span
 	return 1;
 }
 
-bool fuzz_gives_file(unsigned long request)
+bool fuzz_gives_file(const struct fuzz_file *file, unsigned long request, const void *arg)
 {
-	return request == IOMMU_FAULT_QUEUE_ALLOC || request == IOMMU_VEVENTQ_ALLOC;
+	if (file->kind == FUZZ_DEVICE && request == VFIO_DEVICE_FEATURE)
+		return fuzz_feature_gives_file(arg);
+	return request == KVM_CREATE_DEVICE || request == IOMMU_FAULT_QUEUE_ALLOC || request == IOMMU_VEVENTQ_ALLOC;
 }
 
 bool fuzz_is_unmap(unsigned long request)

@@ -13,6 +13,7 @@ struct fuzz_file {
 	unsigned int type;
 	int container;   /* group: the descriptor of the one that it is in */
 	uint32_t compat; /* iommufd: the compat IOAS */
+	uint32_t state;  /* device: when it is moved */
 };
 
 /* NULL where nothing is open; the second one fails the run then. */
@@ -27,12 +28,12 @@ struct fuzz_span {
 	void *at;
 	size_t size;
 };
-size_t fuzz_answer_spans(unsigned long request, void *arg, struct fuzz_span spans[2]);
+size_t fuzz_answer_spans(const struct fuzz_file *file, unsigned long request, void *arg, struct fuzz_span spans[2]);
 
 bool fuzz_is_unmap(unsigned long request);
 
 /* Whether the answer has a descriptor in it, of which a kernel that says something else than 0 could tell nobody. */
-bool fuzz_gives_file(unsigned long request);
+bool fuzz_gives_file(const struct fuzz_file *file, unsigned long request, const void *arg);
 void fuzz_answers_start(void);
 
 /* Of the stream: a byte, and a number that is likely to hurt; `now` is what it would be otherwise. */
@@ -55,6 +56,11 @@ struct fuzz_ioctl {
 
 /* In fuzz-answers-objects.c: those on objects of an iommufd, and on dirty pages. An empty one ends it. */
 extern const struct fuzz_ioctl fuzz_object_ioctls[];
+
+/* In fuzz-answers-layer.c: those of devices, which share numbers with others, and the rest; and whether a file comes. */
+extern const struct fuzz_ioctl fuzz_device_ioctls[], fuzz_other_ioctls[];
+bool fuzz_feature_gives_file(const void *arg);
+
 uint32_t fuzz_new_id(void);
 void fuzz_check_map(uint64_t iova, uint64_t len);
 void fuzz_dirty_bits(uint64_t bitmap, uint64_t size);

@@ -35,6 +35,10 @@ struct fuzz_handles {
 	struct iommufd_vdevice *vdevice[SLOTS];
 	struct iommufd_veventq *veventq[SLOTS];
 	struct iommufd_hwqueue *hwqueue[SLOTS];
+	struct iommufd_migration *migration[SLOTS];
+	struct iommufd_kvm_irqfd *irqfd[SLOTS];
+	struct iommufd_kvm *kvm;
+	int event; /* an eventfd */
 };
 extern struct fuzz_handles fuzz;
 
@@ -61,11 +65,17 @@ void fuzz_check_ioas(struct iommufd_ioas *ioas);
 #define FUZZ_MORE_CALLS   9
 #define FUZZ_DEVICE_CALLS 9
 #define FUZZ_OBJECT_CALLS 17
+#define FUZZ_LAYER_CALLS  9
 void fuzz_call_ioas(uint8_t what, struct iommufd_ioas *in);
 void fuzz_call_device(uint8_t what, unsigned int slot, struct iommufd_ioas *in);
 void fuzz_call_more(uint8_t what, struct iommufd_ioas *in);
 void fuzz_call_object(uint8_t what, unsigned int slot, unsigned int dev, struct iommufd_ioas *in);
 void fuzz_objects_drop(unsigned int slot);
+
+/* What goes beyond a device's registers; a VM comes or goes, or is asked. */
+void fuzz_call_layer(uint8_t what, unsigned int slot, struct iommufd_ioas *in);
+void fuzz_layer_drop(unsigned int slot);
+void fuzz_kvm(uint8_t what);
 void fuzz_buffer_drop(struct fuzz_buffer *buffer);
 
 #endif

@@ -19,7 +19,7 @@ static void region(unsigned int slot)
 		fuzz_check(info.index == index, "the info is of region %u", info.index);
 	CALL(iommufd_device_region_read, fuzz.dev[slot], index, offset, buf, fuzz_call_byte() % sizeof(buf));
 	CALL(iommufd_device_region_write, fuzz.dev[slot], index, offset, "0123456789abcdef", fuzz_call_byte() % 16);
-	CALL(iommufd_device_ioeventfd_add, fuzz.dev[slot], index, offset, fuzz_call_byte() % 9, len, 0);
+	CALL(iommufd_device_ioeventfd_add, fuzz.dev[slot], index, offset, fuzz_call_byte() % 9, len, fuzz.event);
 	CALL(iommufd_device_ioeventfd_remove, fuzz.dev[slot], index, offset, fuzz_call_byte() % 9, len);
 	COUNT(iommufd_device_region_areas, fuzz.dev[slot], index, areas, fuzz_call_byte() % 4);
 	if (fuzz_call_byte() & 1) {
@@ -49,14 +49,14 @@ static void irq(struct iommufd_device *of)
 	int fds[40];
 
 	for (int i = 0; i < 40; i++)
-		fds[i] = i & 1 ? -1 : i;
+		fds[i] = i & 1 ? -1 : fuzz.event;
 	if (CALL(iommufd_device_irq_info, of, index, &info))
 		fuzz_check(!memcmp(&info, &was, sizeof(info)), "the info was written");
 	else
 		fuzz_check(info.index == index, "the info is of interrupt %u", info.index);
 	switch (fuzz_call_byte() % 7) {
 	case 6:
-		CALL(iommufd_device_irq_set_resample, of, index, start, (int)count - 1);
+		CALL(iommufd_device_irq_set_resample, of, index, start, count & 1 ? fuzz.event : -1);
 		break;
 	case 0:
 		CALL(iommufd_device_irq_disable, of, index);

@@ -103,7 +103,8 @@ ssize_t __wrap_ifd_sys_write(int fd, const void *buf, size_t len)
 {
 	int err = fuzz_mood();
 
-	fuzz_check(fuzz_file_of(fd)->kind == FUZZ_FAULTS && buf, "%zu bytes are written to what is no queue", len);
+	fuzz_check((fuzz_file_of(fd)->kind == FUZZ_FAULTS || fuzz_file_of(fd)->kind == FUZZ_STREAM) && buf,
+		   "%zu bytes are written to what is no queue", len);
 	return err ? err : (ssize_t)(sometimes(len) & INT64_MAX);
 }
 
@@ -193,6 +194,22 @@ ssize_t __wrap_ifd_sys_read_text(const char *path, char *buf, size_t size)
 ssize_t __wrap_ifd_sys_readlink(const char *path, char *buf, size_t size);
 ssize_t __wrap_ifd_sys_readlink(const char *path, char *buf, size_t size)
 {
+	if (!strncmp(path, "/proc/", strlen("/proc/")))
+		return say("anon_inode:[eventfd]", buf, size);
+	/* Of a device: most have nothing to do with virtual functions. */
+	if (fuzz_byte() < 0xc0)
+		return -ENOENT;
+	return say(strstr(path, "physfn") ? "../0000:00:04.0" : "../0000:00:03.1", buf, size);
+}
+
+int __wrap_ifd_sys_each_name(const char *path, ifd_sys_text_fn fn, void *data);
+int __wrap_ifd_sys_each_name(const char *path, ifd_sys_text_fn fn, void *data)
+{
+	int err = fuzz_mood();
+
 	(void)path;
-	return say("anon_inode:[eventfd]", buf, size);
+	for (uint8_t left = fuzz_byte() & 3; !err && left; left--)
+		if (!fn(data, fuzz_byte() & 1 ? "4711" : "."))
+			break;
+	return err;
 }

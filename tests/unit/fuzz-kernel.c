@@ -11,6 +11,7 @@
 #include "fuzz-answers.h"
 #include "fuzz-kernel.h"
 #include "sys.h"
+#include "uapi/vfio.h"
 
 /* Far above what the process itself has open. */
 #define FIRST_FD 5000
@@ -162,7 +163,7 @@ int fuzz_open(enum fuzz_kind kind)
 	for (int i = 0; i < FDS; i++)
 		if (!files[i].open) {
 			fuzz_tell("  open %d, kind %d", FIRST_FD + i, kind);
-			files[i] = (struct fuzz_file){ .open = true, .kind = kind };
+			files[i] = (struct fuzz_file){ .open = true, .kind = kind, .state = VFIO_DEVICE_STATE_RUNNING };
 			return FIRST_FD + i;
 		}
 	return -EMFILE;
@@ -216,6 +217,21 @@ void __wrap_ifd_sys_close(int fd)
 		fuzz_close(fd);
 }
 
+int __wrap_ifd_sys_eventfd(void);
+int __wrap_ifd_sys_eventfd(void)
+{
+	int err = fuzz_mood();
+
+	return err ? err : fuzz_open(FUZZ_KINDS);
+}
+
+int __wrap_ifd_sys_set_nonblock(int fd);
+int __wrap_ifd_sys_set_nonblock(int fd)
+{
+	fuzz_file_of(fd);
+	return fuzz_mood();
+}
+
 /* ---- ioctl() ---- */
 
 /* Something in the answer is not what it should be. */
@@ -248,7 +264,7 @@ int __wrap_ioctl(int fd, unsigned long request, void *arg)
 {
 	struct fuzz_file *file = fuzz_file_of(fd);
 	struct fuzz_span spans[2];
-	size_t count = fuzz_answer_spans(request, arg, spans); /* before the answer: its room is the library's */
+	size_t count = fuzz_answer_spans(file, request, arg, spans); /* before the answer: its room is the library's */
 	uint8_t how = fuzz_byte();
 	int ret;
 
@@ -261,7 +277,7 @@ int __wrap_ioctl(int fd, unsigned long request, void *arg)
 	}
 	if (how >= 0xf6)
 		corrupt(spans, count);
-	else if (how >= 0xf0 && !ret && !fuzz_gives_file(request))
+	else if (how >= 0xf0 && !ret && !fuzz_gives_file(file, request, arg))
 		ret = (int)fuzz_number(1);
 	fuzz_tell("  ioctl %lu of %d: %d", request & 0xff, fd, ret);
 	if (ret && fuzz_is_unmap(request))

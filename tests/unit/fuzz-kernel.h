@@ -35,7 +35,7 @@ void fuzz_kernel_start(struct fuzz_stream *stream);
 /* Checks that the library has no descriptor open and nothing mapped. */
 void fuzz_kernel_end(void);
 
-/* A descriptor that is not the library's, to be given to it: what it is of. The last two are queues. */
+/* A descriptor that is not the library's, to be given to it: what it is of. The last ones are read. */
 enum fuzz_kind {
 	FUZZ_IOMMUFD,
 	FUZZ_CONTAINER,
@@ -44,6 +44,7 @@ enum fuzz_kind {
 	FUZZ_MEMORY,
 	FUZZ_FAULTS,
 	FUZZ_EVENTS,
+	FUZZ_STREAM,
 	FUZZ_KINDS,
 };
 int fuzz_open(enum fuzz_kind kind);

@@ -180,6 +180,7 @@ static void device_make(unsigned int slot, uint8_t which)
 					      .detach = detach,
 					      .pasid_attach = pasid_attach,
 					      .pasid_detach = pasid_detach };
+	struct iommufd_device_opts opts = { .struct_size = sizeof(opts) };
 	struct iommufd_device *made = NULL;
 	int fd, ret;
 
@@ -192,6 +193,9 @@ static void device_make(unsigned int slot, uint8_t which)
 		fd = fuzz_open(FUZZ_DEVICE);
 		ret = CALL(iommufd_device_from_fd, fuzz.ctx, fd, &made);
 		fuzz_close(fd);
+	} else if (which & 0x40) {
+		opts.kvm = fuzz.kvm;
+		ret = CALL(iommufd_device_new_opts, fuzz.ctx, fuzz_device(which % 5), &opts, &made);
 	} else {
 		ret = CALL(iommufd_device_new, fuzz.ctx, which < 5 ? fuzz_device(which) : "0000:00:03.0", &made);
 	}
@@ -271,6 +275,16 @@ static void call_ctx(uint8_t what)
 	}
 }
 
+static void choose_object(uint8_t what, unsigned int slot, unsigned int dev, struct iommufd_ioas *in)
+{
+	if (what < FUZZ_OBJECT_CALLS)
+		fuzz_call_object(what, slot, dev, in);
+	else if (what < FUZZ_OBJECT_CALLS + FUZZ_LAYER_CALLS)
+		fuzz_call_layer(what - FUZZ_OBJECT_CALLS, slot, in);
+	else
+		fuzz_kvm(fuzz_call_byte());
+}
+
 static void choose(uint8_t kind, uint8_t what, unsigned int slot, unsigned int ioas, unsigned int dev)
 {
 	if (kind == 0)
@@ -280,7 +294,7 @@ static void choose(uint8_t kind, uint8_t what, unsigned int slot, unsigned int i
 	else if (kind == 2)
 		fuzz_call_device(what % FUZZ_DEVICE_CALLS, slot, fuzz.ioas[ioas]);
 	else
-		fuzz_call_object(what % FUZZ_OBJECT_CALLS, slot, dev, fuzz.ioas[ioas]);
+		choose_object(what % (FUZZ_OBJECT_CALLS + FUZZ_LAYER_CALLS + 1), slot, dev, fuzz.ioas[ioas]);
 }
 
 /* Most of what there is to find is behind an attached device, so a first byte other than 0 begins with one. */
@@ -302,17 +316,24 @@ static void end(void)
 
 	if (order & 1)
 		ctx_drop();
-	for (unsigned int i = 0; i < SLOTS && order & 4; i++)
+	for (unsigned int i = 0; i < SLOTS && order & 4; i++) {
 		fuzz_objects_drop(i);
+		fuzz_layer_drop(i);
+	}
 	for (unsigned int i = 0; i < SLOTS && order & 2; i++)
 		device_drop(i);
 	for (unsigned int i = 0; i < SLOTS; i++)
 		ioas_drop(i);
 	for (unsigned int i = 0; i < SLOTS; i++)
 		device_drop(i);
-	for (unsigned int i = 0; i < SLOTS; i++)
+	for (unsigned int i = 0; i < SLOTS; i++) {
 		fuzz_objects_drop(i);
+		fuzz_layer_drop(i);
+	}
+	iommufd_kvm_free(fuzz.kvm);
+	fuzz.kvm = NULL;
 	ctx_drop();
+	fuzz_close(fuzz.event);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -320,6 +341,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	stream = (struct fuzz_stream){ data, data + size };
 	fuzz_kernel_start(&stream);
+	fuzz.event = fuzz_open(FUZZ_KINDS);
 	begin(fuzz_call_byte());
 	for (int i = 0; i < CALLS && !fuzz_empty(&stream); i++) {
 		uint8_t what = fuzz_call_byte(), slot = fuzz_call_byte();
