@@ -76,8 +76,8 @@ static int types_read(const char *path, struct types *types)
 	return ret;
 }
 
-/* Without the last line's end; "" where there is no such file. */
-static void read_attribute(const char *folder, const char *type, const char *name, char *buf, size_t size)
+/* Without the last line's end; "" where there is no such file. 0 or -errno without words. */
+static int read_attribute(const char *folder, const char *type, const char *name, char *buf, size_t size)
 {
 	char path[PATH_MAX];
 	ssize_t n;
@@ -85,25 +85,30 @@ static void read_attribute(const char *folder, const char *type, const char *nam
 	snprintf(path, sizeof(path), "%s/%s/%s", folder, type, name);
 	n = ifd_sys_read_text(path, buf, size);
 	buf[n > 0 ? n - (buf[n - 1] == '\n') : 0] = '\0';
+	return n < 0 && n != -ENOENT ? (int)n : 0;
 }
 
-static unsigned long available(const char *folder, const char *type)
+static int available(const char *folder, const char *type, unsigned long *left)
 {
 	char text[32];
+	int ret = read_attribute(folder, type, "available_instances", text, sizeof(text));
 
-	read_attribute(folder, type, "available_instances", text, sizeof(text));
-	return strtoul(text, NULL, 10);
+	*left = strtoul(text, NULL, 10);
+	return ret;
 }
 
-static void type_read(const char *folder, const char *name, struct iommufd_mdev_type *type)
+static int type_read(const char *folder, const char *name, struct iommufd_mdev_type *type)
 {
-	unsigned long left = available(folder, name);
+	unsigned long left;
+	int ret = available(folder, name, &left);
 
 	snprintf(type->type, sizeof(type->type), "%s", name);
-	read_attribute(folder, name, "name", type->name, sizeof(type->name));
-	read_attribute(folder, name, "description", type->description, sizeof(type->description));
-	read_attribute(folder, name, "device_api", type->device_api, sizeof(type->device_api));
 	type->available = left < UINT32_MAX ? (uint32_t)left : UINT32_MAX;
+	if (!ret)
+		ret = read_attribute(folder, name, "name", type->name, sizeof(type->name));
+	if (!ret)
+		ret = read_attribute(folder, name, "description", type->description, sizeof(type->description));
+	return ret ? ret : read_attribute(folder, name, "device_api", type->device_api, sizeof(type->device_api));
 }
 
 EXPORT int iommufd_mdev_type_info(const char *parent, uint32_t index, struct iommufd_mdev_type *type)
@@ -124,8 +129,8 @@ EXPORT int iommufd_mdev_type_info(const char *parent, uint32_t index, struct iom
 	if (index >= types.count)
 		ret = ifd_fail(-ENOENT, "that was the last one", "%s: %u of %s, which has %zu", what, index, parent,
 			       types.count);
-	else
-		type_read(folder, types.names[index], &mine);
+	else if ((ret = type_read(folder, types.names[index], &mine)))
+		ifd_fail(ret, NULL, "%s: %s of %s", what, types.names[index], parent);
 	types_free(&types);
 	if (!ret)
 		ifd_info_write(type, &mine, sizeof(mine));
@@ -176,13 +181,18 @@ static int fail_none_left(const char *folder, const char *type, const char *what
 static int check_type(const char *folder, const char *type, const char *parent, const char *what)
 {
 	char path[PATH_MAX];
+	unsigned long left;
 	struct stat st;
+	int ret;
 
 	if (!*type || *type == '.' || strchr(type, '/'))
 		return ifd_fail(-EINVAL, "see iommufd_mdev_type_info()", "%s: the type \"%.64s\"", what, type);
 	if (snprintf(path, sizeof(path), "%s/%s", folder, type) >= PATH_MAX || ifd_sys_stat(path, &st))
 		return fail_type(folder, type, parent, what);
-	return available(folder, type) ? 0 : fail_none_left(folder, type, what);
+	ret = available(folder, type, &left);
+	if (ret)
+		return ifd_fail(ret, NULL, "%s: how many of type %s are left", what, type);
+	return left ? 0 : fail_none_left(folder, type, what);
 }
 
 /* The driver of the parent takes the device before the kernel's answer; what is left is the work of udev. */

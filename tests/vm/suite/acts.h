@@ -27,6 +27,10 @@ union out {
 	struct iommufd_device_info info;
 	struct iommufd_hw_info hw;
 	struct iommufd_sriov_info sriov;
+	struct iommufd_pci_bar bar;
+	struct iommufd_pci_msix msix;
+	struct iommufd_mdev_type type;
+	struct iommufd_monitor *monitor;
 };
 
 /* What is there before a call. Made once a row; after each call undo() brings it back to what it was. */
@@ -97,9 +101,10 @@ struct act {
 
 /*
  * Contexts and mappings; more about address spaces; devices; what drivers have beside the usual; virtual functions;
- * VMs; what only the mock IOMMU has. A row without a name ends each.
+ * VMs; configuration space; mediated devices and the monitor; what only the mock IOMMU has. A row without a name ends each.
  */
-extern const struct act acts[], ioas_acts[], device_acts[], feature_acts[], sriov_acts[], kvm_acts[], mock_acts[];
+extern const struct act acts[], ioas_acts[], device_acts[], feature_acts[], sriov_acts[], kvm_acts[], pci_acts[],
+	system_acts[], mock_acts[];
 
 /* Whether dirty pages are told while the device is attached; from now on. */
 bool tells_dirty(void);

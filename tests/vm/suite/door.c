@@ -21,6 +21,7 @@
 
 static enum door_failure failure;
 static bool armed, happened;
+static pid_t owner; /* what processes do that the library makes is passed on */
 static unsigned int left;
 static struct door_point seen;
 static atomic_size_t mapped;
@@ -91,6 +92,7 @@ void door_fail(enum door_failure how, unsigned int nth)
 	failure = how;
 	left = nth;
 	happened = false;
+	owner = getpid();
 	armed = true;
 	memset(counts, 0, sizeof(counts));
 }
@@ -179,7 +181,7 @@ struct passage {
 
 static struct passage enter(unsigned long call, const void *caller)
 {
-	struct passage passage = { .call = call, .counts = armed && by_library(caller) };
+	struct passage passage = { .call = call, .counts = armed && by_library(caller) && getpid() == owner };
 
 	if (!passage.counts)
 		return passage;
