@@ -35,6 +35,7 @@ static bool owned[FDS];
 static size_t mapped;
 static unsigned int num_fds, slept;
 static void (*meanwhile)(void), (*waiting)(void);
+static void (*after[INJECT_CALLS])(void);
 static unsigned int late;
 static inject_reader reader;
 static int readable;
@@ -211,6 +212,11 @@ void inject_meanwhile(void (*hook)(void))
 	meanwhile = hook;
 }
 
+void inject_after(enum inject_call call, void (*hook)(void))
+{
+	after[call] = hook;
+}
+
 unsigned int inject_slept_ms(void)
 {
 	return slept;
@@ -230,6 +236,15 @@ static int enter(enum inject_call call)
 	has_failed = true;
 	fail_in += fail_on;
 	return fail_err;
+}
+
+static void leave(enum inject_call call)
+{
+	void (*hook)(void) = after[call];
+
+	after[call] = NULL;
+	if (hook)
+		hook();
 }
 
 static int own(int fd)
@@ -351,8 +366,10 @@ ssize_t __wrap_ifd_sys_pread(int fd, void *buf, size_t len, uint64_t offset)
 ssize_t __wrap_ifd_sys_pwrite(int fd, const void *buf, size_t len, uint64_t offset)
 {
 	int err = enter(INJECT_PWRITE);
+	ssize_t ret = err ? err : __real_ifd_sys_pwrite(fd, buf, len, offset);
 
-	return err ? err : __real_ifd_sys_pwrite(fd, buf, len, offset);
+	leave(INJECT_PWRITE);
+	return ret;
 }
 
 ssize_t __wrap_ifd_sys_read(int fd, void *buf, size_t len)
@@ -466,5 +483,8 @@ int __wrap_pthread_rwlock_unlock(pthread_rwlock_t *lock)
 
 void *__wrap_calloc(size_t count, size_t size)
 {
-	return enter(INJECT_MEMORY) ? NULL : __real_calloc(count, size);
+	void *memory = enter(INJECT_MEMORY) ? NULL : __real_calloc(count, size);
+
+	leave(INJECT_MEMORY);
+	return memory;
 }
