@@ -128,6 +128,41 @@ START_TEST(a_part_of_it_takes_the_piece_that_it_is_in_and_keeps_the_rest)
 }
 END_TEST
 
+START_TEST(memory_that_leads_nowhere_hides_none_beside_it)
+{
+	uint64_t iova = GIB + SCENE_PAGE, last = GIB + 4 * SCENE_PAGE, bits = 0;
+	struct iommufd_device *lender;
+	struct iommufd_ioas *second;
+	struct iommufd_hwpt *hwpt;
+	struct scene scene;
+
+	hwpt = open_table(&scene);
+	scene_lends();
+	ck_assert_int_eq(iommufd_ioas_new(scene.ctx, &second), 0);
+	ck_assert_int_eq(iommufd_device_new(scene.ctx, SCENE_OTHER, &lender), 0);
+	ck_assert_int_eq(iommufd_device_attach(lender, second), 0);
+	scene_map_at(&scene, GIB, SCENE_PAGE);
+	for (int i = 0; i < 2; i++) {
+		ck_assert_int_eq(iommufd_ioas_map_region(scene.ioas, lender, 2, 0, SCENE_PAGE,
+							 IOMMUFD_MAP_READ | IOMMUFD_MAP_WRITE | IOMMUFD_MAP_FIXED,
+							 &iova),
+				 0);
+		iova = last;
+	}
+	scene_map_at(&scene, GIB + 2 * SCENE_PAGE, 2 * SCENE_PAGE);
+	ck_assert_int_eq(iommufd_device_detach(lender), 0);
+	ck_assert_int_eq(iommufd_ioas_dirty_read(scene.ioas, GIB, 5 * SCENE_PAGE, SCENE_PAGE, 0, &bits, sizeof(bits)),
+			 0);
+	ck_assert_uint_eq(asks, 2);
+	was_asked(0, GIB, GIB + SCENE_PAGE - 1);
+	was_asked(1, GIB + 2 * SCENE_PAGE, last - 1);
+	ck_assert_uint_eq(bits, 0xd);
+	iommufd_device_free(lender);
+	iommufd_ioas_free(second);
+	close_table(&scene, hwpt);
+}
+END_TEST
+
 /* ---- Devices of one group ---- */
 
 static unsigned int tables;
@@ -308,6 +343,7 @@ void unit_tests(TCase *tcase)
 {
 	tcase_add_test(tcase, large_memory_is_asked_for_in_pieces_that_cut_no_page_of_an_iommu);
 	tcase_add_test(tcase, a_part_of_it_takes_the_piece_that_it_is_in_and_keeps_the_rest);
+	tcase_add_test(tcase, memory_that_leads_nowhere_hides_none_beside_it);
 	tcase_add_test(tcase, an_unmap_does_not_look_at_what_lies_behind_its_range);
 	tcase_add_test(tcase, an_attach_that_fails_tells_why_when_its_page_table_cannot_be_read_either);
 	tcase_add_test(tcase, a_start_that_fails_tells_why_when_devices_cannot_be_moved_back_either);

@@ -189,6 +189,28 @@ static int irq_info(int fd, void *arg)
 	return 0;
 }
 
+/* What is too short is how it is asked whether the kernel knows the call. */
+static int map_file(int fd, void *arg)
+{
+	(void)fd;
+	return ((struct iommu_ioas_map_file *)arg)->size < sizeof(struct iommu_ioas_map_file) ? -EINVAL : 0;
+}
+
+static int feature(int fd, void *arg)
+{
+	const struct vfio_device_feature *cmd = arg;
+
+	(void)fd;
+	return (cmd->flags & VFIO_DEVICE_FEATURE_MASK) == VFIO_DEVICE_FEATURE_DMA_BUF ? inject_fd() : 0;
+}
+
+void scene_lends(void)
+{
+	inject_ioctl(IOMMU_IOAS_MAP_FILE, map_file);
+	inject_ioctl(IOMMU_IOAS_COPY, inject_succeed);
+	inject_ioctl(VFIO_DEVICE_FEATURE, feature);
+}
+
 void scene_kernel_has_sibling(bool has)
 {
 	sibling.driver = has ? kernels : driver;

@@ -36,6 +36,9 @@ void scene_kernel_has_sibling(bool has);
 /* Plain answers from now on. */
 void scene_answers(void);
 
+/* A kernel of which a device's memory can be had for others, from now on: by dma-bufs, or with VFIO by its address. */
+void scene_lends(void);
+
 /* Those, and the three handles on a backend. */
 void scene_open(struct scene *scene, uint32_t backend);
 
