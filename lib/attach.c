@@ -9,6 +9,7 @@
 #include "internal.h"
 #include "kvm.h"
 #include "peer.h"
+#include "region.h"
 #include "udev.h"
 #include "uapi/vfio.h"
 
@@ -183,17 +184,11 @@ EXPORT int iommufd_device_attach_hwpt(struct iommufd_device *dev, struct iommufd
 	return attach(dev, &(struct ifd_target){ hwpt->ioas, hwpt });
 }
 
-EXPORT int iommufd_device_detach(struct iommufd_device *dev)
+void ifd_device_detach(struct iommufd_device *dev)
 {
 	struct ifd_target from = { .ioas = dev->at.ioas };
 	uint32_t mark;
-	int ret = ifd_ctx_check(dev->ctx, "detach a device");
 
-	if (ret)
-		return ret;
-	if (!dev->attached)
-		return ifd_fail(-ENOTCONN, "there is nothing to undo", "detach %s: it is not attached",
-				dev->found->name);
 	/* From now on nobody who goes through the devices of the IOAS finds it, for instance to restore what it had. */
 	pthread_rwlock_wrlock(&from.ioas->gate);
 	unlist(dev);
@@ -213,7 +208,20 @@ EXPORT int iommufd_device_detach(struct iommufd_device *dev)
 
 	ifd_target_put(&from);
 	ifd_info(&dev->ctx->log, "%s is detached", dev->found->name);
-	return 0;
+}
+
+EXPORT int iommufd_device_detach(struct iommufd_device *dev)
+{
+	int ret = ifd_ctx_check(dev->ctx, "detach a device");
+
+	if (!ret && !dev->attached)
+		ret = ifd_fail(-ENOTCONN, "there is nothing to undo", "detach %s: it is not attached",
+			       dev->found->name);
+	if (!ret)
+		ret = ifd_window_check_none(dev);
+	if (!ret)
+		ifd_device_detach(dev);
+	return ret;
 }
 
 /* ---- From one to another ---- */

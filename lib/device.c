@@ -319,7 +319,7 @@ EXPORT void iommufd_device_free(struct iommufd_device *dev)
 	if (dev->attached && ifd_in_child(dev->ctx))
 		forget_attach(dev);
 	else if (dev->attached)
-		iommufd_device_detach(dev);
+		ifd_device_detach(dev);
 	ifd_device_put(dev);
 }
 

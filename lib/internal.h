@@ -250,6 +250,9 @@ int ifd_check_limits(const struct iommufd_range *ranges, size_t count, uint64_t 
 int ifd_target_check(const struct iommufd_device *dev, const struct ifd_target *to);
 void ifd_target_get(const struct ifd_target *target);
 
+/* Of a device that is attached. It cannot fail. What is mapped of its regions is unmapped. */
+void ifd_device_detach(struct iommufd_device *dev);
+
 /* Both gates held exclusively. The caller gives up what it was attached to. With words. */
 int ifd_device_move(struct iommufd_device *dev, const struct ifd_target *from, const struct ifd_target *to);
 void ifd_target_put(const struct ifd_target *target);

@@ -37,6 +37,9 @@ int ifd_region_at(struct iommufd_device *dev, uint32_t index, uint64_t offset, s
 bool ifd_region_again(int64_t ret, int *tries);
 extern const char ifd_region_busy[];
 
+/* window.c: -EBUSY with words while something is mapped. */
+int ifd_window_check_none(struct iommufd_device *dev);
+
 /* With dev->lock held. window.c: unmaps what is mapped. In a child process too. */
 void ifd_window_close_all(struct iommufd_device *dev);
 

@@ -309,6 +309,20 @@ EXPORT int iommufd_device_region_unmap(struct iommufd_device *dev, void *addr)
 	return 0;
 }
 
+int ifd_window_check_none(struct iommufd_device *dev)
+{
+	unsigned int count = 0;
+
+	pthread_mutex_lock(&dev->lock);
+	for (const struct ifd_window *window = dev->windows; window; window = window->next)
+		count++;
+	pthread_mutex_unlock(&dev->lock);
+	return count ? ifd_fail(-EBUSY, "unmap them with iommufd_device_region_unmap(), or free the device",
+				"detach %s: %u of its windows %s mapped", dev->found->name, count,
+				count == 1 ? "is" : "are")
+		     : 0;
+}
+
 /* The kernel counts a mapping as a use of the device, which would then not be closed. */
 void ifd_window_close_all(struct iommufd_device *dev)
 {

@@ -244,12 +244,13 @@ int iommufd_device_attach(struct iommufd_device *dev, struct iommufd_ioas *ioas)
 int iommufd_device_replace(struct iommufd_device *dev, struct iommufd_ioas *ioas);
 
 /**
- * @brief Detach a device from its IOAS. Its interrupts are disabled; what iommufd_device_region_map() gave is unmapped;
- * bus mastering ends.
+ * @brief Detach a device from its IOAS. Its interrupts are disabled; bus mastering ends.
  *
  * @param dev the device
  *
  * @retval -ENOTCONN it is not attached
+ * @retval -EBUSY    something that iommufd_device_region_map() or iommufd_device_region_map_all() gave is still mapped;
+ *                   nothing has changed
  *
  * Source: VFIO_DEVICE_DETACH_IOMMUFD_PT (Linux 6.6); VFIO_GROUP_UNSET_CONTAINER.
  * @since 0.1

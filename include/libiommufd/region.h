@@ -114,8 +114,9 @@ int iommufd_device_region_write(struct iommufd_device *dev, uint32_t index, uint
 /**
  * @brief Map a part of a region into this process.
  *
- * The window belongs to the device: iommufd_device_detach() and iommufd_device_free() unmap what is left, so nothing
- * may use the address after these. A child process gets no copy of it. From 2 MiB on the address is chosen so that huge
+ * The window keeps the device attached: iommufd_device_detach() is -EBUSY as long as there is one.
+ * iommufd_device_free() unmaps what is left, so nothing may use the address after that. A child process gets no copy of
+ * it. From 2 MiB on the address is chosen so that huge
  * pages of the CPU fit, which Linux 6.12 and later then use.
  *
  * An access while the device's memory is disabled (bit 1 of PCI's command register), while it is reset, or after it is
@@ -126,7 +127,7 @@ int iommufd_device_region_write(struct iommufd_device *dev, uint32_t index, uint
  * @param offset from its start, a multiple of the page size
  * @param len    bytes, a multiple of the page size
  * @param prot   PROT_READ, PROT_WRITE or both, of `<sys/mman.h>`
- * @param out    the address; give it to iommufd_device_region_unmap(), or let detach or free do it
+ * @param out    the address; give it to iommufd_device_region_unmap(), or let iommufd_device_free() do it
  *
  * @retval -ENOTCONN   not attached
  * @retval -EINVAL     no such region; `len` is 0; something is not aligned; `prot` is something else
@@ -152,8 +153,8 @@ int iommufd_device_region_map(struct iommufd_device *dev, uint32_t index, uint64
  * @param dev   an attached device
  * @param index the region
  * @param prot  PROT_READ, PROT_WRITE or both, of `<sys/mman.h>`
- * @param out   the address; give it to iommufd_device_region_unmap(), or let detach or free do it. As many bytes from
- *              there on as the region has, and the rest of its last page, are the window's
+ * @param out   the address; give it to iommufd_device_region_unmap(), or let iommufd_device_free() do it. As many bytes
+ *              from there on as the region has, and the rest of its last page, are the window's
  *
  * @retval -ENOTCONN   not attached
  * @retval -EINVAL     no such region, or `prot` is something else

@@ -348,25 +348,6 @@ START_TEST(a_region_that_a_driver_has_claimed_is_told_of_after_some_tries)
 }
 END_TEST
 
-START_TEST(windows_are_unmapped_at_detach_and_at_free)
-{
-	void *addr[3];
-	struct scene scene;
-
-	open_attached(&scene);
-	for (uint32_t i = 0; i < 3; i++)
-		ck_assert_int_eq(
-			iommufd_device_region_map(scene.dev, i, 0, SCENE_PAGE, PROT_READ | PROT_WRITE, &addr[i]), 0);
-	ck_assert_int_eq(iommufd_device_region_unmap(scene.dev, addr[1]), 0);
-	ck_assert_uint_eq(inject_mapped(), SCENE_MAPPED + 2 * SCENE_PAGE);
-	ck_assert_int_eq(iommufd_device_detach(scene.dev), 0);
-	ck_assert_uint_eq(inject_mapped(), SCENE_MAPPED);
-	ck_assert_int_eq(iommufd_device_attach(scene.dev, scene.ioas), 0);
-	ck_assert_int_eq(iommufd_device_region_map(scene.dev, 0, 0, SCENE_PAGE, PROT_READ, &addr[0]), 0);
-	scene_close(&scene);
-}
-END_TEST
-
 /* Two areas may be mapped: pages 2 and 3, and page 8. What the capability claims of their number is up to the test. */
 static uint32_t claimed_areas;
 
@@ -485,7 +466,6 @@ void unit_tests(TCase *tcase)
 	tcase_add_test(tcase, an_access_that_moves_too_little_is_an_error);
 	tcase_add_test(tcase, a_region_that_another_thread_claims_is_tried_again);
 	tcase_add_test(tcase, a_region_that_a_driver_has_claimed_is_told_of_after_some_tries);
-	tcase_add_test(tcase, windows_are_unmapped_at_detach_and_at_free);
 	tcase_add_test(tcase, what_a_region_is_is_asked_once_an_attach);
 	tcase_add_test(tcase, a_region_that_the_device_lacks_has_no_bytes);
 	tcase_add_test(tcase, only_what_a_device_does_not_hide_can_be_mapped);

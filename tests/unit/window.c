@@ -319,6 +319,38 @@ START_TEST(a_region_smaller_than_a_page_is_mapped_by_its_page)
 }
 END_TEST
 
+/* ---- Windows and their device ---- */
+
+START_TEST(windows_keep_their_device_attached_and_are_unmapped_when_it_is_freed)
+{
+	unsigned int detached = inject_ioctls(VFIO_DEVICE_DETACH_IOMMUFD_PT);
+	void *addr[3];
+	struct scene scene;
+
+	told = (__typeof__(told)){ .size = MIB };
+	open_attached(&scene);
+	for (uint32_t i = 0; i < 3; i++)
+		ck_assert_int_eq(
+			iommufd_device_region_map(scene.dev, i, 0, SCENE_PAGE, PROT_READ | PROT_WRITE, &addr[i]), 0);
+	ck_assert_int_eq(iommufd_device_region_unmap(scene.dev, addr[1]), 0);
+	ck_assert_uint_eq(inject_mapped(), SCENE_MAPPED + 2 * SCENE_PAGE);
+	unit_fails(-EBUSY, iommufd_device_detach(scene.dev));
+	unit_words_have("2 of its windows are mapped");
+	ck_assert_uint_eq(inject_mapped(), SCENE_MAPPED + 2 * SCENE_PAGE);
+	ck_assert_uint_eq(inject_ioctls(VFIO_DEVICE_DETACH_IOMMUFD_PT), detached);
+	ck_assert_int_eq(iommufd_device_region_unmap(scene.dev, addr[0]), 0);
+	unit_fails(-EBUSY, iommufd_device_detach(scene.dev));
+	ck_assert_int_eq(iommufd_device_region_unmap(scene.dev, addr[2]), 0);
+	ck_assert_int_eq(iommufd_device_detach(scene.dev), 0);
+	ck_assert_int_eq(iommufd_device_attach(scene.dev, scene.ioas), 0);
+	ck_assert_int_eq(iommufd_device_region_map(scene.dev, 0, 0, SCENE_PAGE, PROT_READ, &addr[0]), 0);
+	iommufd_device_free(scene.dev);
+	scene.dev = NULL;
+	ck_assert_uint_eq(inject_mapped(), SCENE_MAPPED);
+	scene_close(&scene);
+}
+END_TEST
+
 /* ---- Writes by eventfd ---- */
 
 static struct vfio_device_ioeventfd asked;
@@ -383,5 +415,6 @@ void unit_tests(TCase *tcase)
 	tcase_add_test(tcase, an_address_that_another_thread_takes_is_given_up_for_another);
 	tcase_add_test(tcase, large_windows_are_where_huge_pages_fit);
 	tcase_add_test(tcase, a_region_smaller_than_a_page_is_mapped_by_its_page);
+	tcase_add_test(tcase, windows_keep_their_device_attached_and_are_unmapped_when_it_is_freed);
 	tcase_add_test(tcase, a_write_by_eventfd_is_asked_for_by_its_place_in_the_device);
 }

@@ -251,6 +251,12 @@ static int region_map_all(struct stage *stage)
 	return iommufd_device_region_map_all(stage->bed.dev, IOMMUFD_PCI_BAR0, PROT_READ, &stage->out.addr);
 }
 
+static void undo_region_map(struct stage *stage)
+{
+	ok(iommufd_device_region_unmap(stage->bed.dev, stage->out.addr));
+	reattach(stage);
+}
+
 static int region_areas(struct stage *stage)
 {
 	int ret = iommufd_device_region_areas(stage->bed.dev, IOMMUFD_PCI_BAR0, stage->out.ranges, 4);
@@ -439,9 +445,9 @@ const struct act device_acts[] = {
 	  .survives = SURVIVES({ DOOR_PREAD, FIRST_WITHOUT_MEMORY }) },
 	{ "iommufd_device_region_write", NEEDS_ATTACHED, region_write, .undo = reattach,
 	  .survives = SURVIVES({ DOOR_PWRITE, FIRST_WITHOUT_MEMORY }) },
-	{ "iommufd_device_region_map", NEEDS_ATTACHED, region_map, .undo = reattach, .handle = true,
+	{ "iommufd_device_region_map", NEEDS_ATTACHED, region_map, .undo = undo_region_map, .handle = true,
 	  .survives = SURVIVES({ DOOR_MMAP, FIRST_WITHOUT_MEMORY }) },
-	{ "iommufd_device_region_map_all", NEEDS_ATTACHED, region_map_all, .undo = reattach, .handle = true },
+	{ "iommufd_device_region_map_all", NEEDS_ATTACHED, region_map_all, .undo = undo_region_map, .handle = true },
 	{ "iommufd_device_region_areas", NEEDS_ATTACHED, region_areas, .undo = reattach },
 	{ "iommufd_device_ioeventfd_add", NEEDS_ATTACHED, ioeventfd_add, .undo = have_no_ioeventfd,
 	  .survives = LOOKS_AT_EVENTFD },

@@ -58,7 +58,7 @@ START_TEST(a_container_that_serves_already_is_taken_over)
 	edu_copy_works(&edu, iova, pages, second, pages + PAGE);
 
 	/* The other group stays, so the kernel keeps the mappings. */
-	ok(iommufd_device_detach(bed.dev));
+	edu_detach(&edu);
 	ok(iommufd_ioas_unmap(bed.ioas, second, PAGE, NULL));
 	ok(iommufd_device_attach(bed.dev, bed.ioas));
 	ok(iommufd_ioas_map(bed.ioas, pages + PAGE, PAGE, RW | IOMMUFD_MAP_FIXED, &second));
@@ -68,7 +68,7 @@ START_TEST(a_container_that_serves_already_is_taken_over)
 	/* And when it leaves while ours is there. */
 	ck_assert_int_eq(ioctl(group, VFIO_GROUP_UNSET_CONTAINER), 0);
 	edu_copy_works(&edu, second, pages + PAGE, iova, pages);
-	ok(iommufd_device_detach(bed.dev));
+	edu_detach(&edu);
 	ok(iommufd_device_attach(bed.dev, bed.ioas));
 	edu_setup(&edu, bed.dev);
 	edu_copy_works(&edu, iova, pages, second, pages + PAGE);
@@ -138,6 +138,7 @@ static void moves_data(struct bed *bed)
 	ok(iommufd_dma_alloc(bed->ioas, 2 * PAGE, RW, &dma));
 	edu_copy_works(&edu, dma.iova, dma.vaddr, dma.iova + PAGE, (char *)dma.vaddr + PAGE);
 	iommufd_dma_free(bed->ioas, &dma);
+	edu_unmap(&edu);
 }
 
 static const char *context_node(void)

@@ -305,6 +305,18 @@ void edu_setup(struct edu *edu, struct iommufd_device *dev)
 	ok(iommufd_device_region_map(dev, IOMMUFD_PCI_BAR0, 0, PAGE, PROT_READ | PROT_WRITE, &edu->bar));
 }
 
+void edu_unmap(struct edu *edu)
+{
+	ok(iommufd_device_region_unmap(edu->dev, edu->bar));
+	edu->bar = NULL;
+}
+
+void edu_detach(struct edu *edu)
+{
+	edu_unmap(edu);
+	ok(iommufd_device_detach(edu->dev));
+}
+
 static char *at(const struct edu *edu, unsigned int offset)
 {
 	return (char *)edu->bar + offset;

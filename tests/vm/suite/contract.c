@@ -298,7 +298,7 @@ START_TEST(a_copy_of_the_descriptor_does_not_part_index_and_kernel)
 	edu_setup(&edu, bed.dev);
 	edu_copy_works(&edu, iova, page, iova + EDU_CHUNK, page + EDU_CHUNK);
 	ok(iommufd_ioas_unmap(bed.ioas, iova, PAGE, NULL));
-	ok(iommufd_device_detach(bed.dev));
+	edu_detach(&edu);
 	ok(iommufd_device_attach(bed.dev, second));
 
 	/* The group's last file goes with the copy, and the kernel's mappings with it; the library's do not. */

@@ -99,7 +99,7 @@ START_TEST(what_nobody_has_read_outlives_the_last_detach)
 	map_at(&bed, pages, 6, 1, IOMMUFD_MAP_READ);
 	ok(iommufd_ioas_dirty_start(bed.ioas));
 	edu_write_memory(&edu, BASE + PAGE, 64);
-	ok(iommufd_device_detach(bed.dev));
+	edu_detach(&edu);
 	ok(iommufd_ioas_dirty_read(bed.ioas, BASE + PAGE, PAGE, PAGE, 0, &bits, sizeof(bits)));
 	ck_assert_uint_eq(bits, 1);
 	bits = UINT64_C(1) << 63;
@@ -230,7 +230,7 @@ static void all_dirty(struct model *model)
 static void detach(struct model *model)
 {
 	all_dirty(model);
-	ok(iommufd_device_detach(model->bed.dev));
+	edu_detach(&model->edu);
 	model->attached = false;
 }
 

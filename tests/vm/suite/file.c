@@ -118,7 +118,7 @@ START_TEST(huge_pages_are_reached_whole_and_in_part)
 	moves(&edu, part + 2 * PAGE, view + HUGE, whole + 3 * PAGE, view + HUGE + 3 * PAGE);
 	iommufd_dma_free(bed.ioas, &dma);
 	ok(iommufd_ioas_unmap_all(bed.ioas, NULL));
-	ok(iommufd_device_detach(bed.dev));
+	edu_detach(&edu);
 	ck_assert_uint_eq(door_mapped(), before);
 	bed_close(&bed);
 }
@@ -264,7 +264,7 @@ START_TEST(files_are_there_at_the_first_attach_and_at_the_next)
 		ok(iommufd_device_attach(bed.dev, bed.ioas));
 		edu_setup(&edu, bed.dev);
 		moves(&edu, AT, view, AT + PAGE, view + PAGE);
-		ok(iommufd_device_detach(bed.dev));
+		edu_detach(&edu);
 	}
 	ok(iommufd_ioas_unmap_all(bed.ioas, &got));
 	ck_assert_uint_eq(got, 2 * PAGE);
@@ -336,7 +336,7 @@ START_TEST(a_part_of_a_file_mapping_is_copied_and_outlives_it)
 	iommufd_ioas_free(second);
 	moves(&edu, copy, view + PAGE, copy + PAGE, view + 2 * PAGE);
 	ck_assert_int_eq(iommufd_ioas_to_vaddr(bed.ioas, copy, 1, &vaddr), -ENOENT);
-	ok(iommufd_device_detach(bed.dev));
+	edu_detach(&edu);
 	ok(iommufd_device_attach(bed.dev, bed.ioas));
 	edu_setup(&edu, bed.dev);
 	moves(&edu, copy, view + PAGE, copy + PAGE, view + 2 * PAGE);

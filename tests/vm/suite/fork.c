@@ -60,7 +60,7 @@ START_TEST(what_a_child_frees_stays_its_parents)
 	edu_copy_works(&edu, dma.iova, dma.vaddr, iova + PAGE, pages + PAGE);
 	ok(iommufd_ioas_unmap(bed.ioas, iova, 2 * PAGE, NULL));
 	iommufd_dma_free(bed.ioas, &dma);
-	ok(iommufd_device_detach(bed.dev));
+	edu_detach(&edu);
 	ok(iommufd_device_attach(bed.dev, bed.ioas));
 	bed_close(&bed);
 	ck_assert_int_eq(open_fds(), fds_before);

@@ -98,6 +98,7 @@ static void copies(struct bed *bed, unsigned char *pages)
 	edu_setup(&edu, bed->dev);
 	if (!vm_path->noiommu)
 		edu_copy_works(&edu, FIRST, pages, SECOND, pages + PAGE);
+	edu_unmap(&edu);
 }
 
 /* Both ends of a page and another one, where addresses are translated. */
@@ -107,11 +108,12 @@ static void works(struct bed *bed)
 	struct edu edu;
 
 	edu_setup(&edu, bed->dev);
-	if (vm_path->noiommu)
-		return;
-	ok(iommufd_dma_alloc(bed->ioas, 2 * PAGE, RW, &dma));
-	edu_copy_works(&edu, dma.iova, dma.vaddr, dma.iova + PAGE, (char *)dma.vaddr + PAGE);
-	iommufd_dma_free(bed->ioas, &dma);
+	if (!vm_path->noiommu) {
+		ok(iommufd_dma_alloc(bed->ioas, 2 * PAGE, RW, &dma));
+		edu_copy_works(&edu, dma.iova, dma.vaddr, dma.iova + PAGE, (char *)dma.vaddr + PAGE);
+		iommufd_dma_free(bed->ioas, &dma);
+	}
+	edu_unmap(&edu);
 }
 
 START_TEST(a_group_is_left_in_the_container_in_which_it_was_handed_over)

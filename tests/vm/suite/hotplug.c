@@ -163,7 +163,7 @@ static void await_request(const struct user *user)
 
 static void give_back(struct user *user)
 {
-	ok(iommufd_device_detach(user->bed.dev));
+	edu_detach(&user->edu);
 	iommufd_dma_free(user->bed.ioas, &user->dma);
 	bed_close(&user->bed);
 	close(user->request);
@@ -237,7 +237,8 @@ START_TEST(a_device_that_was_pulled_out_while_mapped_leads_to_errors_and_no_more
 	fails(iommufd_device_reset(user.bed.dev), -EAGAIN, "it is being taken away: free it");
 	ok(iommufd_ioas_map(user.bed.ioas, more, PAGE, RW | IOMMUFD_MAP_FIXED, &iova));
 	ok(iommufd_ioas_unmap(user.bed.ioas, iova, PAGE, NULL));
-	ok(iommufd_device_detach(user.bed.dev));
+	ok(iommufd_device_region_unmap(user.bed.dev, bar));
+	edu_detach(&user.edu);
 	/* With its own node the device stays open. */
 	if (vm_path->by_node)
 		ok(iommufd_device_attach(user.bed.dev, user.bed.ioas));

@@ -149,7 +149,7 @@ START_TEST(an_irqfd_leaves_alone_what_is_not_its_own_any_more)
 	/* It was detached in between, and by now is attached elsewhere. */
 	ok(iommufd_kvm_irqfd_add(scene.kvm, scene.bed.dev, IOMMUFD_PCI_MSI, 0, GUEST_MSI, 0, &irqfd));
 	guest_close(&scene.guest);
-	ok(iommufd_device_detach(scene.bed.dev));
+	edu_detach(&scene.edu);
 	ok(iommufd_device_attach(scene.bed.dev, scene.bed.ioas));
 	ok(iommufd_device_irq_enable(scene.bed.dev, IOMMUFD_PCI_INTX, 0, 1, &fd));
 	iommufd_kvm_irqfd_free(irqfd);
@@ -281,7 +281,7 @@ START_TEST(a_vm_that_goes_before_its_device_stays_until_that_goes)
 	guest_close(&scene.guest);
 	iommufd_kvm_free(scene.kvm);
 	iommufd_mmio_write32((char *)scene.edu.bar + EDU_IRQ_RAISE, 1);
-	ok(iommufd_device_detach(scene.bed.dev));
+	edu_detach(&scene.edu);
 	ok(iommufd_device_attach(scene.bed.dev, scene.bed.ioas));
 	iommufd_kvm_irqfd_free(irqfd);
 	bed_close(&scene.bed);

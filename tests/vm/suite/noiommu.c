@@ -99,6 +99,7 @@ static void dma_by_segments(struct bed *bed, unsigned char *buf, size_t len)
 			       at + runs[i].len - EDU_CHUNK);
 		sum += runs[i].len;
 	}
+	edu_unmap(&edu);
 	ck_assert_uint_eq(sum, len);
 }
 

@@ -393,7 +393,7 @@ START_TEST(it_is_mapped_before_anything_is_attached_and_stays_when_nothing_is)
 	ok(iommufd_ioas_map(second, pair.memory, PAGE, RW | IOMMUFD_MAP_FIXED, &pair.at));
 	lend_at(&pair, second, AT);
 	for (int i = 0; i < 2; i++) {
-		ok(iommufd_device_detach(pair.bed.dev));
+		edu_detach(&pair.edu);
 		ok(iommufd_device_reset(pair.drive));
 		ok(iommufd_device_attach(pair.bed.dev, second));
 		edu_setup(&pair.edu, pair.bed.dev);

@@ -123,12 +123,35 @@ START_TEST(a_map_that_is_forgotten_goes_with_the_device)
 	for (int i = 0; i < 3; i++) {
 		bed_attach(&bed, EDU);
 		ok(iommufd_device_region_map(bed.dev, 0, 0, PAGE, PROT_READ | PROT_WRITE, &bar));
-		if (i == 1)
-			ok(iommufd_device_detach(bed.dev));
 		bed_close(&bed);
 		ck_assert_int_eq(msync(bar, PAGE, MS_ASYNC), -1);
 		ck_assert_int_eq(errno, ENOMEM);
 	}
+}
+END_TEST
+
+START_TEST(a_device_is_not_detached_while_registers_are_mapped)
+{
+	uint64_t iova = 0;
+	struct bed bed;
+	struct edu edu;
+	char *pages;
+	void *all;
+
+	bed_attach(&bed, EDU);
+	pages = memory(2 * PAGE);
+	ok(iommufd_ioas_map(bed.ioas, pages, 2 * PAGE, RW, &iova));
+	edu_setup(&edu, bed.dev);
+	ok(iommufd_device_region_map_all(bed.dev, IOMMUFD_PCI_BAR0, PROT_READ, &all));
+	fails(iommufd_device_detach(bed.dev), -EBUSY, "2 of its windows are mapped");
+	ok(iommufd_device_region_unmap(bed.dev, all));
+	fails(iommufd_device_detach(bed.dev), -EBUSY, "1 of its windows is mapped");
+	fails(iommufd_device_detach(bed.dev), -EBUSY, "or free the device");
+	/* It is attached as before, a bus master too. */
+	edu_copy_works(&edu, iova, pages, iova + PAGE, pages + PAGE);
+	edu_detach(&edu);
+	fails(iommufd_device_detach(bed.dev), -ENOTCONN, "nothing to undo");
+	bed_close(&bed);
 }
 END_TEST
 
@@ -156,5 +179,6 @@ void add_region_tests(TCase *tc)
 	tcase_add_test(tc, access_beyond_a_region_is_refused);
 	tcase_add_test(tc, a_region_map_is_checked);
 	tcase_add_test(tc, a_map_that_is_forgotten_goes_with_the_device);
+	tcase_add_test(tc, a_device_is_not_detached_while_registers_are_mapped);
 	tcase_add_test(tc, every_width_of_register_access_works);
 }

@@ -47,7 +47,7 @@ START_TEST(a_device_moves_to_another_ioas_and_keeps_its_registers)
 		iommufd_ioas_free(second);
 	}
 	edu_copy_works(&edu, from, pages, to, pages + PAGE);
-	ok(iommufd_device_detach(bed.dev));
+	edu_detach(&edu);
 	ok(iommufd_device_attach(bed.dev, bed.ioas));
 	bed_close(&bed);
 }

@@ -190,6 +190,10 @@ enum {
 /* Maps its registers and lets it be a bus master. */
 void edu_setup(struct edu *edu, struct iommufd_device *dev);
 
+/* A device is not detached while they are mapped; the second does both. */
+void edu_unmap(struct edu *edu);
+void edu_detach(struct edu *edu);
+
 /* Moves up to EDU_CHUNK bytes between memory and the device's own buffer, and waits until it says that it is done. */
 void edu_read_memory(struct edu *edu, uint64_t iova, size_t len);
 void edu_write_memory(struct edu *edu, uint64_t iova, size_t len);

@@ -167,6 +167,7 @@ START_TEST(while_memory_is_disabled_calls_fail_in_words_and_no_call_dies)
 	ok(iommufd_device_region_read(bed.dev, IOMMUFD_PCI_BAR0, 0x28, &word, 4));
 	ck_assert_uint_ne(word, 0x5000);
 	decode_memory(&bed, false);
+	ok(iommufd_device_region_unmap(bed.dev, bar));
 	ok(iommufd_device_detach(bed.dev));
 	ok(iommufd_device_attach(bed.dev, bed.ioas));
 	bed_close(&bed);
