@@ -24,6 +24,7 @@ static struct iommufd_device *device_alloc(struct iommufd_ctx *ctx, struct ifd_f
 	dev->found = found;
 	dev->fd = -1;
 	pthread_mutex_init(&dev->lock, NULL);
+	pthread_mutex_init(&dev->command, NULL);
 	return dev;
 }
 
@@ -35,6 +36,7 @@ static void device_destroy(struct iommufd_device *dev)
 	ifd_kvm_put(dev->kvm);
 	ifd_found_free(dev->found);
 	pthread_mutex_destroy(&dev->lock);
+	pthread_mutex_destroy(&dev->command);
 	free(dev);
 	ifd_ctx_put(ctx);
 }

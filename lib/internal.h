@@ -8,6 +8,7 @@
  *                permitted ranges and the alignment do not change under a mapping that is being made
  *   ctx->pins    where the library locks memory: so that it does not unlock what another thread has just mapped
  *   ctx->opening opening and closing of devices
+ *   dev->command PCI's command register of a device: from reading it to writing it
  *   dev->lock    a device's region mappings and interrupts
  *   ctx->lock    the list of groups and who has claimed them; a leaf, no ioctl under it
  *   index.lock   what is mapped; a leaf, no ioctl under it
@@ -165,6 +166,8 @@ struct iommufd_device {
 	int fd;             /* VFIO device; iommufd: from the open on, VFIO: while attached; else -1 */
 	uint32_t flags;     /* VFIO_DEVICE_FLAGS, while attached */
 	uint32_t num_regions, num_irqs;
+	pthread_mutex_t command; /* held from reading PCI's command register to writing it */
+	unsigned int commanded;  /* how often the caller wrote it; guarded by `command` */
 	pthread_mutex_t lock;
 	struct ifd_window *windows;
 	struct ifd_ioevent *ioevents;

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+#include <endian.h>
 #include <errno.h>
 
 #include "internal.h"
+#include "pci-regs.h"
 #include "pci.h"
+#include "peer.h"
 #include "udev.h"
 #include "uapi/vfio.h"
-
-#define PCI_COMMAND        0x04
-#define PCI_COMMAND_MEMORY 0x0002
-#define PCI_COMMAND_MASTER 0x0004
 
 int ifd_device_pci(const struct iommufd_device *dev)
 {
@@ -33,13 +32,38 @@ EXPORT int iommufd_pci_config_write(struct iommufd_device *dev, uint64_t offset,
 	return ret ? ret : iommufd_device_region_write(dev, IOMMUFD_PCI_CONFIG, offset, buf, len);
 }
 
+static bool reaches_command(uint64_t offset, size_t len)
+{
+	return offset < PCI_COMMAND + 2 && (offset >= PCI_COMMAND || len > PCI_COMMAND - offset);
+}
+
+int ifd_pci_write(struct iommufd_device *dev, uint64_t offset, const void *buf, size_t len)
+{
+	int ret;
+
+	pthread_mutex_lock(&dev->command);
+	dev->commanded += reaches_command(offset, len);
+	ret = ifd_region_write(dev, IOMMUFD_PCI_CONFIG, offset, buf, len);
+	pthread_mutex_unlock(&dev->command);
+	return ret;
+}
+
 static int set_command(struct iommufd_device *dev, uint16_t bit, bool on)
 {
+	bool renews = false;
 	uint16_t command;
-	int ret = iommufd_pci_config_read16(dev, PCI_COMMAND, &command);
+	int ret;
 
-	return ret ? ret
-		   : iommufd_pci_config_write16(dev, PCI_COMMAND, (uint16_t)(on ? command | bit : command & ~bit));
+	pthread_mutex_lock(&dev->command);
+	ret = iommufd_pci_config_read(dev, PCI_COMMAND, &command, sizeof(command));
+	if (!ret) {
+		command = on ? command | htole16(bit) : command & (uint16_t)~htole16(bit);
+		renews = ifd_peers_due(dev, PCI_COMMAND, &command, sizeof(command));
+		dev->commanded++;
+		ret = ifd_region_write(dev, IOMMUFD_PCI_CONFIG, PCI_COMMAND, &command, sizeof(command));
+	}
+	pthread_mutex_unlock(&dev->command);
+	return !ret && renews ? ifd_peers_restore(dev) : ret;
 }
 
 EXPORT int iommufd_pci_set_master(struct iommufd_device *dev, bool on)

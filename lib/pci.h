@@ -3,9 +3,15 @@
 #ifndef IFD_PCI_H
 #define IFD_PCI_H
 
+#include <stddef.h>
+#include <stdint.h>
+
 struct iommufd_device;
 
 /* 0 when it is one, and attached; else -EOPNOTSUPP or as ifd_device_ready(), with words. */
 int ifd_device_pci(const struct iommufd_device *dev);
+
+/* A write to configuration space for the caller, without what the public call does afterwards. With words. */
+int ifd_pci_write(struct iommufd_device *dev, uint64_t offset, const void *buf, size_t len);
 
 #endif

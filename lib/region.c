@@ -8,6 +8,7 @@
 #include "allow.h"
 #include "caps.h"
 #include "internal.h"
+#include "pci.h"
 #include "peer.h"
 #include "udev.h"
 #include "uapi/vfio.h"
@@ -275,9 +276,13 @@ int ifd_region_write(struct iommufd_device *dev, uint32_t index, uint64_t offset
 EXPORT int iommufd_device_region_write(struct iommufd_device *dev, uint32_t index, uint64_t offset, const void *buf,
 				       size_t len)
 {
-	bool renews = index == IOMMUFD_PCI_CONFIG && ifd_peers_due(dev, offset, buf, len);
-	int ret = ifd_region_write(dev, index, offset, buf, len);
+	bool renews;
+	int ret;
 
+	if (index != IOMMUFD_PCI_CONFIG)
+		return ifd_region_write(dev, index, offset, buf, len);
+	renews = ifd_peers_due(dev, offset, buf, len);
+	ret = ifd_pci_write(dev, offset, buf, len);
 	return !ret && renews ? ifd_peers_restore(dev) : ret;
 }
 

@@ -10,35 +10,54 @@
 #include "udev.h"
 #include "uapi/vfio.h"
 
+static int read_command(struct iommufd_device *dev, uint16_t *command)
+{
+	return iommufd_pci_config_read(dev, PCI_COMMAND, command, sizeof(*command));
+}
+
 int ifd_reset_save(struct iommufd_device *dev, struct ifd_saved *saved)
 {
-	saved->dev = dev;
-	saved->attachment = dev->attachment;
-	saved->command = 0;
-	return dev->flags & VFIO_DEVICE_FLAGS_PCI
-		       ? iommufd_pci_config_read(dev, PCI_COMMAND, &saved->command, sizeof(saved->command))
-		       : 0;
+	int ret = 0;
+
+	*saved = (struct ifd_saved){ .dev = dev, .attachment = dev->attachment };
+	if (!(dev->flags & VFIO_DEVICE_FLAGS_PCI))
+		return 0;
+	pthread_mutex_lock(&dev->command);
+	saved->commanded = dev->commanded;
+	ret = read_command(dev, &saved->command);
+	pthread_mutex_unlock(&dev->command);
+	return ret;
+}
+
+/* dev->command is held. What the caller has said since stands. */
+static int restore_command(struct iommufd_device *dev, const struct ifd_saved *saved)
+{
+	const uint16_t ours = htole16(PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+	uint16_t now, lost;
+	int ret;
+
+	if (dev->commanded != saved->commanded)
+		return 0;
+	ret = read_command(dev, &now);
+	lost = ret ? 0 : saved->command & (uint16_t)~now & ours;
+	if (!lost)
+		return ret;
+	now |= lost;
+	return ifd_region_write(dev, IOMMUFD_PCI_CONFIG, PCI_COMMAND, &now, sizeof(now));
 }
 
 /* The kernel restores configuration space by itself, unless a device has a way of its own to be reset. */
-static int restore_command(const struct ifd_saved *saved)
-{
-	const uint16_t ours = htole16(PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
-	struct ifd_saved now;
-	int ret;
-
-	if (!(saved->dev->flags & VFIO_DEVICE_FLAGS_PCI))
-		return 0;
-	ret = ifd_reset_save(saved->dev, &now);
-	if (ret || !((now.command ^ saved->command) & ours))
-		return ret;
-	return ifd_region_write(saved->dev, IOMMUFD_PCI_CONFIG, PCI_COMMAND, &saved->command, sizeof(saved->command));
-}
-
 int ifd_reset_restore(const struct ifd_saved *saved)
 {
-	int ret = restore_command(saved), armed = ifd_irq_rearm(saved->dev);
+	struct iommufd_device *dev = saved->dev;
+	int ret = 0, armed;
 
+	if (dev->flags & VFIO_DEVICE_FLAGS_PCI) {
+		pthread_mutex_lock(&dev->command);
+		ret = restore_command(dev, saved);
+		pthread_mutex_unlock(&dev->command);
+	}
+	armed = ifd_irq_rearm(dev);
 	return ret ? ret : armed;
 }
 

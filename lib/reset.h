@@ -15,7 +15,8 @@ struct iommufd_device;
 struct ifd_saved {
 	struct iommufd_device *dev;
 	unsigned int attachment; /* of the device: another one began anew */
-	uint16_t command;        /* PCI's register, as the bus has it */
+	unsigned int commanded;  /* how often the caller had written PCI's command register */
+	uint16_t command;        /* what it was, as the bus has it */
 };
 
 /* Only the reset: nothing is saved or comes back. With words. */

@@ -359,8 +359,10 @@ int __wrap_ifd_sys_madvise(void *addr, size_t len, int advice)
 ssize_t __wrap_ifd_sys_pread(int fd, void *buf, size_t len, uint64_t offset)
 {
 	int err = enter(INJECT_PREAD);
+	ssize_t ret = err ? err : __real_ifd_sys_pread(fd, buf, len, offset);
 
-	return err ? err : __real_ifd_sys_pread(fd, buf, len, offset);
+	leave(INJECT_PREAD);
+	return ret;
 }
 
 ssize_t __wrap_ifd_sys_pwrite(int fd, const void *buf, size_t len, uint64_t offset)

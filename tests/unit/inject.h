@@ -104,7 +104,9 @@ void inject_device(const struct ifd_found *device);
  */
 void inject_meanwhile(void (*hook)(void));
 
-/* Called once, right after the next such call, whether it failed or not: INJECT_PWRITE or INJECT_MEMORY. */
+/*
+ * Called once, right after the next such call, whether it failed or not: INJECT_PREAD, INJECT_PWRITE or INJECT_MEMORY.
+ */
 void inject_after(enum inject_call call, void (*hook)(void));
 
 /* How long the library has slept or waited for something to read, which it does in no time. */

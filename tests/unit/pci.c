@@ -84,9 +84,36 @@ START_TEST(memory_and_bus_mastering_are_bits_of_their_own)
 }
 END_TEST
 
+static bool was_locked;
+
+static void look_at_lock(void)
+{
+	was_locked = pthread_mutex_trylock(&scene.dev->command) == EBUSY;
+	if (!was_locked)
+		pthread_mutex_unlock(&scene.dev->command);
+}
+
+/* Two threads may each change a bit of theirs. */
+START_TEST(nobody_else_writes_the_register_between_reading_and_writing_it)
+{
+	open_attached();
+	inject_after(INJECT_PREAD, look_at_lock);
+	ck_assert_int_eq(iommufd_pci_set_master(scene.dev, true), 0);
+	ck_assert(was_locked);
+	was_locked = false;
+	inject_after(INJECT_PWRITE, look_at_lock);
+	ck_assert_int_eq(iommufd_pci_config_write16(scene.dev, 0x04, 0x0400), 0);
+	ck_assert(was_locked);
+	look_at_lock();
+	ck_assert(!was_locked);
+	scene_close(&scene);
+}
+END_TEST
+
 void unit_tests(TCase *tcase)
 {
 	tcase_add_test(tcase, a_number_is_little_endian_on_the_bus_and_one_access);
 	tcase_add_test(tcase, a_number_that_is_not_aligned_or_beyond_is_refused);
 	tcase_add_test(tcase, memory_and_bus_mastering_are_bits_of_their_own);
+	tcase_add_test(tcase, nobody_else_writes_the_register_between_reading_and_writing_it);
 }

@@ -451,6 +451,35 @@ START_TEST(what_is_being_detached_gets_nothing_back)
 }
 END_TEST
 
+/* Who has the other device writes its command register while it is reset. */
+static bool wanted;
+
+static int reset_while_told(int fd, void *arg)
+{
+	reset_and_forget(leaving.dev->fd, arg);
+	(void)fd;
+	return iommufd_pci_set_master(leaving.dev, wanted);
+}
+
+START_TEST(what_its_owner_says_meanwhile_is_not_taken_back)
+{
+	struct scene scene;
+
+	open_told(&scene, IOMMUFD_BACKEND_IOMMUFD);
+	ck_assert_int_eq(iommufd_device_new(scene.ctx, SCENE_OTHER, &leaving.dev), 0);
+	ck_assert_int_eq(iommufd_device_attach(leaving.dev, scene.ioas), 0);
+	inject_ioctl(VFIO_DEVICE_PCI_HOT_RESET, reset_while_told);
+	for (int i = 0; i < 4; i++) {
+		wanted = i % 2;
+		ck_assert_int_eq(iommufd_pci_set_master(leaving.dev, !wanted), 0);
+		ck_assert_int_eq(iommufd_pci_hot_reset(scene.dev), 0);
+		ck_assert_uint_eq(command_of(leaving.dev), wanted ? MASTER : 0);
+	}
+	iommufd_device_free(leaving.dev);
+	close_told(&scene);
+}
+END_TEST
+
 START_TEST(without_memory_nothing_is_reset)
 {
 	struct scene scene;
@@ -487,5 +516,6 @@ void unit_tests(TCase *tcase)
 	tcase_add_test(tcase, a_hot_reset_is_tried_again_while_a_device_is_busy);
 	tcase_add_test(tcase, a_hot_reset_sets_bus_mastering_of_each_again);
 	tcase_add_test(tcase, what_is_being_detached_gets_nothing_back);
+	tcase_add_test(tcase, what_its_owner_says_meanwhile_is_not_taken_back);
 	tcase_add_test(tcase, without_memory_nothing_is_reset);
 }
