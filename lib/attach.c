@@ -48,18 +48,13 @@ static void enter(struct iommufd_device *dev, const struct ifd_target *to)
 	to->ioas->users = dev;
 }
 
-static void unlist(struct iommufd_device *dev)
+static void leave(struct iommufd_device *dev)
 {
 	struct iommufd_device **at = &dev->at.ioas->users;
 
 	while (*at != dev)
 		at = &(*at)->next_user;
 	*at = dev->next_user;
-}
-
-static void leave(struct iommufd_device *dev)
-{
-	unlist(dev);
 	dev->at = (struct ifd_target){ NULL, NULL };
 }
 
@@ -89,7 +84,7 @@ static int attach_now(struct iommufd_device *dev, const struct ifd_target *to)
 		ret = ifd_ioas_refresh(to->ioas);
 	if (!ret) {
 		enter(dev, to);
-		dev->attachment++;
+		dev->attachment = ++dev->ctx->attachments;
 		ifd_feature_attached(dev);
 		ifd_kvm_learn(dev, to->ioas, snooped);
 		dev->attached = true;
@@ -117,12 +112,11 @@ static int attach_gated(struct iommufd_device *dev, struct ifd_target to)
 	return ret;
 }
 
-/* It is not on the list any more. */
 static void detach_gated(struct iommufd_device *dev, struct iommufd_ioas *ioas)
 {
 	dev->attached = false;
 	ifd_kvm_forget(dev);
-	dev->at = (struct ifd_target){ NULL, NULL };
+	leave(dev);
 	dev->ctx->backend->detach(dev, ioas);
 	ifd_group_unclaim(dev);
 	ifd_phys_detach(dev, ioas);
@@ -189,12 +183,9 @@ void ifd_device_detach(struct iommufd_device *dev)
 	struct ifd_target from = { .ioas = dev->at.ioas };
 	uint32_t mark;
 
-	/* From now on nobody who goes through the devices of the IOAS finds it, for instance to restore what it had. */
-	pthread_rwlock_wrlock(&from.ioas->gate);
-	unlist(dev);
-	pthread_rwlock_unlock(&from.ioas->gate);
-	ifd_feature_detach(dev);
+	/* After this a hot reset by somebody else does not look for what it had, nor gives anything back. */
 	ifd_peers_lose(dev);
+	ifd_feature_detach(dev);
 	ifd_irq_disable_all(dev);
 	ifd_pci_quiet(dev);
 	ifd_region_close_all(dev);

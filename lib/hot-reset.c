@@ -214,25 +214,10 @@ static int check_blockers(struct iommufd_device *dev, const struct affected *aff
 
 /* ---- Those of the context ---- */
 
-/* A device stays attached, and its descriptor open, while the gate of its IOAS is held. */
-static int save_users(struct iommufd_ioas *ioas, struct affected *affected)
-{
-	int ret = 0;
-
-	pthread_rwlock_rdlock(&ioas->gate);
-	for (struct iommufd_device *dev = ioas->users; dev && !ret; dev = dev->next_user) {
-		if (dev->fd < 0 || affected->num_saved == affected->info->count || !is_affected(affected, dev))
-			continue;
-		ret = ifd_reset_save(dev, &affected->saved[affected->num_saved]);
-		if (ret)
-			continue;
-		ifd_device_get(dev);
-		affected->num_saved++;
-	}
-	pthread_rwlock_unlock(&ioas->gate);
-	return ret;
-}
-
+/*
+ * A device whose memory may be lent stays attached, and its handle valid, while ctx->lending is held, since a detach
+ * ends that first. So none of them is held across the reset: it may be detached and freed meanwhile, and opened anew.
+ */
 static int save(struct iommufd_ctx *ctx, struct affected *affected)
 {
 	int ret = 0;
@@ -240,53 +225,62 @@ static int save(struct iommufd_ctx *ctx, struct affected *affected)
 	affected->saved = calloc(affected->info->count, sizeof(*affected->saved));
 	if (!affected->saved)
 		return ifd_fail(-ENOMEM, NULL, "hot reset %u devices", affected->info->count);
-	for (struct iommufd_ioas *ioas = ifd_ioas_step(ctx, NULL); ioas; ioas = ifd_ioas_step(ctx, ioas))
-		ret = ret ? ret : save_users(ioas, affected);
+	pthread_mutex_lock(&ctx->lending);
+	pthread_mutex_lock(&ctx->opening);
+	for (struct iommufd_device *dev = ctx->devices; dev && !ret; dev = dev->next)
+		if (dev->lends && affected->num_saved < affected->info->count && is_affected(affected, dev)) {
+			ret = ifd_reset_save(dev, &affected->saved[affected->num_saved]);
+			affected->num_saved += !ret;
+		}
+	pthread_mutex_unlock(&ctx->opening);
+	pthread_mutex_unlock(&ctx->lending);
 	return ret;
 }
 
-/* Keeps the words of the first that fails. */
-static int restore_users(struct iommufd_ioas *ioas, const struct affected *affected, char *hint)
+/* ctx->lending is held. NULL when it was detached, whether it is attached anew or not. */
+static struct iommufd_device *still_attached(struct iommufd_ctx *ctx, const struct ifd_saved *saved)
 {
-	int ret = 0;
+	struct iommufd_device *dev;
 
-	pthread_rwlock_rdlock(&ioas->gate);
-	for (const struct iommufd_device *dev = ioas->users; dev; dev = dev->next_user)
-		for (size_t i = 0; i < affected->num_saved; i++)
-			if (affected->saved[i].dev == dev && affected->saved[i].attachment == dev->attachment) {
-				int back = ifd_reset_restore(&affected->saved[i]);
+	pthread_mutex_lock(&ctx->opening);
+	dev = ctx->devices;
+	while (dev && !(dev->lends && dev->attachment == saved->attachment))
+		dev = dev->next;
+	pthread_mutex_unlock(&ctx->opening);
+	return dev;
+}
 
-				if (back && !*hint)
-					ifd_hint(hint, "%s", iommufd_errmsg());
-				ret = ret ? ret : back;
-			}
-	pthread_rwlock_unlock(&ioas->gate);
-	return ret;
+/* Keeps the words of the first that fails. */
+static int keep_first(int first, int ret, char *hint)
+{
+	if (ret && !*hint)
+		ifd_hint(hint, "%s", iommufd_errmsg());
+	return first ? first : ret;
 }
 
 static int restore(struct iommufd_ctx *ctx, const struct affected *affected, char *hint)
 {
 	int ret = 0;
 
-	for (struct iommufd_ioas *ioas = ifd_ioas_step(ctx, NULL); ioas; ioas = ifd_ioas_step(ctx, ioas)) {
-		int back = restore_users(ioas, affected, hint);
+	pthread_mutex_lock(&ctx->lending);
+	for (size_t i = 0; i < affected->num_saved; i++) {
+		struct iommufd_device *dev = still_attached(ctx, &affected->saved[i]);
 
-		ret = ret ? ret : back;
+		if (dev)
+			ret = keep_first(ret, ifd_reset_restore(dev, &affected->saved[i]), hint);
 	}
 	for (size_t i = 0; i < affected->num_saved; i++) {
-		int back = ifd_peers_restore(affected->saved[i].dev);
+		struct iommufd_device *dev = still_attached(ctx, &affected->saved[i]);
 
-		if (back && !*hint)
-			ifd_hint(hint, "%s", iommufd_errmsg());
-		ret = ret ? ret : back;
+		if (dev)
+			ret = keep_first(ret, ifd_peers_restore_held(dev), hint);
 	}
+	pthread_mutex_unlock(&ctx->lending);
 	return ret;
 }
 
 static void forget(struct affected *affected)
 {
-	for (size_t i = 0; i < affected->num_saved; i++)
-		ifd_device_put(affected->saved[i].dev);
 	free(affected->saved);
 	free(affected->info);
 }

@@ -3,7 +3,7 @@
  * The objects behind the handles, and what the library's files share. Internal.
  *
  * Locks, in the order in which they are taken:
- *   ctx->lending mappings of devices' memory: their making, and their renewal in all IOASes
+ *   ctx->lending mappings of devices' memory: their making, and their renewal in all IOASes; what lends is not detached
  *   ioas->gate   shared by map and unmap, exclusive for attach, detach and unmap_all: the set of attached devices, the
  *                permitted ranges and the alignment do not change under a mapping that is being made
  *   ctx->pins    where the library locks memory: so that it does not unlock what another thread has just mapped
@@ -96,8 +96,9 @@ struct iommufd_ctx {
 	atomic_int maps_files;              /* iommufd: what map-file.c knows of the kernel */
 	atomic_bool warned;                 /* that what is locked may move all the same */
 	const volatile unsigned char *home; /* a page that the kernel wipes in child processes: 0 there, 1 here */
-	atomic_uint known, has; /* features: which were asked for, and which of them are there; a bit each */
-	bool container_free;    /* VFIO: no IOAS has `fd` as its container; guarded by `lock` */
+	atomic_uint known, has;  /* features: which were asked for, and which of them are there; a bit each */
+	atomic_uint attachments; /* that there were */
+	bool container_free;     /* VFIO: no IOAS has `fd` as its container; guarded by `lock` */
 };
 
 struct iommufd_ioas {
@@ -150,7 +151,7 @@ struct iommufd_device {
 	struct ifd_found *found;   /* what discovery knew when it was opened */
 	struct ifd_group *group;   /* or NULL */
 	atomic_bool attached;      /* what calls beside a move ask */
-	unsigned int attachment;   /* how often it was attached; guarded by the gate of its IOAS */
+	atomic_uint attachment;    /* the last one's number, by which no other one of the context goes */
 	struct ifd_target at;      /* attached to, which it holds; or no IOAS. Guarded by the gate of its IOAS */
 	struct ifd_pasid *pasids;  /* that are attached */
 	const struct ifd_way *way; /* iommufd: how it is reached */

@@ -357,6 +357,11 @@ static int restore(struct iommufd_device *dev)
 	return ret ? ifd_fail(ret, hint, "map the memory of %s again for other devices", dev->found->name) : 0;
 }
 
+int ifd_peers_restore_held(struct iommufd_device *dev)
+{
+	return dev->lent ? restore(dev) : 0;
+}
+
 int ifd_peers_restore(struct iommufd_device *dev)
 {
 	int ret;

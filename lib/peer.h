@@ -59,6 +59,9 @@ void ifd_peers_forget(struct iommufd_device *dev);
  */
 int ifd_peers_restore(struct iommufd_device *dev);
 
+/* The same with ctx->lending held. */
+int ifd_peers_restore_held(struct iommufd_device *dev);
+
 /* Whether that is due after a write to configuration space. */
 bool ifd_peers_due(struct iommufd_device *dev, uint64_t offset, const void *buf, size_t len);
 

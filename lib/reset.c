@@ -19,7 +19,7 @@ int ifd_reset_save(struct iommufd_device *dev, struct ifd_saved *saved)
 {
 	int ret = 0;
 
-	*saved = (struct ifd_saved){ .dev = dev, .attachment = dev->attachment };
+	*saved = (struct ifd_saved){ .attachment = dev->attachment };
 	if (!(dev->flags & VFIO_DEVICE_FLAGS_PCI))
 		return 0;
 	pthread_mutex_lock(&dev->command);
@@ -47,9 +47,8 @@ static int restore_command(struct iommufd_device *dev, const struct ifd_saved *s
 }
 
 /* The kernel restores configuration space by itself, unless a device has a way of its own to be reset. */
-int ifd_reset_restore(const struct ifd_saved *saved)
+int ifd_reset_restore(struct iommufd_device *dev, const struct ifd_saved *saved)
 {
-	struct iommufd_device *dev = saved->dev;
 	int ret = 0, armed;
 
 	if (dev->flags & VFIO_DEVICE_FLAGS_PCI) {
@@ -91,7 +90,7 @@ int ifd_device_reset(struct iommufd_device *dev)
 	ret = ifd_reset_alone(dev);
 	ifd_words_keep(&words);
 	/* One that fails may have begun. */
-	back = ifd_reset_restore(&saved);
+	back = ifd_reset_restore(dev, &saved);
 	lent = ifd_peers_restore(dev);
 	back = back ? back : lent;
 	if (!ret && back) {

@@ -13,7 +13,6 @@ struct iommufd_device;
 #define IFD_RESET_PAUSE_MS 50
 
 struct ifd_saved {
-	struct iommufd_device *dev;
 	unsigned int attachment; /* of the device: another one began anew */
 	unsigned int commanded;  /* how often the caller had written PCI's command register */
 	uint16_t command;        /* what it was, as the bus has it */
@@ -26,6 +25,6 @@ int ifd_reset_alone(struct iommufd_device *dev);
 int ifd_reset_save(struct iommufd_device *dev, struct ifd_saved *saved);
 
 /* After it, whether it was done or not: bus mastering, memory decode, interrupts. With words. */
-int ifd_reset_restore(const struct ifd_saved *saved);
+int ifd_reset_restore(struct iommufd_device *dev, const struct ifd_saved *saved);
 
 #endif

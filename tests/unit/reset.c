@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /* Resets, where the kernel restores less than it should, or says of other devices what cannot be. */
 #include <errno.h>
-#include <pthread.h>
-#include <semaphore.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -395,91 +393,6 @@ START_TEST(a_hot_reset_sets_bus_mastering_of_each_again)
 }
 END_TEST
 
-/* ---- Beside a detach ---- */
-
-/* Another thread's device, and where that thread is. */
-static struct {
-	struct iommufd_device *dev;
-	pthread_t thread;
-	sem_t quiet, go_on;
-	unsigned int reads;
-} leaving;
-
-/* It has ended bus mastering, and nothing else has happened since. */
-static void wait_quietly(void)
-{
-	sem_post(&leaving.quiet);
-	sem_wait(&leaving.go_on);
-}
-
-static void *detach(void *data)
-{
-	return iommufd_device_detach(leaving.dev) ? data : NULL;
-}
-
-static int reset_beside_a_detach(int fd, void *arg)
-{
-	(void)fd;
-	(void)arg;
-	inject_after(INJECT_PWRITE, wait_quietly);
-	ck_assert_int_eq(pthread_create(&leaving.thread, NULL, detach, &leaving), 0);
-	sem_wait(&leaving.quiet);
-	leaving.reads = inject_count(INJECT_PREAD);
-	return 0;
-}
-
-START_TEST(what_is_being_detached_gets_nothing_back)
-{
-	uint16_t command = 7;
-	struct scene scene;
-	void *failed;
-
-	open_told(&scene, IOMMUFD_BACKEND_IOMMUFD);
-	ck_assert_int_eq(iommufd_device_new(scene.ctx, SCENE_OTHER, &leaving.dev), 0);
-	ck_assert_int_eq(iommufd_device_attach(leaving.dev, scene.ioas), 0);
-	ck_assert_int_eq(iommufd_pci_set_master(leaving.dev, true), 0);
-	ck_assert(!sem_init(&leaving.quiet, 0, 0) && !sem_init(&leaving.go_on, 0, 0));
-	inject_ioctl(VFIO_DEVICE_PCI_HOT_RESET, reset_beside_a_detach);
-	ck_assert_int_eq(iommufd_pci_hot_reset(scene.dev), 0);
-	ck_assert_int_eq(pread(leaving.dev->fd, &command, sizeof(command), COMMAND), sizeof(command));
-	ck_assert_uint_eq(command, 0);
-	ck_assert_uint_eq(inject_count(INJECT_PREAD) - leaving.reads, 1); /* of the other one's command */
-	sem_post(&leaving.go_on);
-	ck_assert(!pthread_join(leaving.thread, &failed) && !failed);
-	iommufd_device_free(leaving.dev);
-	close_told(&scene);
-}
-END_TEST
-
-/* Who has the other device writes its command register while it is reset. */
-static bool wanted;
-
-static int reset_while_told(int fd, void *arg)
-{
-	reset_and_forget(leaving.dev->fd, arg);
-	(void)fd;
-	return iommufd_pci_set_master(leaving.dev, wanted);
-}
-
-START_TEST(what_its_owner_says_meanwhile_is_not_taken_back)
-{
-	struct scene scene;
-
-	open_told(&scene, IOMMUFD_BACKEND_IOMMUFD);
-	ck_assert_int_eq(iommufd_device_new(scene.ctx, SCENE_OTHER, &leaving.dev), 0);
-	ck_assert_int_eq(iommufd_device_attach(leaving.dev, scene.ioas), 0);
-	inject_ioctl(VFIO_DEVICE_PCI_HOT_RESET, reset_while_told);
-	for (int i = 0; i < 4; i++) {
-		wanted = i % 2;
-		ck_assert_int_eq(iommufd_pci_set_master(leaving.dev, !wanted), 0);
-		ck_assert_int_eq(iommufd_pci_hot_reset(scene.dev), 0);
-		ck_assert_uint_eq(command_of(leaving.dev), wanted ? MASTER : 0);
-	}
-	iommufd_device_free(leaving.dev);
-	close_told(&scene);
-}
-END_TEST
-
 START_TEST(without_memory_nothing_is_reset)
 {
 	struct scene scene;
@@ -515,7 +428,5 @@ void unit_tests(TCase *tcase)
 	tcase_add_test(tcase, by_group_each_is_given_once);
 	tcase_add_test(tcase, a_hot_reset_is_tried_again_while_a_device_is_busy);
 	tcase_add_test(tcase, a_hot_reset_sets_bus_mastering_of_each_again);
-	tcase_add_test(tcase, what_is_being_detached_gets_nothing_back);
-	tcase_add_test(tcase, what_its_owner_says_meanwhile_is_not_taken_back);
 	tcase_add_test(tcase, without_memory_nothing_is_reset);
 }
