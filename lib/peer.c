@@ -104,7 +104,7 @@ static int open_file(struct ifd_file *file)
 	struct iommufd_device *dev = peer->dev;
 	const struct vfio_region_dma_range range = { file->start, file->len };
 	uint64_t at;
-	int ret;
+	int ret, tries = 0;
 
 	if (file->window)
 		return 0;
@@ -117,8 +117,12 @@ static int open_file(struct ifd_file *file)
 	ret = ifd_region_window(dev, peer->region, file->start, file->len, peer->prot, &at);
 	if (ret)
 		return ret;
-	ret = ifd_sys_mmap(dev->fd, at, file->len, peer->prot, MAP_SHARED, &file->window);
-	return ret ? ifd_fail(ret, NULL, "map region %u of %s into the process", peer->region, dev->found->name) : 0;
+	do
+		ret = ifd_sys_mmap(dev->fd, at, file->len, peer->prot, MAP_SHARED, &file->window);
+	while (ifd_region_again(ret, &tries));
+	return ret ? ifd_fail(ret, ret == -EBUSY ? ifd_region_busy : NULL, "map region %u of %s into the process",
+			      peer->region, dev->found->name)
+		   : 0;
 }
 
 /* A dma-buf lives on in its mappings. */
@@ -201,12 +205,12 @@ static int map_region(struct iommufd_ioas *ioas, const struct wish *wish, uint64
 	int prot = wish->flags & IOMMUFD_MAP_WRITE ? PROT_READ | PROT_WRITE : PROT_READ, ret;
 	uint64_t at;
 
-	ret = ifd_region_window(wish->dev, wish->region, wish->offset, wish->len, prot, &at);
-	if (ret)
-		return ret;
 	if (!wish->dev->lends)
 		return ifd_fail(-ENOTCONN, "attach it to an IOAS first", "map region %u of %s: it is being detached",
 				wish->region, wish->dev->found->name);
+	ret = ifd_region_window(wish->dev, wish->region, wish->offset, wish->len, prot, &at);
+	if (ret)
+		return ret;
 	pthread_rwlock_rdlock(&ioas->gate);
 	ret = map_gated(ioas, wish, prot, iova);
 	pthread_rwlock_unlock(&ioas->gate);
@@ -253,11 +257,10 @@ static int each(struct iommufd_device *dev, each_fn fn, char *hint)
 	for (; ioas; ioas = ifd_ioas_step(dev->ctx, ioas)) {
 		struct ifd_map *map;
 
-		if (!ifd_index_peers(&ioas->index))
-			continue;
+		/* A copy that is being made has looked at the device already, and is not in the index yet. */
 		pthread_rwlock_wrlock(&ioas->gate);
-		for (map = ifd_index_next(&ioas->index, 0, UINT64_MAX); map;
-		     map = ifd_index_after(&ioas->index, map, UINT64_MAX)) {
+		map = ifd_index_peers(&ioas->index) ? ifd_index_next(&ioas->index, 0, UINT64_MAX) : NULL;
+		for (; map; map = ifd_index_after(&ioas->index, map, UINT64_MAX)) {
 			int failed = map->file && map->file->peer && map->file->peer->dev == dev ? fn(ioas, map) : 0;
 
 			if (failed && !*hint)
@@ -277,6 +280,8 @@ static int lose(struct iommufd_ioas *ioas, struct ifd_map *map)
 
 	if (ret && ret != -ENOENT)
 		return ret;
+	/* Which pages were written goes with it. */
+	map->all_dirty |= !map->lost && ioas->tracking && map->flags & IOMMUFD_MAP_WRITE;
 	map->lost = true;
 	return 0;
 }

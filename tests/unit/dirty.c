@@ -156,7 +156,7 @@ START_TEST(memory_that_leads_nowhere_hides_none_beside_it)
 	ck_assert_uint_eq(asks, 2);
 	was_asked(0, GIB, GIB + SCENE_PAGE - 1);
 	was_asked(1, GIB + 2 * SCENE_PAGE, last - 1);
-	ck_assert_uint_eq(bits, 0xd);
+	ck_assert_uint_eq(bits, 0x1f); /* what may have been written there is not known any more */
 	iommufd_device_free(lender);
 	iommufd_ioas_free(second);
 	close_table(&scene, hwpt);

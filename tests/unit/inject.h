@@ -104,6 +104,9 @@ void inject_device(const struct ifd_found *device);
  */
 void inject_meanwhile(void (*hook)(void));
 
+/* Called once, when the library next asks for the gate of an IOAS for itself alone, before it waits for it. */
+void inject_queueing(void (*hook)(void));
+
 /*
  * Called once, right after the next such call, whether it failed or not: INJECT_PREAD, INJECT_PWRITE or INJECT_MEMORY.
  */

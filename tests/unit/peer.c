@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/* A device's memory for other devices, at moments and with failures that a kernel does not give at will. */
+#include <errno.h>
+#include <pthread.h>
+#include <semaphore.h>
+
+#include "scene.h"
+#include "uapi/iommufd.h"
+#include "uapi/vfio.h"
+
+#define AT UINT64_C(0x10000000)
+#define RW (IOMMUFD_MAP_READ | IOMMUFD_MAP_WRITE)
+
+/* The scene's IOAS is the one that is lent to; the device is in one of its own. */
+struct lending {
+	struct scene scene;
+	struct iommufd_ioas *home;
+};
+
+static void lending_open(struct lending *lending, uint32_t backend)
+{
+	scene_open(&lending->scene, backend);
+	scene_lends();
+	ck_assert_int_eq(iommufd_ioas_new(lending->scene.ctx, &lending->home), 0);
+	ck_assert_int_eq(iommufd_device_attach(lending->scene.dev, lending->home), 0);
+	ck_assert_int_eq(iommufd_pci_set_memory(lending->scene.dev, true), 0);
+}
+
+static void lending_close(struct lending *lending)
+{
+	iommufd_ioas_free(lending->home);
+	scene_close(&lending->scene);
+}
+
+static int lend(struct lending *lending, uint64_t iova)
+{
+	return iommufd_ioas_map_region(lending->scene.ioas, lending->scene.dev, 2, 0, SCENE_PAGE,
+				       RW | IOMMUFD_MAP_FIXED, &iova);
+}
+
+/* ---- A copy beside a detach ---- */
+
+static struct {
+	struct iommufd_device *dev;
+	pthread_t thread;
+	sem_t there;
+	int ret;
+} leaving;
+
+/* The first gate that a detach asks for is that of the first IOAS whose mappings are looked at. */
+static void stand_at_a_gate(void)
+{
+	sem_post(&leaving.there);
+}
+
+static void *detach(void *data)
+{
+	leaving.ret = iommufd_device_detach(leaving.dev);
+	return data;
+}
+
+/* The copy has found the device's memory to be there, and is not in the index. */
+static void begin_detach(void)
+{
+	inject_queueing(stand_at_a_gate);
+	ck_assert_int_eq(pthread_create(&leaving.thread, NULL, detach, NULL), 0);
+	sem_wait(&leaving.there);
+}
+
+static void next_one(void)
+{
+	inject_after(INJECT_MEMORY, begin_detach);
+}
+
+START_TEST(a_copy_that_is_being_made_is_lost_with_its_source)
+{
+	struct iommufd_ioas *newest;
+	struct lending lending;
+	uint64_t iova = AT;
+
+	lending_open(&lending, IOMMUFD_BACKEND_IOMMUFD);
+	ck_assert_int_eq(iommufd_ioas_new(lending.scene.ctx, &newest), 0);
+	ck_assert_int_eq(lend(&lending, AT), 0);
+	leaving.dev = lending.scene.dev;
+	leaving.ret = 1;
+	ck_assert_int_eq(sem_init(&leaving.there, 0, 0), 0);
+	inject_after(INJECT_MEMORY, next_one); /* the list of its pieces, and the first of these */
+	ck_assert_int_eq(iommufd_ioas_copy(lending.scene.ioas, AT, SCENE_PAGE, newest, RW | IOMMUFD_MAP_FIXED, &iova),
+			 0);
+	ck_assert_int_eq(pthread_join(leaving.thread, NULL), 0);
+	ck_assert_int_eq(leaving.ret, 0);
+	ck_assert_uint_eq(inject_ioctls(IOMMU_IOAS_UNMAP), 2);
+	iommufd_ioas_free(newest);
+	lending_close(&lending);
+}
+END_TEST
+
+/* ---- By its address ---- */
+
+static int no_option(int fd, void *arg)
+{
+	(void)fd;
+	(void)arg;
+	return -ENOTTY;
+}
+
+START_TEST(a_region_that_another_thread_is_claiming_is_tried_again)
+{
+	struct lending lending;
+
+	lending_open(&lending, IOMMUFD_BACKEND_VFIO);
+	inject_ioctl(IOMMU_OPTION, no_option);
+	inject_fail(INJECT_MMAP, 1, -EBUSY);
+	ck_assert_int_eq(lend(&lending, AT), 0);
+	ck_assert(inject_failed());
+	inject_fail_all(INJECT_MMAP, -EBUSY);
+	unit_fails(-EBUSY, lend(&lending, 2 * AT));
+	unit_words_have("/proc/iomem");
+	inject_fail(INJECT_MMAP, 0, 0);
+	lending_close(&lending);
+}
+END_TEST
+
+void unit_tests(TCase *tcase)
+{
+	tcase_add_test(tcase, a_copy_that_is_being_made_is_lost_with_its_source);
+	tcase_add_test(tcase, a_region_that_another_thread_is_claiming_is_tried_again);
+}
