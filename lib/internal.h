@@ -180,6 +180,7 @@ struct iommufd_device {
 	atomic_bool logging;                  /* it notes its DMA; written under `lock` */
 	atomic_bool moves;                    /* somebody has a handle for its state, or had one in this attach */
 	bool sleepy;                          /* it may go into low power, as far as we know; guarded by `lock` */
+	bool woken;                           /* since then, and others do not have its memory back; the same */
 };
 
 /* ctx.c */

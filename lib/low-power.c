@@ -34,9 +34,12 @@ EXPORT int iommufd_device_low_power_enter(struct iommufd_device *dev, int eventf
 		ret = ifd_irq_check_eventfd(eventfd, what, dev->found->name);
 	if (ret)
 		return ret;
+	/* Nobody maps its memory for others meanwhile. */
+	pthread_mutex_lock(&dev->ctx->lending);
 	pthread_mutex_lock(&dev->lock);
 	ret = enter(dev, eventfd);
 	pthread_mutex_unlock(&dev->lock);
+	pthread_mutex_unlock(&dev->ctx->lending);
 	return ret ? ifd_fail_feature(dev, ret,
 				      ret == -EBUSY || ret == -EINVAL
 					      ? "give an open eventfd; or it may sleep already, which "
@@ -56,18 +59,24 @@ int ifd_low_power_end(struct iommufd_device *dev)
 EXPORT int iommufd_device_low_power_exit(struct iommufd_device *dev)
 {
 	int ret = ifd_device_ready(dev, "low power");
-	bool slept;
+	bool renews;
 
 	if (ret)
 		return ret;
 	pthread_mutex_lock(&dev->lock);
-	slept = dev->sleepy;
 	ret = ifd_feature(dev, VFIO_DEVICE_FEATURE_LOW_POWER_EXIT | VFIO_DEVICE_FEATURE_SET, NULL, 0);
-	slept = !ret && dev->sleepy;
-	if (!ret)
+	if (!ret) {
+		dev->woken |= dev->sleepy;
 		dev->sleepy = false;
+	}
+	renews = dev->woken;
 	pthread_mutex_unlock(&dev->lock);
 	if (ret)
 		return ifd_fail_feature(dev, ret, NULL, "end low power of");
-	return slept ? ifd_peers_restore(dev) : 0;
+	if (renews)
+		ret = ifd_peers_restore(dev);
+	pthread_mutex_lock(&dev->lock);
+	dev->woken = ret;
+	pthread_mutex_unlock(&dev->lock);
+	return ret;
 }

@@ -200,6 +200,17 @@ static int map_gated(struct iommufd_ioas *ioas, const struct wish *wish, int pro
 	return ret;
 }
 
+/* ctx->lending is held, as it is for going there. The kernel would hand out memory that it does not keep awake. */
+static bool may_sleep(struct iommufd_device *dev)
+{
+	bool sleepy;
+
+	pthread_mutex_lock(&dev->lock);
+	sleepy = dev->sleepy;
+	pthread_mutex_unlock(&dev->lock);
+	return sleepy;
+}
+
 static int map_region(struct iommufd_ioas *ioas, const struct wish *wish, uint64_t *iova)
 {
 	int prot = wish->flags & IOMMUFD_MAP_WRITE ? PROT_READ | PROT_WRITE : PROT_READ, ret;
@@ -208,6 +219,9 @@ static int map_region(struct iommufd_ioas *ioas, const struct wish *wish, uint64
 	if (!wish->dev->lends)
 		return ifd_fail(-ENOTCONN, "attach it to an IOAS first", "map region %u of %s: it is being detached",
 				wish->region, wish->dev->found->name);
+	if (may_sleep(wish->dev))
+		return ifd_fail(-ENODEV, "end that with iommufd_device_low_power_exit()",
+				"map region %u of %s: it may go into low power", wish->region, wish->dev->found->name);
 	ret = ifd_region_window(wish->dev, wish->region, wish->offset, wish->len, prot, &at);
 	if (ret)
 		return ret;
@@ -352,7 +366,7 @@ static int restore(struct iommufd_device *dev)
 	char hint[IFD_HINT_MAX] = "";
 	int ret;
 
-	ret = dev->lends ? has_memory_on(dev) : 0;
+	ret = dev->lends && !may_sleep(dev) ? has_memory_on(dev) : 0;
 	if (ret <= 0)
 		return ret;
 	/* A copy of what leads nowhere any more would be missed where it goes to an IOAS that is done already. */

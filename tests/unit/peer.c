@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /* A device's memory for other devices, at moments and with failures that a kernel does not give at will. */
+#include <endian.h>
 #include <errno.h>
 #include <pthread.h>
 #include <semaphore.h>
@@ -36,6 +37,11 @@ static int lend(struct lending *lending, uint64_t iova)
 {
 	return iommufd_ioas_map_region(lending->scene.ioas, lending->scene.dev, 2, 0, SCENE_PAGE,
 				       RW | IOMMUFD_MAP_FIXED, &iova);
+}
+
+static unsigned int mapped(void)
+{
+	return inject_ioctls(IOMMU_IOAS_MAP_FILE);
 }
 
 /* ---- A copy beside a detach ---- */
@@ -95,6 +101,54 @@ START_TEST(a_copy_that_is_being_made_is_lost_with_its_source)
 }
 END_TEST
 
+/* ---- Low power ---- */
+
+START_TEST(what_may_sleep_is_not_mapped_by_anything)
+{
+	const uint16_t memory = htole16(2);
+	struct lending lending;
+	unsigned int before;
+
+	lending_open(&lending, IOMMUFD_BACKEND_IOMMUFD);
+	ck_assert_int_eq(lend(&lending, AT), 0);
+	ck_assert_int_eq(iommufd_device_low_power_enter(lending.scene.dev, -1), 0);
+	before = mapped();
+	unit_fails(-ENODEV, lend(&lending, 2 * AT));
+	unit_words_have("iommufd_device_low_power_exit()");
+	ck_assert_int_eq(iommufd_device_reset(lending.scene.dev), 0);
+	ck_assert_int_eq(iommufd_pci_set_memory(lending.scene.dev, false), 0);
+	ck_assert_int_eq(iommufd_pci_config_write(lending.scene.dev, 4, &memory, sizeof(memory)), 0);
+	ck_assert_uint_eq(mapped(), before);
+	ck_assert_int_eq(iommufd_device_low_power_exit(lending.scene.dev), 0);
+	ck_assert_uint_eq(mapped(), before + 1);
+	ck_assert_int_eq(lend(&lending, 2 * AT), 0);
+	/* It is there, and is not taken away once more. */
+	ck_assert_int_eq(iommufd_device_low_power_exit(lending.scene.dev), 0);
+	ck_assert_uint_eq(mapped(), before + 2);
+	lending_close(&lending);
+}
+END_TEST
+
+START_TEST(what_cannot_be_had_back_after_low_power_can_be_asked_for_again)
+{
+	struct lending lending;
+	unsigned int before;
+
+	lending_open(&lending, IOMMUFD_BACKEND_IOMMUFD);
+	ck_assert_int_eq(lend(&lending, AT), 0);
+	ck_assert_int_eq(iommufd_device_low_power_enter(lending.scene.dev, -1), 0);
+	before = mapped();
+	for (int i = 0; i < 2; i++) {
+		inject_ioctl_fail(IOMMU_IOAS_MAP_FILE, 1, 1, -ENOMEM);
+		unit_fails(-ENOMEM, iommufd_device_low_power_exit(lending.scene.dev));
+	}
+	ck_assert_uint_eq(mapped(), before);
+	ck_assert_int_eq(iommufd_device_low_power_exit(lending.scene.dev), 0);
+	ck_assert_uint_eq(mapped(), before + 1);
+	lending_close(&lending);
+}
+END_TEST
+
 /* ---- By its address ---- */
 
 static int no_option(int fd, void *arg)
@@ -124,5 +178,7 @@ END_TEST
 void unit_tests(TCase *tcase)
 {
 	tcase_add_test(tcase, a_copy_that_is_being_made_is_lost_with_its_source);
+	tcase_add_test(tcase, what_may_sleep_is_not_mapped_by_anything);
+	tcase_add_test(tcase, what_cannot_be_had_back_after_low_power_can_be_asked_for_again);
 	tcase_add_test(tcase, a_region_that_another_thread_is_claiming_is_tried_again);
 }
