@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "explain.h"
+#include "holders.h"
 #include "internal.h"
 #include "node.h"
 #include "sysfs.h"
@@ -30,7 +31,8 @@ struct move {
 	struct ifd_found *found;
 	const struct bus *bus;
 	uint32_t flags;
-	bool begun; /* something was written */
+	bool begun;     /* something was written */
+	const char *to; /* the driver that shall have it, "" for none, NULL for any */
 	struct iommufd_driver_state was;
 	char what[160]; /* the beginning of all words */
 };
@@ -123,11 +125,12 @@ static int find_state(struct move *move)
 	if (ret)
 		return ret;
 	device_file(move, "driver_override", path);
-	n = ifd_sysfs_read(path, move->was.driver_override, sizeof(move->was.driver_override));
+	n = ifd_sysfs_read_locked(path, move->was.driver_override, sizeof(move->was.driver_override), move->what);
+	if (n == -ENOENT)
+		return ifd_fail(-EOPNOTSUPP, "this bus, or a kernel of this age, has no driver_override", "%s: read %s",
+				move->what, path);
 	if (n < 0)
-		return ifd_fail(n == -ENOENT ? -EOPNOTSUPP : (int)n,
-				n == -ENOENT ? "this bus, or a kernel of this age, has no driver_override" : NULL,
-				"%s: read %s", move->what, path);
+		return (int)n;
 	if (!strcmp(move->was.driver_override, "(null)"))
 		*move->was.driver_override = '\0';
 	return 0;
@@ -177,11 +180,39 @@ static int check_iommu(const struct move *move)
 static int write_override(struct move *move, const char *driver)
 {
 	char path[PATH_MAX], line[IOMMUFD_DRIVER_NAME + 1];
+	int ret;
 
 	device_file(move, "driver_override", path);
 	snprintf(line, sizeof(line), "%s\n", driver); /* an empty line is none */
-	move->begun = true;
-	return ifd_sysfs_write(path, line, move->what);
+	ret = ifd_sysfs_write(path, line, move->what);
+	move->begun |= !ret || ret == -ETIMEDOUT;
+	return ret;
+}
+
+/*
+ * A device loses its link to the driver before the driver lets go of it, and who uses it is waited for in between. The
+ * kernel then says that it has bound it when it has not, or binds it some day. To write what is no word for its power
+ * takes the lock that is held all this while, and does nothing. A kernel without power management has no such file; but
+ * there a device without a driver is not enabled either.
+ */
+static int check_let_go(const struct move *move)
+{
+	struct ifd_found alone = *move->found; /* the users of other devices of the group do not matter */
+	char path[PATH_MAX], hint[IFD_HINT_MAX] = "", count[16] = "";
+	int ret;
+
+	alone.group = -1;
+	device_file(move, "power/control", path);
+	ret = ifd_sys_write_text_within(path, "?", IFD_LET_GO_MS);
+	if (ret == -ETIMEDOUT)
+		return ifd_sysfs_fail(ret, path, move->what);
+	device_file(move, "enable", path);
+	if (ret != -ENOENT || ifd_sysfs_read(path, count, sizeof(count)) < 1 || !strcmp(count, "0"))
+		return 0;
+	if (!ifd_hint_holders(hint, &alone, -1))
+		ifd_hint(hint, "where nobody has it, echo 0 > %s", path);
+	ifd_hint(hint, "; try again then");
+	return ifd_fail(-EBUSY, hint, "%s: its last driver has not let go of it yet", move->what);
 }
 
 /* `group` keeps everybody else from the device until it is unbound, where the kernel has groups. */
@@ -198,7 +229,7 @@ static int unbind(const struct move *move, const char *driver)
 	char path[PATH_MAX];
 
 	bus_file(move, driver, "/unbind", path);
-	return *driver ? ifd_sysfs_write_within(path, move->found->name, move->what) : 0;
+	return *driver ? ifd_sysfs_write(path, move->found->name, move->what) : 0;
 }
 
 static int bind_now(const struct move *move, const char *driver)
@@ -207,11 +238,11 @@ static int bind_now(const struct move *move, const char *driver)
 	int ret, said;
 
 	bus_file(move, driver, "/bind", path);
-	said = ifd_sys_write_text(path, move->found->name);
+	said = ifd_sys_write_text_within(path, move->found->name, IFD_LET_GO_MS);
 	ret = driver_now(move, now, sizeof(now));
 	if (ret || !strcmp(now, driver))
 		return ret;
-	if (said == -EACCES || said == -EROFS)
+	if (said == -EACCES || said == -EROFS || said == -ETIMEDOUT || said == -EAGAIN)
 		return ifd_sysfs_fail(said, path, move->what);
 	if (*now)
 		ifd_hint(hint, "%s has it: somebody else binds it at this moment", now);
@@ -236,6 +267,9 @@ static int move_to(struct move *move, const char *override, const char *driver)
 	int ret = driver_now(move, now, sizeof(now)), group = -1;
 	bool stays = driver ? !strcmp(now, driver) : *now && !move->found->vfio;
 
+	if (!ret && !*now)
+		ret = check_let_go(move);
+	move->to = driver;
 	if (!ret && !stays)
 		ret = claim(move, now, &group);
 	if (!ret)
@@ -248,6 +282,14 @@ static int move_to(struct move *move, const char *override, const char *driver)
 	return !driver ? probe(move) : *driver ? bind_now(move, driver) : 0;
 }
 
+/* Whether the driver may be given back that the device had: it has none, or one that this call has bound it to. */
+static bool is_ours(const struct move *move)
+{
+	char now[IOMMUFD_DRIVER_NAME];
+
+	return !driver_now(move, now, sizeof(now)) && (!*now || (move->to && !strcmp(now, move->to)));
+}
+
 /* After a failure, whose words stay, and are followed by those of what cannot be put back. */
 static int put_back(struct move *move, int err)
 {
@@ -258,10 +300,10 @@ static int put_back(struct move *move, int err)
 	if (!move->begun)
 		return err;
 	ifd_words_keep(&words);
-	back.flags |= IOMMUFD_DRIVER_FORCE; /* only what this call has bound it to can be in the way */
-	/* A driver that is still at it would be waited for once more. */
-	ret = err == -ETIMEDOUT ? write_override(move, move->was.driver_override)
-				: move_to(&back, move->was.driver_override, move->was.driver);
+	back.flags |= IOMMUFD_DRIVER_FORCE; /* only what this call has bound it to is in the way */
+	/* A driver that is still at it would be waited for once more, and who else binds it has it. */
+	ret = err == -ETIMEDOUT || !is_ours(move) ? write_override(move, move->was.driver_override)
+						  : move_to(&back, move->was.driver_override, move->was.driver);
 	if (!ret) {
 		ifd_words_restore(&words);
 		return err;

@@ -50,6 +50,7 @@ static bool look_at_info(void *data, const char *line)
 
 static bool look_at_fd(void *data, const char *fd)
 {
+	static const char nodes[] = "/dev/vfio/devices/";
 	struct search *search = data;
 	char path[64], target[64];
 
@@ -59,8 +60,8 @@ static bool look_at_fd(void *data, const char *fd)
 	if (ifd_sys_readlink(path, target, sizeof(target)) < 0)
 		return true;
 	search->held = is_node(search, target);
-	/* A device that came out of its group has no name in /dev, but newer kernels tell what it is. */
-	if (!strcmp(target, "anon_inode:[vfio-device]")) {
+	/* Out of its group, or when its node is gone, it has no name in /dev; but newer kernels tell what it is. */
+	if (!search->held && (!strcmp(target, "anon_inode:[vfio-device]") || !strncmp(target, nodes, strlen(nodes)))) {
 		snprintf(path, sizeof(path), "/proc/%.15s/fdinfo/%.15s", search->pid, fd);
 		ifd_sys_each_line(path, look_at_info, search);
 	}

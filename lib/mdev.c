@@ -13,6 +13,9 @@
 #define TYPES_MAX  256
 #define FOLDER_MAX 2048
 
+/* The parent's driver prepares hardware in it, perhaps. */
+#define CREATE_MS 30000
+
 /* The folder of a parent's types; its sysfs folder may have any name, and so has a link to it in a class of its own. */
 static int types_of(const char *parent, char *path, const char *what)
 {
@@ -208,10 +211,54 @@ static int await(const char *uuid, const char *what)
 	return ret;
 }
 
+struct leaving {
+	const char *uuid;
+	bool found;
+};
+
+static bool look_at_parent(void *data, const char *parent)
+{
+	struct leaving *leaving = data;
+	char path[PATH_MAX];
+	struct stat st;
+
+	if (*parent == '.')
+		return true;
+	snprintf(path, sizeof(path), "/sys/class/mdev_bus/%s/%s", parent, leaving->uuid);
+	leaving->found = !ifd_sys_stat(path, &st);
+	return !leaving->found;
+}
+
+/* One that is being removed has left its bus already, and stays below its parent until nobody has it open. */
+static int check_left(const char *uuid, const char *what)
+{
+	struct leaving leaving = { .uuid = uuid };
+
+	ifd_sys_each_name("/sys/class/mdev_bus", look_at_parent, &leaving);
+	return leaving.found ? ifd_fail(-EBUSY, "it ends when who has it open lets go of it: try again then",
+					"%s: it is being removed", what)
+			     : 0;
+}
+
+/* After a failure, whose words stay; they say so when the device does. */
+static int take_back(const char *uuid, int err)
+{
+	struct ifd_words words;
+	char path[PATH_MAX];
+	int ret;
+
+	ifd_words_keep(&words);
+	snprintf(path, sizeof(path), "/sys/bus/mdev/devices/%s/remove", uuid);
+	ret = ifd_sys_write_text_within(path, "1", IFD_LET_GO_MS);
+	if (ret && ret != -ENOENT)
+		return ifd_fail(err, words.text, "make %s, and then remove it: %s", uuid, IFD_STRERROR(ret));
+	ifd_words_restore(&words);
+	return err;
+}
+
 EXPORT int iommufd_mdev_create(const char *parent, const char *type, const char *uuid)
 {
 	char what[64] = "make a mediated device", mine[IFD_UUID_SIZE], folder[FOLDER_MAX], path[PATH_MAX];
-	struct ifd_words words;
 	int ret = read_uuid(uuid, mine, what);
 
 	if (ret)
@@ -222,22 +269,21 @@ EXPORT int iommufd_mdev_create(const char *parent, const char *type, const char 
 		ret = check_type(folder, type, parent, what);
 	if (!ret && is_there(mine, path))
 		ret = ifd_fail(-EEXIST, "take another UUID, or open this one", "%s: there is such a device", what);
+	if (!ret)
+		ret = check_left(mine, what);
 	if (ret)
 		return ret;
 	snprintf(path, sizeof(path), "%s/%s/create", folder, type);
-	ret = ifd_sys_write_text(path, mine);
+	ret = ifd_sys_write_text_within(path, mine, CREATE_MS);
 	if (ret == -ENOSPC || ret == -EUSERS) /* somebody was faster */
 		return fail_none_left(folder, type, what);
+	if (ret == -ETIMEDOUT)
+		return ifd_fail(ret, "its driver goes on with it: see later whether it is there", "%s: write to %s",
+				what, path);
 	if (ret)
 		return ifd_sysfs_fail(ret, path, what);
 	ret = await(mine, what);
-	if (!ret)
-		return 0;
-	ifd_words_keep(&words);
-	snprintf(path, sizeof(path), "/sys/bus/mdev/devices/%s/remove", mine);
-	ifd_sys_write_text_within(path, "1", IFD_LET_GO_MS);
-	ifd_words_restore(&words);
-	return ret;
+	return ret ? take_back(mine, ret) : 0;
 }
 
 EXPORT int iommufd_mdev_remove(const char *uuid)
@@ -249,15 +295,17 @@ EXPORT int iommufd_mdev_remove(const char *uuid)
 	if (ret)
 		return ret;
 	snprintf(what, sizeof(what), "remove %s", mine);
-	if (!is_there(mine, path))
-		return ifd_fail(-ENOENT, "ls /sys/bus/mdev/devices tells which there are", "%s", what);
+	if (!is_there(mine, path)) {
+		ret = check_left(mine, what);
+		return ret ? ret : ifd_fail(-ENOENT, "ls /sys/bus/mdev/devices tells which there are", "%s", what);
+	}
 	ret = ifd_udev_find(path, &found);
 	if (ret)
 		return ret;
 	ret = ifd_sysfs_unused(found, what, &group);
 	if (!ret) {
 		snprintf(path, sizeof(path), "%s/remove", found->path);
-		ret = ifd_sysfs_write_within(path, "1", what);
+		ret = ifd_sysfs_write(path, "1", what);
 	}
 	ifd_sys_close(group);
 	ifd_found_free(found);

@@ -147,7 +147,10 @@ int ifd_node_appear(struct ifd_found **found, const char *what)
 		ret = wait_for(look_at_nodes, &coming, ret);
 	if (!ret || ret == -EACCES)
 		return 0;
-	return ifd_fail(ret, "nobody made it within a second: has /dev a udev daemon, or is it a container's?",
+	return ifd_fail(ret,
+			ret == -ENOENT ? "nobody made it within a second: has /dev a udev daemon, or is it a "
+					 "container's?"
+				       : NULL,
 			"%s: a node under /dev/vfio", what);
 }
 

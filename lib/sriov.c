@@ -5,17 +5,17 @@
 #include <stdlib.h>
 
 #include "explain.h"
-#include "holders.h"
 #include "internal.h"
 #include "node.h"
 #include "sriov.h"
+#include "sysfs.h"
 #include "udev.h"
 
 #define VFS_MAX 65535 /* the capability's field has 16 bits */
 
 /* The kernel itself sleeps for a second in it, and takes a while for each; a busy machine has little time for it. */
-#define TAKE_AWAY_MS     30000u
-#define TAKE_ONE_AWAY_MS 1000u
+#define SET_MS     30000u
+#define SET_ONE_MS 1000u
 
 int ifd_sriov_link(const struct ifd_found *found, const char *link, char name[IOMMUFD_PCI_NAME_SIZE])
 {
@@ -53,33 +53,26 @@ int ifd_sriov_pf(const struct ifd_found *found, struct ifd_found **pf)
 	return ret ? ret : 1;
 }
 
-/* A number, or what there is beside it: an errno. */
-static int read_number(const struct ifd_found *found, const char *file, uint32_t *number)
+int ifd_sriov_total(const struct ifd_found *found, uint32_t *total)
 {
 	char path[PATH_MAX], text[16] = "";
 	ssize_t ret;
 
-	snprintf(path, sizeof(path), "%s/%s", found->path, file);
+	*total = 0;
+	snprintf(path, sizeof(path), "%s/sriov_totalvfs", found->path);
 	ret = ifd_sys_read_text(path, text, sizeof(text));
 	if (ret < 0)
-		return (int)ret;
-	*number = (uint32_t)strtoul(text, NULL, 10);
+		return ret == -ENOENT || ret == -ENODEV ? 0 : (int)ret;
+	if (strtoul(text, NULL, 10) > VFS_MAX)
+		return -EPROTO;
+	*total = (uint32_t)strtoul(text, NULL, 10);
 	return 0;
-}
-
-int ifd_sriov_total(const struct ifd_found *found, uint32_t *total)
-{
-	int ret = read_number(found, "sriov_totalvfs", total);
-
-	if (!ret && *total <= VFS_MAX)
-		return 0;
-	*total = 0;
-	return !ret ? -EPROTO : ret == -ENOENT || ret == -ENODEV ? 0 : ret;
 }
 
 /*
  * How many virtual functions there are, or with `vf` how many before that one. The links are counted, since to read the
- * number means to wait for who is taking the device's driver away, and for the user of the device with that.
+ * number means to wait for who is taking the device's driver away, and for the user of the device with that; but see
+ * read_num_vfs().
  */
 static int count_vfs(const struct ifd_found *pf, const char *vf, uint32_t *count)
 {
@@ -164,6 +157,24 @@ static int fail_set(const struct ifd_found *pf, int err, const char *hint, uint3
 	return ifd_fail(err, hint, "set the number of virtual functions of %s to %u", pf->name, count);
 }
 
+/*
+ * Links are made, and taken away, one after the other, and each that goes waits for who has it open: in the meantime
+ * they say nothing. Who makes or takes them has the lock that this needs.
+ */
+static int read_num_vfs(const struct ifd_found *pf, uint32_t *count)
+{
+	char path[PATH_MAX], text[16] = "";
+	ssize_t ret;
+
+	snprintf(path, sizeof(path), "%s/sriov_numvfs", pf->path);
+	ret = ifd_sysfs_read_locked(path, text, sizeof(text), pf->name);
+	if (ret == -ENOENT)
+		return count_vfs(pf, NULL, count);
+	if (ret >= 0)
+		*count = (uint32_t)strtoul(text, NULL, 10);
+	return ret < 0 ? (int)ret : 0;
+}
+
 /* What is refused before the kernel is asked. With words; `has` is how many there are. */
 static int check_set(const struct ifd_found *pf, uint32_t count, uint32_t *has)
 {
@@ -171,8 +182,13 @@ static int check_set(const struct ifd_found *pf, uint32_t count, uint32_t *has)
 	uint32_t total = 0;
 	int ret = ifd_sriov_total(pf, &total);
 
-	if (!ret)
-		ret = count_vfs(pf, NULL, has);
+	if (!ret && total)
+		ret = read_num_vfs(pf, has);
+	if (ret == -ETIMEDOUT)
+		return fail_set(pf, ret,
+				"they are being made or taken away, or its driver is, and somebody who has one open "
+				"is waited for: try again then",
+				count);
 	if (ret)
 		return fail_look(pf, ret);
 	if (count > total || !total) {
@@ -191,27 +207,39 @@ static int check_set(const struct ifd_found *pf, uint32_t count, uint32_t *has)
 	return ret ? fail_set(pf, ret, hint, count) : 0;
 }
 
-/* The kernel would wait until nobody has them open any more. */
-static int check_unused(const struct ifd_found *pf, uint32_t has)
+bool ifd_sriov_in_use(const struct ifd_found *pf, bool by_vfio, char *hint)
 {
-	char name[IOMMUFD_PCI_NAME_SIZE], hint[IFD_HINT_MAX] = "", who[IFD_HINT_MAX] = "";
+	char name[IOMMUFD_PCI_NAME_SIZE], who[IFD_HINT_MAX] = "";
 	struct ifd_found *vf;
+	uint32_t total;
+	int group = -1;
 	bool used;
 
-	for (uint32_t i = 0; i < has; i++) {
+	if (ifd_sriov_total(pf, &total))
+		return false;
+	for (uint32_t i = 0; i < total; i++) {
 		if (vf_link(pf, i, name) || ifd_udev_find(name, &vf))
-			continue; /* it is gone */
-		used = vf->vfio && ifd_hint_holders(who, vf, -1);
+			continue; /* it is gone, or never was */
+		used = (vf->vfio || !by_vfio) && ifd_hint_user(who, vf, &group);
+		ifd_sys_close(group);
 		ifd_found_free(vf);
 		if (!used)
 			continue;
 		ifd_hint(hint, "its virtual function %s is in use: %s", name, who);
-		return fail_set(pf, -EBUSY, hint, 0);
+		return true;
 	}
-	return 0;
+	return false;
 }
 
-static int fail_write(const struct ifd_found *pf, uint32_t count, int err)
+/* The kernel would wait until nobody has them open any more. */
+static int check_unused(const struct ifd_found *pf)
+{
+	char hint[IFD_HINT_MAX] = "";
+
+	return ifd_sriov_in_use(pf, true, hint) ? fail_set(pf, -EBUSY, hint, 0) : 0;
+}
+
+static int fail_write(const struct ifd_found *pf, const char *path, uint32_t count, int err)
 {
 	char hint[IFD_HINT_MAX] = "", value[8] = "";
 
@@ -223,14 +251,16 @@ static int fail_write(const struct ifd_found *pf, uint32_t count, int err)
 				       "/sys/module/vfio_pci/parameters/enable_sriov");
 		else
 			ifd_hint(hint, "its driver %s cannot do that", pf->driver);
-	} else if (err == -EACCES || err == -EPERM) {
-		ifd_hint(hint, "only root may: it takes writing to %s/sriov_numvfs", pf->path);
 	} else if (err == -ENOMEM) {
-		ifd_hint(hint, "there is no memory, or the firmware left no bus numbers or addresses for so many: see "
-			       "dmesg");
+		ifd_hint(hint, "there is no memory, also for a copy of this process, or the firmware left no bus "
+			       "numbers or addresses for so many: see dmesg");
 	} else if (err == -ETIMEDOUT) {
-		ifd_hint(hint, "somebody has one of them open whom this process cannot see: the kernel takes them away "
-			       "as soon as that is closed");
+		ifd_hint(hint, count ? "its driver is not done with it, and goes on: see later how many it has"
+				     : "somebody has one of them open whom this process cannot see: the kernel takes "
+				       "them away as soon as that is closed; try again then");
+	} else {
+		ifd_hint(hint, "set the number of virtual functions of %s to %u", pf->name, count);
+		return ifd_sysfs_fail(err, path, hint);
 	}
 	return fail_set(pf, err, hint, count);
 }
@@ -253,11 +283,13 @@ static int await_nodes(const struct ifd_found *pf, uint32_t count)
 		if (vf->vfio)
 			ret = ifd_node_appear(&vf, "wait for a virtual function");
 		ifd_found_free(vf);
-		if (ret)
+		if (ret == -ENOENT)
 			return fail_set(pf, -ETIMEDOUT,
 					"they are there, but nobody made their nodes within a second: has /dev a udev "
 					"daemon, or is it a container's?",
 					count);
+		if (ret)
+			return fail_set(pf, ret, ret == -ENODEV ? "somebody has taken them away again" : NULL, count);
 	}
 	return 0;
 }
@@ -268,17 +300,16 @@ static int set_num_vfs(const struct ifd_found *pf, uint32_t count)
 	uint32_t has = 0;
 	int ret = check_set(pf, count, &has);
 
-	if (!ret && !count)
-		ret = check_unused(pf, has);
-	if (ret || (!count && !has))
+	if (!ret && has && !count)
+		ret = check_unused(pf);
+	if (ret)
 		return ret;
 	snprintf(path, sizeof(path), "%s/sriov_numvfs", pf->path);
 	snprintf(text, sizeof(text), "%u", count);
 	/* Who has one open need not be seen, and the kernel waits. */
 	if (count != has)
-		ret = count ? ifd_sys_write_text(path, text)
-			    : ifd_sys_write_text_within(path, text, TAKE_AWAY_MS + has * TAKE_ONE_AWAY_MS);
-	return ret ? fail_write(pf, count, ret) : await_nodes(pf, count);
+		ret = ifd_sys_write_text_within(path, text, SET_MS + (count + has) * SET_ONE_MS);
+	return ret ? fail_write(pf, path, count, ret) : await_nodes(pf, count);
 }
 
 EXPORT int iommufd_pci_set_num_vfs(const char *pf, uint32_t count)

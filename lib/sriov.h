@@ -3,6 +3,7 @@
 #ifndef IFD_SRIOV_H
 #define IFD_SRIOV_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <libiommufd/pci.h>
@@ -17,5 +18,11 @@ int ifd_sriov_pf(const struct ifd_found *found, struct ifd_found **pf);
 
 /* How many virtual functions a device can have; 0 for what is no physical one, or -errno without words. */
 int ifd_sriov_total(const struct ifd_found *found, uint32_t *total);
+
+/*
+ * Whether somebody uses a virtual function of a device, and then appends to a hint which one and who. `by_vfio`: what
+ * drivers of the kernel have does not count.
+ */
+bool ifd_sriov_in_use(const struct ifd_found *pf, bool by_vfio, char *hint);
 
 #endif

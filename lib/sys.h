@@ -61,15 +61,19 @@ int ifd_sys_set_nonblock(int fd);
 ssize_t ifd_sys_read_text(const char *path, char *buf, size_t size);
 ssize_t ifd_sys_readlink(const char *path, char *buf, size_t size);
 
-/* Writes a small file at once, such as sysfs has. 0, or -errno. */
-int ifd_sys_write_text(const char *path, const char *text);
-
 /*
- * The same where the kernel may keep the writer for ever, and deaf to signals: a process of its own writes, and is left
- * behind after `ms`. -ETIMEDOUT: it has not come back, and what it has begun goes on. The caller's other descriptors
- * are not kept open by it, and nobody is told of its death.
+ * Writes a small file at once, such as sysfs has, or reads it, where the kernel may keep who does so for ever, and deaf
+ * to signals: a process of its own does it, and is left behind after `ms`. -ETIMEDOUT: it has not come back, and what
+ * it has begun goes on. -EAGAIN: no process can be made, as -ENOMEM may mean too. Others: what the file says.
+ *
+ * Nobody is told of that process's death, and it keeps no other descriptor open. It is a copy of the caller's, so all
+ * memory is copied that the kernel cannot share for writing: what is private and pinned for DMA.
  */
 int ifd_sys_write_text_within(const char *path, const char *text, unsigned int ms);
+
+/* The text is cut off at `size` and at IFD_SYS_TEXT_MAX, always terminated. Its length, or -errno. */
+#define IFD_SYS_TEXT_MAX 256
+ssize_t ifd_sys_read_text_within(const char *path, char *buf, size_t size, unsigned int ms);
 
 /* Whether a descriptor of a process is the same open file as one of ours; false when that cannot be known. */
 bool ifd_sys_same_file(int pid, int fd, int mine);

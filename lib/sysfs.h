@@ -15,25 +15,31 @@ struct ifd_found;
 /* What it means that a file could not be written. Returns `ret`, with words that begin with `what`. */
 int ifd_sysfs_fail(int ret, const char *path, const char *what);
 
-/* Writes a file. 0, or -errno with words that begin with `what`. */
+/*
+ * Writes a file. 0, or -errno with words that begin with `what`. Whoever has the device's lock is waited for, and so is
+ * who keeps a driver from letting go of it; but not for ever, see ifd_sys_write_text_within().
+ */
 int ifd_sysfs_write(const char *path, const char *text, const char *what);
-
-/* The same where the kernel may wait for whoever uses a device, see ifd_sys_write_text_within(). */
-int ifd_sysfs_write_within(const char *path, const char *text, const char *what);
 
 /*
  * The first line of a file, without its end. Its length, or -errno without words; -ENAMETOOLONG when it does not fit.
  */
 ssize_t ifd_sysfs_read(const char *path, char *buf, size_t size);
 
+/* The same of one that is not shown before the kernel has the device's lock. With words, but for -ENOENT. */
+ssize_t ifd_sysfs_read_locked(const char *path, char *buf, size_t size, const char *what);
+
 /* The last part of what a link leads to: the name of a driver, of a bus. 0, or -errno without words. */
 int ifd_sysfs_link(const char *path, char *name, size_t size);
 
 /*
- * holders.c, in-use.c: 0 when nobody uses a device, else -EBUSY with words that begin with `what`. Of one that VFIO
- * has: a process has its node or that of its group. `group` is then a descriptor of the group's node that keeps all
- * others out until it is closed, or -1 where that cannot be had. Of another one: something on it is mounted, or up.
+ * Appends to a hint who uses a device. Of one that VFIO has: a process has its node or that of its group. `group` is
+ * then, when nobody has, a descriptor of the group's node that keeps all others out until it is closed, or negative
+ * where that cannot be had. Of another one: something on it is mounted, or up.
  */
+bool ifd_hint_user(char *hint, const struct ifd_found *found, int *group);
+
+/* 0 when nobody uses a device, nor a virtual function of it, else -EBUSY with words that begin with `what`. */
 int ifd_sysfs_unused(const struct ifd_found *found, const char *what, int *group);
 
 /* in-use.c: appends to a hint what of a device with a driver of the kernel is mounted or up. False when nothing is. */

@@ -37,7 +37,10 @@ struct iommufd_driver_state {
  * @brief Take a device from its driver and bind it to another one, normally one of VFIO.
  *
  * When it returns, the nodes of a device of VFIO are there and, where a udev daemon runs, have their permissions; they
- * are waited for up to a second. Nothing blocks without an end: a driver has five seconds to let go of the device.
+ * are waited for up to a second. Nothing blocks without an end: a driver has five seconds to let go of the device, and
+ * each other step as long. What is written to sysfs is written by a process of its own, a copy of this one without its
+ * descriptors; where that is kept by the kernel it is left behind, a child of init's or of the nearest subreaper's.
+ * Memory that is private and pinned for DMA is copied with it: iommufd_driver(3) tells how to keep it out.
  *
  * @param address of a device as iommufd_device_new() takes it, but for mediated ones, which are VFIO's from the start
  * @param driver  the driver's name as under `/sys/bus/.../drivers`; or NULL for the best VFIO driver: the one made for
@@ -49,13 +52,17 @@ struct iommufd_driver_state {
  * @retval -ENOENT     there is no such device; or the driver is not loaded, the words name the module; or the nodes did
  *                     not come
  * @retval -EALREADY   it is bound to that driver, with NULL to any of VFIO's: there is nothing to do, nor to restore
- * @retval -EBUSY      somebody uses it, see IOMMUFD_DRIVER_FORCE; the words tell who: a mount, an interface that is up,
- *                     a process that has it open
+ * @retval -EBUSY      somebody uses it, or a virtual function of it, see IOMMUFD_DRIVER_FORCE; the words tell who: a
+ *                     mount, an interface that is up, a process that has it open. Or its last driver has not let go of
+ *                     it since an earlier call
  * @retval -ENODEV     it is behind no IOMMU
  * @retval -EACCES     only root may; likewise -EPERM and -EROFS
  * @retval -EOPNOTSUPP its bus or kind cannot be bound so: a bridge, a mediated device
  * @retval -EIO        the driver refused the device, the kernel's log says why
- * @retval -ETIMEDOUT  its driver did not let go. The kernel goes on with it: once it lets go, the device has no driver
+ * @retval -EAGAIN     no process can be made that writes to sysfs
+ * @retval -ENOMEM     no memory, perhaps for that process
+ * @retval -ETIMEDOUT  its driver did not let go, now or since an earlier call. The kernel goes on with it: once it lets
+ *                     go, the device has no driver. Try again then
  *
  * After a failure the device has the driver that it had, and `driver_override` says what it said; where that fails too,
  * or after -ETIMEDOUT, the words tell what is left.
@@ -75,11 +82,14 @@ int iommufd_driver_bind(const char *address, const char *driver, uint32_t flags,
  *
  * @retval -EINVAL     `address` is none, or `was` is not what iommufd_driver_bind() gave, or a flag is unknown
  * @retval -ENOENT     there is no such device, or its driver is not loaded any more
- * @retval -EBUSY      a process has the device open, or its group; the words name it
+ * @retval -EBUSY      a process has the device open, or its group, or a virtual function; the words name it. Or the
+ *                     last driver has not let go of it since an earlier call
  * @retval -EACCES     only root may; likewise -EPERM and -EROFS
  * @retval -EOPNOTSUPP its bus or kind cannot be bound so
  * @retval -EIO        the driver refused the device, the kernel's log says why
- * @retval -ETIMEDOUT  as for iommufd_driver_bind()
+ * @retval -EAGAIN     as for iommufd_driver_bind(), and so are the next two
+ * @retval -ENOMEM     no memory
+ * @retval -ETIMEDOUT  its driver did not let go
  *
  * After a failure the device is where it was, as for iommufd_driver_bind().
  *

@@ -41,7 +41,8 @@ struct iommufd_mdev_type {
 int iommufd_mdev_type_info(const char *parent, uint32_t index, struct iommufd_mdev_type *type);
 
 /**
- * @brief Make a mediated device, and wait until it can be opened: up to a second.
+ * @brief Make a mediated device, and wait until it can be opened: up to a second. Its driver has half a minute to make
+ * it.
  *
  * @param parent the parent
  * @param type   the type, as iommufd_mdev_type_info() names it
@@ -50,11 +51,15 @@ int iommufd_mdev_type_info(const char *parent, uint32_t index, struct iommufd_md
  * @retval -EINVAL `uuid` is none, or `parent` or `type` is no name
  * @retval -ENOENT there is no such parent or type, the words name those that there are; or the node did not come
  * @retval -EEXIST there is a mediated device of this UUID, perhaps of another parent
+ * @retval -EBUSY  one of this UUID is being removed, and waits for who has it open
  * @retval -ENOSPC no more of this type can be made
  * @retval -EACCES only root may; likewise -EPERM and -EROFS
+ * @retval -EAGAIN no process can be made that writes to sysfs, see iommufd_driver_bind()
+ * @retval -ENOMEM no memory, perhaps for that process
+ * @retval -ETIMEDOUT the parent's driver is not done: it goes on, and the device may come
  * @retval others  the parent's driver refused it
  *
- * After a failure there is no such device.
+ * After another failure there is no such device; where it cannot be removed again the words say so.
  *
  * Source: `create` in sysfs.
  * @since 0.1
@@ -68,8 +73,10 @@ int iommufd_mdev_create(const char *parent, const char *type, const char *uuid);
  *
  * @retval -EINVAL `uuid` is none
  * @retval -ENOENT there is no such mediated device
- * @retval -EBUSY  a process has it open, or its group; the words name it
+ * @retval -EBUSY  a process has it open, or its group, and the words name it; or it is being removed already
  * @retval -EACCES only root may; likewise -EPERM and -EROFS
+ * @retval -EAGAIN no process can be made that writes to sysfs, see iommufd_driver_bind()
+ * @retval -ENOMEM no memory, perhaps for that process
  * @retval -ETIMEDOUT who cannot be seen from here does not let go of it; it is removed as soon as they do
  *
  * Source: `remove` in sysfs.

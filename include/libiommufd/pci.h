@@ -403,14 +403,17 @@ int iommufd_pci_get_vf(const char *pf, uint32_t index, char *name, size_t size);
  * @retval -EINVAL     `pf` is none of the forms that iommufd_device_new() takes
  * @retval -EOPNOTSUPP it is no physical function, or its driver cannot do it; the words name vfio-pci's parameter where
  *                     that is it
- * @retval -ENODEV     it is bound to no driver
+ * @retval -ENODEV     it is bound to no driver; or somebody took the virtual functions away again in the meantime
  * @retval -ERANGE     it cannot have so many
  * @retval -EBUSY      it has another number of them, and it is not 0: set 0 first; or one of them is in use, and the
  *                     words say by whom
  * @retval -EACCES     only root may do it
- * @retval -ENOMEM     no memory; or the firmware left no bus numbers, or addresses, for so many
+ * @retval -EAGAIN     no process can be made that writes to sysfs, see iommufd_driver_bind()
+ * @retval -ENOMEM     no memory, perhaps for that process; or the firmware left no bus numbers, or addresses, for so
+ *                     many
  * @retval -ETIMEDOUT  they are there, but not their nodes; or one of them is in use by somebody who cannot be seen:
- *                     after half a minute and a second for each the call ends, and they go as soon as it is closed
+ *                     after half a minute and a second for each the call ends, and they go as soon as it is closed. Or
+ *                     an earlier change of their number, or of the driver, is not at its end: try again then
  *
  * Source: sysfs (`sriov_numvfs`), vfio-pci's parameter `enable_sriov` (Linux 5.7).
  * @since 0.1

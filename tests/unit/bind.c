@@ -21,11 +21,13 @@ static struct {
 	int group;
 	uint32_t class;
 	bool no_group_node, busy_group, mounted, up, deaf, held;
-	const char *refuses; /* a driver that does not want the device */
+	bool half_gone, old, no_power; /* of its last driver; where all is told under the lock; without power */
+	const char *thief;             /* who binds it in the moment that it has no driver */
+	const char *refuses;           /* a driver that does not want the device */
 	int refuses_with;
 	bool late;                                /* its nodes do not come */
 	unsigned int calls, fail_at, fails_after; /* of writes: the first that fails */
-	unsigned int group_fds, bounded;
+	unsigned int group_fds, unbinds;
 	int fail_with;
 	const char *alias;  /* a line of modules.alias */
 	const char *loaded; /* a third driver, of a module of this name */
@@ -148,11 +150,11 @@ int __wrap_ifd_sys_each_name(const char *path, ifd_sys_text_fn fn, void *data)
 int __wrap_ifd_sys_stat(const char *path, struct stat *st);
 int __wrap_ifd_sys_stat(const char *path, struct stat *st)
 {
-	static const char drivers[] = "/sys/bus/pci/drivers/";
+	char driver[64];
 
 	(void)st;
-	if (!strncmp(path, drivers, strlen(drivers)))
-		return is_driver(path + strlen(drivers)) ? 0 : -ENOENT;
+	if (sscanf(path, "/sys/bus/%*[^/]/drivers/%63[^/]", driver) == 1)
+		return is_driver(driver) ? 0 : -ENOENT;
 	return !strcmp(path, "/sys/class/vfio/7") && !sim.no_group_node ? 0 : -ENOENT;
 }
 
@@ -193,45 +195,58 @@ static int bind_it(const char *driver)
 	return 0;
 }
 
-int __wrap_ifd_sys_write_text(const char *path, const char *text);
-int __wrap_ifd_sys_write_text(const char *path, const char *text)
+/* Somebody else is at it, and waits for who has the device open. */
+static bool is_locked(const char *path)
 {
-	char driver[64];
+	return sim.half_gone && (sim.old || !strstr(path, "driver_override"));
+}
 
-	sim.calls++;
-	if (sim.fail_at && sim.calls >= sim.fail_at && sim.calls < sim.fail_at + sim.fails_after)
-		return sim.fail_with;
-	if (!strcmp(path, PATH "/driver_override")) {
-		snprintf(sim.override, sizeof(sim.override), "%s", text);
-		sim.override[strcspn(sim.override, "\n")] = '\0';
-		return 0;
-	}
+ssize_t __wrap_ifd_sys_read_text_within(const char *path, char *buf, size_t size, unsigned int ms);
+ssize_t __wrap_ifd_sys_read_text_within(const char *path, char *buf, size_t size, unsigned int ms)
+{
+	ck_assert_uint_gt(ms, 0);
+	return is_locked(path) ? -ETIMEDOUT : __wrap_ifd_sys_read_text(path, buf, size);
+}
+
+static int write_bound(const char *path, const char *text)
+{
+	char driver[64], what[16];
+
 	ck_assert_str_eq(text, DEVICE);
 	if (!strcmp(path, "/sys/bus/pci/drivers_probe")) {
-		if (!*sim.driver)
+		if (!*sim.driver && !sim.half_gone)
 			bind_it(*sim.override ? sim.override : "nvme");
 		return 0;
 	}
-	ck_assert_msg(sscanf(path, "/sys/bus/pci/drivers/%63[^/]/bind", driver) == 1, "%s", path);
-	return bind_it(driver);
+	ck_assert_msg(sscanf(path, "/sys/bus/%*[^/]/drivers/%63[^/]/%15s", driver, what) == 2, "%s", path);
+	if (!strcmp(what, "bind"))
+		return sim.half_gone ? -ETIMEDOUT : bind_it(driver);
+	ck_assert_str_eq(what, "unbind");
+	ck_assert_str_eq(driver, sim.driver);
+	sim.unbinds++;
+	if (sim.deaf)
+		return -ETIMEDOUT;
+	snprintf(sim.driver, sizeof(sim.driver), "%s", sim.thief ? sim.thief : "");
+	return 0;
 }
 
 int __wrap_ifd_sys_write_text_within(const char *path, const char *text, unsigned int ms);
 int __wrap_ifd_sys_write_text_within(const char *path, const char *text, unsigned int ms)
 {
-	char expected[128];
-
 	ck_assert_uint_gt(ms, 0);
+	if (!strcmp(path, PATH "/power/control")) { /* which changes nothing */
+		ck_assert_str_eq(text, "?");
+		return sim.no_power ? -ENOENT : sim.half_gone ? -ETIMEDOUT : -EINVAL;
+	}
 	sim.calls++;
-	sim.bounded++;
 	if (sim.fail_at && sim.calls >= sim.fail_at && sim.calls < sim.fail_at + sim.fails_after)
 		return sim.fail_with;
-	snprintf(expected, sizeof(expected), "/sys/bus/pci/drivers/%s/unbind", sim.driver);
-	ck_assert_str_eq(path, expected);
-	ck_assert_str_eq(text, DEVICE);
-	if (sim.deaf)
+	if (strcmp(path, PATH "/driver_override") != 0)
+		return write_bound(path, text);
+	if (is_locked(path))
 		return -ETIMEDOUT;
-	sim.driver[0] = '\0';
+	snprintf(sim.override, sizeof(sim.override), "%s", text);
+	sim.override[strcspn(sim.override, "\n")] = '\0';
 	return 0;
 }
 
@@ -348,7 +363,75 @@ START_TEST(a_driver_that_does_not_let_go_keeps_the_device_and_the_override_is_as
 	unit_fails(-ETIMEDOUT, iommufd_driver_restore(DEVICE, NULL, 0));
 	unit_words_have("goes on waiting");
 	is_at("vfio-pci", "vfio-pci");
-	ck_assert_uint_eq(sim.bounded, 1); /* it is not waited for twice */
+	ck_assert_uint_eq(sim.unbinds, 1); /* it is not waited for twice */
+}
+END_TEST
+
+/* ---- While somebody else is at it ---- */
+
+static struct iommufd_driver_state nothing = { .struct_size = sizeof(nothing) };
+
+START_TEST(what_a_driver_has_not_let_go_of_is_not_waited_for_and_nothing_is_said_to_be_done)
+{
+	for (unsigned int i = 0; i < 2; i++) {
+		reset("", "");
+		sim.half_gone = true;
+		sim.old = i;
+		unit_fails(-ETIMEDOUT, iommufd_driver_bind(DEVICE, NULL, 0, &was));
+		unit_words_have("try again then");
+		unit_fails(-ETIMEDOUT, iommufd_driver_restore(DEVICE, NULL, 0));
+		unit_words_have("try again then");
+		unit_fails(-ETIMEDOUT, iommufd_driver_restore(DEVICE, &nothing, IOMMUFD_DRIVER_FORCE));
+		ck_assert_uint_eq(sim.calls, 0); /* nothing is left behind that binds it some day */
+		is_at("", "");
+	}
+	/* A kernel without power management: at the latest the bind tells. */
+	reset("", "");
+	sim.half_gone = sim.no_power = true;
+	unit_fails(-ETIMEDOUT, iommufd_driver_bind(DEVICE, NULL, 0, &was));
+	is_at("", "");
+}
+END_TEST
+
+START_TEST(who_else_binds_it_in_between_keeps_it)
+{
+	reset("nvme", "");
+	sim.thief = "vfio-thief";
+	unit_fails(-EBUSY, iommufd_driver_bind(DEVICE, NULL, 0, &was));
+	unit_words_have("vfio-thief has it: somebody else binds it");
+	is_at("vfio-thief", "");
+	ck_assert_uint_eq(sim.unbinds, 1);
+}
+END_TEST
+
+/* Others may have begun, and gone on after. */
+START_TEST(where_nothing_was_begun_nothing_is_put_back)
+{
+	reset("nvme", "");
+	sim.fail_at = 1;
+	sim.fails_after = 100;
+	sim.fail_with = -EACCES;
+	unit_fails(-EACCES, iommufd_driver_bind(DEVICE, NULL, 0, &was));
+	ck_assert_ptr_null(strstr(iommufd_errmsg(), "give it back"));
+	ck_assert_uint_eq(sim.calls, 1);
+}
+END_TEST
+
+START_TEST(a_process_that_cannot_be_made_is_told_as_what_it_is)
+{
+	reset("nvme", "");
+	sim.fail_at = 1;
+	sim.fails_after = 1;
+	sim.fail_with = -EAGAIN;
+	unit_fails(-EAGAIN, iommufd_driver_bind(DEVICE, NULL, 0, &was));
+	unit_words_have("a process of its own");
+	reset("nvme", "");
+	sim.fail_at = 1;
+	sim.fails_after = 1;
+	sim.fail_with = -ENOMEM;
+	unit_fails(-ENOMEM, iommufd_driver_bind(DEVICE, NULL, 0, &was));
+	unit_words_have("MADV_DONTFORK");
+	is_at("nvme", "");
 }
 END_TEST
 
@@ -379,7 +462,7 @@ START_TEST(a_group_that_somebody_has_whom_nobody_sees_is_in_use)
 	sim.busy_group = true;
 	unit_fails(-EBUSY, iommufd_driver_restore(DEVICE, NULL, 0));
 	unit_words_have("by nobody that this process can see");
-	ck_assert_uint_eq(sim.bounded, 0);
+	ck_assert_uint_eq(sim.unbinds, 0);
 	is_at("vfio-pci", "vfio-pci");
 	ck_assert_int_eq(iommufd_driver_restore(DEVICE, NULL, IOMMUFD_DRIVER_FORCE), 0);
 	is_at("nvme", "");
@@ -404,6 +487,48 @@ START_TEST(the_driver_that_is_made_for_a_device_is_the_best)
 	sim.alias = "alias vfio_pci:v00001234d00009999sv*sd*bc*sc*i* special_vfio_pci"; /* for another one */
 	ck_assert_int_eq(iommufd_driver_bind(DEVICE, NULL, 0, &was), 0);
 	is_at("vfio-pci", "vfio-pci");
+}
+END_TEST
+
+/* It is VFIO's, and what its best driver would be does not matter. */
+START_TEST(what_vfio_has_is_bound_already_also_where_its_best_driver_is_not_loaded)
+{
+	reset("vfio-pci", "vfio-pci");
+	sim.alias = "alias vfio_pci:v00001234d00005678sv*sd*bc*sc*i* special_vfio_pci";
+	unit_fails(-EALREADY, iommufd_driver_bind(DEVICE, NULL, 0, &was));
+	unit_words_have("vfio-pci");
+	ck_assert_uint_eq(sim.calls, 0);
+}
+END_TEST
+
+/* Queues and channels of s390 make no DMA of their own: they are in no group, and cannot be opened. */
+START_TEST(a_queue_without_a_group_is_bound)
+{
+	static const char *const pairs[][2] = { { "ap", "vfio_ap" }, { "css", "vfio_ccw" } };
+
+	for (size_t i = 0; i < 2; i++) {
+		reset("nvme", "");
+		snprintf(sim.subsystem, sizeof(sim.subsystem), "%s", pairs[i][0]);
+		sim.group = -1;
+		sim.loaded = pairs[i][1];
+		ck_assert_int_eq(iommufd_driver_bind(DEVICE, NULL, 0, &was), 0);
+		is_at(pairs[i][1], pairs[i][1]);
+	}
+}
+END_TEST
+
+START_TEST(a_driver_whose_name_has_spaces_gets_its_device_back)
+{
+	reset("Prestera DX", "");
+	sim.loaded = "Prestera DX";
+	ck_assert_int_eq(iommufd_driver_bind(DEVICE, NULL, 0, &was), 0);
+	is_at("vfio-pci", "vfio-pci");
+	ck_assert_str_eq(was.driver, "Prestera DX");
+	ck_assert_int_eq(iommufd_driver_restore(DEVICE, &was, 0), 0);
+	is_at("Prestera DX", "");
+	ck_assert_int_eq(iommufd_driver_bind(DEVICE, "vfio-pci", 0, NULL), 0);
+	ck_assert_int_eq(iommufd_driver_bind(DEVICE, "Prestera DX", 0, NULL), 0);
+	is_at("Prestera DX", "Prestera DX");
 }
 END_TEST
 
@@ -436,8 +561,15 @@ void unit_tests(TCase *tcase)
 	tcase_add_test(tcase, a_driver_that_refuses_is_told_with_its_errno_and_the_old_one_comes_back);
 	tcase_add_test(tcase, nodes_that_do_not_come_are_a_failure_that_is_taken_back);
 	tcase_add_test(tcase, a_driver_that_does_not_let_go_keeps_the_device_and_the_override_is_as_it_was);
+	tcase_add_test(tcase, what_a_driver_has_not_let_go_of_is_not_waited_for_and_nothing_is_said_to_be_done);
+	tcase_add_test(tcase, who_else_binds_it_in_between_keeps_it);
+	tcase_add_test(tcase, where_nothing_was_begun_nothing_is_put_back);
+	tcase_add_test(tcase, a_process_that_cannot_be_made_is_told_as_what_it_is);
 	tcase_add_test(tcase, what_the_system_uses_is_not_taken_unless_by_force);
 	tcase_add_test(tcase, a_group_that_somebody_has_whom_nobody_sees_is_in_use);
 	tcase_add_test(tcase, the_driver_that_is_made_for_a_device_is_the_best);
+	tcase_add_test(tcase, what_vfio_has_is_bound_already_also_where_its_best_driver_is_not_loaded);
+	tcase_add_test(tcase, a_queue_without_a_group_is_bound);
+	tcase_add_test(tcase, a_driver_whose_name_has_spaces_gets_its_device_back);
 	tcase_add_test(tcase, what_cannot_be_bound_is_refused_before_anything_is_written);
 }

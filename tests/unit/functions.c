@@ -59,6 +59,11 @@ void functions_bind_pf(const char *driver)
 	pf.vfio = driver && strstr(driver, "vfio");
 }
 
+void functions_lose_vf(void)
+{
+	vf.path = top;
+}
+
 void functions_open(bool has)
 {
 	strcpy(strrchr(top, '.'), ".XXXXXX");
@@ -78,12 +83,14 @@ void functions_open(bool has)
 	functions_link("physfn", "../" FUNCTIONS_PF);
 	if (has)
 		ck_assert_int_eq(symlink("../" FUNCTIONS_VF, in(pf_path, "virtfn0")), 0);
+	inject_found_by_path(true);
 	inject_device(&pf);
 	inject_device(&vf);
 }
 
 void functions_close(void)
 {
+	inject_found_by_path(false);
 	functions_write("sriov_totalvfs", NULL);
 	functions_write("sriov_numvfs", NULL);
 	functions_write("virtfn0", NULL);

@@ -22,6 +22,9 @@ void functions_check(const char *name, const char *text);
 /* A link of the virtual function leads elsewhere. */
 void functions_link(const char *name, const char *target);
 
+/* The virtual function is not where it was any more. */
+void functions_lose_vf(void);
+
 void functions_close(void);
 
 #endif

@@ -11,6 +11,7 @@
 
 static const struct ifd_found *devices[DEVICES];
 static size_t num_devices;
+static bool by_path;
 
 int __real_ifd_udev_find(const char *address, struct ifd_found **out);
 int __real_ifd_udev_find_fd(int fd, struct ifd_found **out);
@@ -30,6 +31,11 @@ void inject_device(const struct ifd_found *device)
 			return;
 	ck_assert_uint_lt(num_devices, DEVICES);
 	devices[num_devices++] = device;
+}
+
+void inject_found_by_path(bool on)
+{
+	by_path = on;
 }
 
 static char *copy(const char *text)
@@ -52,7 +58,7 @@ static struct ifd_found *found_copy(const struct ifd_found *device)
 int __wrap_ifd_udev_find(const char *address, struct ifd_found **out)
 {
 	for (size_t i = 0; i < num_devices; i++)
-		if (!strcmp(address, devices[i]->name)) {
+		if (!strcmp(address, devices[i]->name) || (by_path && !strcmp(address, devices[i]->path))) {
 			*out = found_copy(devices[i]);
 			return 0;
 		}

@@ -57,10 +57,10 @@ ssize_t __real_ifd_sys_read(int fd, void *buf, size_t len);
 ssize_t __real_ifd_sys_write(int fd, const void *buf, size_t len);
 int __real_ifd_sys_stat(const char *path, struct stat *st);
 int __real_ifd_sys_fstat(int fd, struct stat *st);
-int __real_ifd_sys_write_text(const char *path, const char *text);
 int __real_ifd_sys_write_text_within(const char *path, const char *text, unsigned int ms);
 ssize_t __real_ifd_sys_readlink(const char *path, char *buf, size_t size);
 ssize_t __real_ifd_sys_read_text(const char *path, char *buf, size_t size);
+ssize_t __real_ifd_sys_read_text_within(const char *path, char *buf, size_t size, unsigned int ms);
 int __real_pthread_rwlock_unlock(pthread_rwlock_t *lock);
 int __real_pthread_rwlock_wrlock(pthread_rwlock_t *lock);
 void *__real_calloc(size_t count, size_t size);
@@ -82,7 +82,7 @@ int __wrap_ifd_sys_stat(const char *path, struct stat *st);
 int __wrap_ifd_sys_fstat(int fd, struct stat *st);
 ssize_t __wrap_ifd_sys_readlink(const char *path, char *buf, size_t size);
 ssize_t __wrap_ifd_sys_read_text(const char *path, char *buf, size_t size);
-int __wrap_ifd_sys_write_text(const char *path, const char *text);
+ssize_t __wrap_ifd_sys_read_text_within(const char *path, char *buf, size_t size, unsigned int ms);
 int __wrap_ifd_sys_write_text_within(const char *path, const char *text, unsigned int ms);
 int __wrap_ifd_sys_access(const char *path);
 int __wrap_ifd_sys_wait_readable(int fd, unsigned int ms);
@@ -428,11 +428,11 @@ ssize_t __wrap_ifd_sys_read_text(const char *path, char *buf, size_t size)
 	return err ? err : __real_ifd_sys_read_text(path, buf, size);
 }
 
-int __wrap_ifd_sys_write_text(const char *path, const char *text)
+ssize_t __wrap_ifd_sys_read_text_within(const char *path, char *buf, size_t size, unsigned int ms)
 {
-	int err = enter(INJECT_WRITE);
+	int err = enter(INJECT_READ_TEXT);
 
-	return err ? err : __real_ifd_sys_write_text(path, text);
+	return err ? err : __real_ifd_sys_read_text_within(path, buf, size, ms);
 }
 
 int __wrap_ifd_sys_write_text_within(const char *path, const char *text, unsigned int ms)

@@ -86,6 +86,9 @@ void inject_nodes(const char *path);
 /* These nodes are not there until the library has paused so many times; `hook` is called in each pause, or NULL. */
 void inject_late(unsigned int pauses, void (*hook)(void));
 
+/* Devices are found by their place in sysfs too: those that are still there when the library looks again. */
+void inject_found_by_path(bool on);
+
 /* Such a file, for the answer of an ioctl: the library owns it from then on. */
 int inject_fd(void);
 

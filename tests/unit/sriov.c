@@ -122,11 +122,46 @@ START_TEST(who_cannot_be_seen_is_not_waited_for_any_longer)
 }
 END_TEST
 
+/* The links go first, and who has the last function open is still waited for. */
+START_TEST(while_they_are_being_taken_away_they_are_not_said_to_be_gone)
+{
+	functions_open(false);
+	for (uint32_t count = 0; count < 2; count++) {
+		inject_fail(INJECT_READ_TEXT, 2, -ETIMEDOUT);
+		unit_fails(-ETIMEDOUT, iommufd_pci_set_num_vfs(FUNCTIONS_PF, count));
+		unit_words_have("try again then");
+	}
+	functions_check("sriov_numvfs", "0\n");
+	functions_close();
+}
+END_TEST
+
+START_TEST(a_driver_that_takes_its_time_to_make_them_is_not_waited_for_any_longer)
+{
+	functions_open(false);
+	inject_fail(INJECT_WRITE, 1, -ETIMEDOUT);
+	unit_fails(-ETIMEDOUT, iommufd_pci_set_num_vfs(FUNCTIONS_PF, 1));
+	unit_words_have("goes on");
+	functions_close();
+}
+END_TEST
+
 START_TEST(nodes_that_nobody_makes_are_told)
 {
 	functions_open(true);
 	unit_fails(-ETIMEDOUT, iommufd_pci_set_num_vfs(FUNCTIONS_PF, 1));
 	unit_words_have("udev");
+	functions_close();
+}
+END_TEST
+
+START_TEST(a_function_that_goes_while_its_node_is_awaited_is_not_udevs_fault)
+{
+	functions_open(true);
+	inject_late(100, functions_lose_vf);
+	unit_fails(-ENODEV, iommufd_pci_set_num_vfs(FUNCTIONS_PF, 1));
+	unit_words_have("taken them away again");
+	inject_late(0, NULL);
 	functions_close();
 }
 END_TEST
@@ -139,5 +174,8 @@ void unit_tests(TCase *tcase)
 	tcase_add_test(tcase, a_number_that_is_not_0_is_not_changed);
 	tcase_add_test(tcase, what_the_kernel_does_not_do_is_told);
 	tcase_add_test(tcase, who_cannot_be_seen_is_not_waited_for_any_longer);
+	tcase_add_test(tcase, while_they_are_being_taken_away_they_are_not_said_to_be_gone);
+	tcase_add_test(tcase, a_driver_that_takes_its_time_to_make_them_is_not_waited_for_any_longer);
 	tcase_add_test(tcase, nodes_that_nobody_makes_are_told);
+	tcase_add_test(tcase, a_function_that_goes_while_its_node_is_awaited_is_not_udevs_fault);
 }

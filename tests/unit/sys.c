@@ -5,6 +5,8 @@
 #include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -73,8 +75,61 @@ START_TEST(what_is_written_apart_is_written_and_its_failures_are_told)
 	unlink(path);
 	ck_assert_int_eq(ifd_sys_write_text_within(path, "hello", 10000), -ENOENT);
 	ck_assert_int_eq(ifd_sys_write_text_within("/dev/full", "hello", 10000), -ENOSPC);
-	ck_assert_int_eq(ifd_sys_write_text("/dev/full", "hello"), -ENOSPC);
 	close(fd);
+}
+END_TEST
+
+START_TEST(what_is_read_apart_is_read_and_its_failures_are_told)
+{
+	char path[] = "/tmp/unit-sys-XXXXXX", text[512] = "", many[400];
+	int fd = mkstemp(path);
+
+	memset(many, 'm', sizeof(many));
+	ck_assert_int_eq(write(fd, "vfio-pci\n", 9), 9);
+	ck_assert_int_eq(ifd_sys_read_text_within(path, text, sizeof(text), 10000), 9);
+	ck_assert_str_eq(text, "vfio-pci\n");
+	ck_assert_int_eq(ifd_sys_read_text_within(path, text, 5, 10000), 4);
+	ck_assert_str_eq(text, "vfio");
+	ck_assert_int_eq(pwrite(fd, many, sizeof(many), 0), sizeof(many));
+	ck_assert_int_eq(ifd_sys_read_text_within(path, text, sizeof(text), 10000), IFD_SYS_TEXT_MAX);
+	ck_assert_uint_eq(strlen(text), IFD_SYS_TEXT_MAX);
+	unlink(path);
+	ck_assert_int_eq(ifd_sys_read_text_within(path, text, sizeof(text), 10000), -ENOENT);
+	ck_assert_int_eq(ifd_sys_read_text_within("/tmp", text, sizeof(text), 10000), -EISDIR);
+	close(fd);
+}
+END_TEST
+
+/* A process whose descendants become its own, as those of the first process of a container do. */
+START_TEST(nobody_gets_a_child_by_what_is_done_apart)
+{
+	char text[16];
+
+	ck_assert_int_eq(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
+	for (int i = 0; i < 20; i++) {
+		ck_assert_int_eq(ifd_sys_write_text_within("/dev/null", "hello", 10000), 0);
+		ck_assert_int_eq(ifd_sys_read_text_within("/dev/null", text, sizeof(text), 10000), 0);
+	}
+	ck_assert_int_eq(waitpid(-1, NULL, WNOHANG | __WALL), -1);
+	ck_assert_int_eq(errno, ECHILD);
+	prctl(PR_SET_CHILD_SUBREAPER, 0);
+}
+END_TEST
+
+/* As an ordinary user, since root may have any number of processes. */
+START_TEST(where_no_process_can_be_made_it_is_told)
+{
+	struct rlimit none = { 0, 0 };
+	pid_t child = fork();
+	int status;
+
+	if (!child) {
+		if ((!getuid() && setresuid(65534, 65534, 65534)) || setrlimit(RLIMIT_NPROC, &none))
+			_exit(1);
+		_exit(ifd_sys_write_text_within("/dev/null", "hello", 10000) == -EAGAIN ? 0 : 2);
+	}
+	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	ck_assert_int_eq(status, 0);
 }
 END_TEST
 
@@ -122,6 +177,9 @@ END_TEST
 void unit_tests(TCase *tcase)
 {
 	tcase_add_test(tcase, what_is_written_apart_is_written_and_its_failures_are_told);
+	tcase_add_test(tcase, what_is_read_apart_is_read_and_its_failures_are_told);
+	tcase_add_test(tcase, nobody_gets_a_child_by_what_is_done_apart);
+	tcase_add_test(tcase, where_no_process_can_be_made_it_is_told);
 	tcase_add_test(tcase, who_writes_apart_for_ever_keeps_nothing_and_is_nobodys_child);
 	tcase_add_test(tcase, an_ioctl_gives_0_or_an_errno);
 	tcase_add_test(tcase, a_number_is_one_only_where_it_was_asked_for);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /* Binding: the drive between the kernel's driver nvme and vfio-pci, and who may not be robbed of it. */
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -311,22 +312,80 @@ START_TEST(by_force_who_has_it_is_asked_and_gives_it_back)
 }
 END_TEST
 
-/* The kernel cannot be stopped, but the caller is not held. */
+/* A device of this process, of which a part is mapped. */
+static void map_own(struct bed *bed, const char *address, void **bar)
+{
+	bed_attach(bed, address);
+	ok(iommufd_device_region_map(bed->dev, IOMMUFD_PCI_BAR0, 0, PAGE, PROT_READ | PROT_WRITE, bar));
+}
+
+struct giver {
+	struct bed bed;
+	int efd;
+};
+
+static void *give_back(void *data)
+{
+	struct giver *giver = data;
+	uint64_t count;
+
+	ck_assert_int_eq(read(giver->efd, &count, sizeof(count)), sizeof(count));
+	bed_close(&giver->bed);
+	return NULL;
+}
+
+/* The copy of this process that writes has nothing of what this one has mapped. */
+START_TEST(by_force_a_device_that_this_very_process_maps_is_given_back)
+{
+	struct giver giver = { .efd = eventfd(0, EFD_CLOEXEC) };
+	pthread_t thread;
+	void *bar;
+
+	map_own(&giver.bed, NVME, &bar);
+	ok(iommufd_device_irq_enable(giver.bed.dev, IOMMUFD_PCI_REQ, 0, 1, &giver.efd));
+	ck_assert_int_eq(pthread_create(&thread, NULL, give_back, &giver), 0);
+	ok(iommufd_driver_bind(NVME, "nvme", IOMMUFD_DRIVER_FORCE, &was));
+	has_driver(NVME, "nvme");
+	ck_assert_int_eq(pthread_join(thread, NULL), 0);
+	close(giver.efd);
+	ok(iommufd_driver_restore(NVME, &was, 0));
+}
+END_TEST
+
+/* Whether it was told that it is not done, and neither waited for nor said to be. */
+static bool is_not_done(int ret)
+{
+	return ret == -EBUSY || ret == -ETIMEDOUT;
+}
+
+/* The kernel cannot be stopped, but the caller is not held; nor by calling again, or with other devices. */
 START_TEST(who_does_not_give_it_back_does_not_hold_the_caller)
 {
-	int leash, fds = open_fds();
+	int leash, ret, fds = open_fds();
 	pid_t pid = start_user(false, &leash);
+	struct bed own;
+	void *bar;
 
+	map_own(&own, EDU, &bar);
 	fails(iommufd_driver_bind(NVME, "nvme", IOMMUFD_DRIVER_FORCE, &was), -ETIMEDOUT, "goes on waiting");
-	override_is(NVME, "vfio-pci");
 	ck_assert_int_eq(waitpid(-1, NULL, WNOHANG), 0); /* nobody but the user is a child of ours */
+	ck_assert(is_not_done(iommufd_driver_bind(NVME, NULL, 0, &was)));
+	ck_assert_ptr_nonnull(strstr(iommufd_errmsg(), "try again then"));
+	ck_assert(is_not_done(iommufd_driver_restore(NVME, NULL, IOMMUFD_DRIVER_FORCE)));
+	ck_assert_ptr_nonnull(strstr(iommufd_errmsg(), "try again then"));
+	/* What is left behind keeps nothing of this process. */
+	bed_close(&own);
+	map_own(&own, EDU, &bar);
+	bed_close(&own);
 	end_user(pid, leash);
-	while (*driver_of(NVME))
-		usleep(10000);
-	ck_assert_int_eq(open_fds(), fds);
-	ok(iommufd_driver_bind(NVME, NULL, 0, &was));
+	do
+		ret = iommufd_driver_bind(NVME, NULL, 0, &was);
+	while (is_not_done(ret));
+	ok(ret);
 	ck_assert_str_eq(was.driver, "");
+	ck_assert_str_eq(was.driver_override, "vfio-pci");
 	has_driver(NVME, "vfio-pci");
+	ck_assert_int_eq(open_fds(), fds);
 }
 END_TEST
 
@@ -415,6 +474,7 @@ void add_driver_tests(TCase *tc)
 	tcase_add_test(tc, a_device_that_this_process_has_is_not_taken_away);
 	tcase_add_test(tc, a_device_whose_group_is_in_use_stays);
 	tcase_add_test(tc, by_force_who_has_it_is_asked_and_gives_it_back);
+	tcase_add_test(tc, by_force_a_device_that_this_very_process_maps_is_given_back);
 	tcase_add_test(tc, who_does_not_give_it_back_does_not_hold_the_caller);
 	if (has_romfs())
 		tcase_add_test(tc, a_drive_that_is_mounted_is_not_taken_away);
