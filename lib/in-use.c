@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /* What the system does with a device that a driver of the kernel has, and would miss. */
+#include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -82,6 +84,19 @@ static void look_at_disk(void *data, const struct ifd_below *disk)
 	ifd_sys_each_name(path, look_at_holder, search);
 }
 
+/*
+ * Mounts elsewhere, the second disk of a file system, what is made of disks in ways of its own: all claim it for
+ * themselves, and the kernel tells of nobody but that there is one.
+ */
+static void claim_disk(void *data, const struct ifd_below *disk)
+{
+	int fd = disk->node ? ifd_sys_open(disk->node, O_RDONLY | O_EXCL | O_NONBLOCK) : -ENOENT;
+
+	ifd_sys_close(fd);
+	if (fd == -EBUSY)
+		tell(data, disk->node, "is in use, by whom cannot be seen from here", "");
+}
+
 static void look_at_interface(void *data, const struct ifd_below *interface)
 {
 	char path[PATH_MAX], flags[32];
@@ -96,6 +111,8 @@ bool ifd_hint_in_use(char *hint, const struct ifd_found *found)
 	struct search search = { .hint = hint };
 
 	ifd_udev_below(found, "block", look_at_disk, &search);
+	if (!search.found)
+		ifd_udev_below(found, "block", claim_disk, &search);
 	ifd_udev_below(found, "net", look_at_interface, &search);
 	return search.found;
 }

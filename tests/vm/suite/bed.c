@@ -136,6 +136,18 @@ void vm_bind(const char *address, const char *driver)
 	ck_assert_msg(bound_to(address, driver), "%s cannot be bound to %s", address, driver ? driver : "nothing");
 }
 
+const char *vm_driver(const char *address)
+{
+	static char target[256];
+	char path[128];
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/driver", address);
+	n = readlink(path, target, sizeof(target) - 1);
+	target[n < 0 ? 0 : n] = '\0';
+	return n < 0 ? "" : strrchr(target, '/') + 1;
+}
+
 void vm_keep_enabled(const char *address, bool on)
 {
 	char path[128];

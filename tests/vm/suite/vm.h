@@ -94,6 +94,9 @@ void *memory(size_t len);
 /* Binds a device to a driver, or with NULL to none, and waits until it is. */
 void vm_bind(const char *address, const char *driver);
 
+/* The driver that has a device, "" for none; until the next call. */
+const char *vm_driver(const char *address);
+
 /*
  * From now on a device that is bound to vfio-pci is enabled also while nobody has it open. Opening it then makes no use
  * of ACPI, whose interpreter frees what it has not got when the kernel's memory is short.

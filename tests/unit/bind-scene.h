@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/* A device, two drivers and what the kernel does with them, in a sysfs that is made up. */
+#ifndef BIND_SCENE_H
+#define BIND_SCENE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define DEVICE "0000:00:04.0"
+#define PATH   "/sys/devices/pci0000:00/" DEVICE
+
+struct sim {
+	char driver[64], override[64], subsystem[16];
+	int group;
+	uint32_t class;
+	bool no_group_node, busy_group, mounted, up, deaf, held, claimed;
+	bool half_gone, old, no_power; /* of its last driver; where all is told under the lock; without power */
+	const char *thief;             /* who binds it in the moment that it has no driver */
+	const char *refuses;           /* a driver that does not want the device */
+	int refuses_with;
+	bool late;                                /* its nodes do not come */
+	unsigned int calls, fail_at, fails_after; /* of writes: the first that fails */
+	unsigned int group_fds, unbinds;
+	int fail_with;
+	const char *alias;  /* a line of modules.alias */
+	const char *loaded; /* a third driver, of a module of this name */
+};
+extern struct sim sim;
+
+/* The device has this driver and override, and nothing else is the matter. */
+void reset(const char *driver, const char *override);
+
+/* Fails the test unless it has these, and the library has closed what it had opened. */
+void is_at(const char *driver, const char *override);
+
+#endif
