@@ -93,8 +93,11 @@ START_TEST(virtual_functions_are_made_found_and_taken_away)
 		ck_assert_str_eq(info.pf, CARD);
 		ck_assert_uint_eq(info.index, i);
 		ck_assert_uint_eq(info.max_vfs, 0);
-		vm_cdev(vf_of(CARD, i), node, sizeof(node));
-		ck_assert_int_eq(access(vm_path->by_node ? node : "/dev/vfio", R_OK | W_OK), 0);
+		if (vm_path->by_node)
+			vm_cdev(vf_of(CARD, i), node, sizeof(node));
+		else
+			snprintf(node, sizeof(node), "/dev/vfio/%d", vm_group(vf_of(CARD, i)));
+		ck_assert_int_eq(access(node, R_OK | W_OK), 0);
 	}
 	fails(iommufd_pci_get_vf(CARD, 3, name, sizeof(name)), -ENOENT, "virtual function 3 of " CARD);
 	fails(iommufd_pci_get_vf(CARD, 0, name, 4), -ERANGE, "IOMMUFD_PCI_NAME_SIZE");
@@ -143,10 +146,11 @@ START_TEST(a_driver_that_makes_no_virtual_functions_is_named)
 }
 END_TEST
 
-/* A process that holds a virtual function until it is told to end. */
-static pid_t hold(const char *address, int *leash)
+/* A process that holds a virtual function until it is told to end; or gives it back when the kernel asks for it. */
+static pid_t hold(const char *address, bool gives_back, int *leash)
 {
-	int ends[2], ready[2];
+	int ends[2], ready[2], efd = eventfd(0, EFD_CLOEXEC);
+	uint64_t count;
 	char byte;
 	pid_t pid;
 
@@ -160,9 +164,15 @@ static pid_t hold(const char *address, int *leash)
 		bed_open(&bed);
 		ok(vf_open_with(&bed, address, vf_token));
 		ok(iommufd_device_attach(bed.dev, bed.ioas));
+		ok(iommufd_device_irq_enable(bed.dev, IOMMUFD_PCI_REQ, 0, 1, &efd));
 		ck_assert_int_eq(write(ready[1], "x", 1), 1);
+		if (gives_back) {
+			ck_assert_int_eq(read(efd, &count, sizeof(count)), sizeof(count));
+			bed_close(&bed);
+		}
 		_exit((int)read(ends[0], &byte, 1));
 	}
+	close(efd);
 	close(ends[0]);
 	close(ready[1]);
 	ck_assert_int_eq(read(ready[0], &byte, 1), 1);
@@ -191,12 +201,69 @@ START_TEST(virtual_functions_in_use_are_not_taken_away)
 	fails(iommufd_pci_set_num_vfs(CARD, 0), -EBUSY, "this process");
 	bed_close(&vf);
 
-	pid = hold(vf_of(CARD, 1), &leash);
+	pid = hold(vf_of(CARD, 1), false, &leash);
 	snprintf(words, sizeof(words), "process %d", pid);
 	fails(iommufd_pci_set_num_vfs(CARD, 0), -EBUSY, words);
 	fails(iommufd_pci_set_num_vfs(CARD, 0), -EBUSY, vf_of(CARD, 1));
 	ck_assert_uint_eq(info_of(CARD).num_vfs, 2);
 	let_go(pid, leash);
+	close_pf(&pf, CARD);
+}
+END_TEST
+
+/* The driver would take its virtual functions away first, one after the other. */
+START_TEST(a_physical_function_whose_virtual_ones_are_in_use_stays_with_its_driver)
+{
+	struct iommufd_driver_state was = { .struct_size = sizeof(was) };
+	char words[64];
+	struct bed pf;
+	pid_t pid;
+	int leash;
+
+	open_pf(&pf, CARD, 2);
+	bed_close(&pf);
+	pid = hold(vf_of(CARD, 1), true, &leash);
+	snprintf(words, sizeof(words), "process %d", pid);
+	fails(iommufd_driver_restore(CARD, NULL, 0), -EBUSY, words);
+	fails(iommufd_driver_restore(CARD, NULL, 0), -EBUSY, vf_of(CARD, 1));
+	ck_assert_uint_eq(info_of(CARD).num_vfs, 2);
+	ck_assert_str_eq(vm_driver(CARD), "vfio-pci");
+	/* By force it is taken away from who has it, and that is asked first. */
+	ok(iommufd_driver_restore(CARD, NULL, IOMMUFD_DRIVER_FORCE));
+	ck_assert_str_eq(vm_driver(CARD), "");
+	ck_assert_uint_eq(info_of(CARD).num_vfs, 0);
+	let_go(pid, leash);
+	ok(iommufd_driver_bind(CARD, NULL, 0, &was));
+}
+END_TEST
+
+/*
+ * Who has the last one open is waited for when no link to any is left: until then they are not said to be gone, and a
+ * second call does not wait without an end.
+ */
+START_TEST(virtual_functions_that_are_on_their_way_are_neither_there_nor_gone)
+{
+	char path[] = "/sys/bus/pci/devices/" CARD "/sriov_numvfs", byte = 0;
+	struct bed pf;
+	pid_t user, kernel;
+	int leash;
+
+	open_pf(&pf, CARD, 1);
+	user = hold(vf_of(CARD, 0), false, &leash);
+	kernel = fork();
+	if (!kernel) { /* as somebody does it who asks nobody */
+		int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+		close(leash); /* or the user never ends */
+		_exit(write(fd, "0", 1) != 1);
+	}
+	while (!iommufd_pci_get_vf(CARD, 0, &byte, 0) || iommufd_pci_get_vf(CARD, 0, &byte, 0) == -ERANGE)
+		usleep(10000);
+	fails(iommufd_pci_set_num_vfs(CARD, 0), -ETIMEDOUT, "try again then");
+	fails(iommufd_pci_set_num_vfs(CARD, 2), -ETIMEDOUT, "try again then");
+	let_go(user, leash);
+	ck_assert_int_eq(waitpid(kernel, NULL, 0), kernel);
+	ok(iommufd_pci_set_num_vfs(CARD, 0));
 	close_pf(&pf, CARD);
 }
 END_TEST
@@ -403,6 +470,8 @@ void add_sriov_tests(TCase *tc)
 	tcase_add_test(tc, a_number_of_virtual_functions_that_cannot_be_is_refused);
 	tcase_add_test(tc, a_driver_that_makes_no_virtual_functions_is_named);
 	tcase_add_test(tc, virtual_functions_in_use_are_not_taken_away);
+	tcase_add_test(tc, a_physical_function_whose_virtual_ones_are_in_use_stays_with_its_driver);
+	tcase_add_test(tc, virtual_functions_that_are_on_their_way_are_neither_there_nor_gone);
 	tcase_add_test(tc, a_virtual_function_is_opened_with_the_right_token_only);
 	tcase_add_test(tc, a_node_that_is_handed_over_needs_the_token_too);
 	tcase_add_test(tc, a_token_that_nobody_asks_for_is_refused_and_sets_none);
