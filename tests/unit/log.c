@@ -9,7 +9,9 @@
 
 #include "log.h"
 #include "sys.h"
+#include "token.h"
 #include "trace.h"
+#include "udev.h"
 #include "unit.h"
 #include "uapi/iommufd.h"
 #include "uapi/vfio.h"
@@ -194,8 +196,12 @@ START_TEST(a_debug_line_reads_an_argument_as_what_it_is)
 {
 	struct heard heard;
 	struct ifd_log log = log_to(&heard, IOMMUFD_LOG_DEBUG);
-	char name[] = "0000:00:03.0";
+	char name[] = "0000:00:03.0", with_token[IFD_TOKEN_NAME_MAX];
+	const unsigned char token[16] = { 0x01, 0x23, 0x45, 0x67 };
 	int container = 12;
+
+	ifd_token_name(&(struct ifd_found){ .name = name }, token, with_token);
+	ck_assert_ptr_nonnull(strstr(with_token, "01234567")); /* which is a secret */
 
 	ifd_trace_ioctl(&log, 1, VFIO_CHECK_EXTENSION, (void *)3, 1); /* a number, not an address */
 	ck_assert_str_eq(heard.line, "fd 1: VFIO_CHECK_EXTENSION 3: 1");
@@ -203,6 +209,8 @@ START_TEST(a_debug_line_reads_an_argument_as_what_it_is)
 	ck_assert_str_eq(heard.line, "fd 2: VFIO_GROUP_SET_CONTAINER 12: 0");
 	ifd_trace_ioctl(&log, 2, VFIO_GROUP_GET_DEVICE_FD, name, 9);
 	ck_assert_str_eq(heard.line, "fd 2: VFIO_GROUP_GET_DEVICE_FD 0000:00:03.0: 9");
+	ifd_trace_ioctl(&log, 2, VFIO_GROUP_GET_DEVICE_FD, with_token, -EACCES);
+	ck_assert_str_eq(heard.line, "fd 2: VFIO_GROUP_GET_DEVICE_FD 0000:00:03.0: Permission denied");
 	ifd_trace_ioctl(&log, 2, VFIO_GROUP_UNSET_CONTAINER, NULL, 0);
 	ck_assert_str_eq(heard.line, "fd 2: VFIO_GROUP_UNSET_CONTAINER: 0");
 	ifd_trace_ioctl(&log, 2, 0x1234, NULL, 0);
