@@ -22,13 +22,15 @@ static int check(const struct iommufd_device *dev, const char *what)
 static int find(const struct iommufd_device *dev, const char *property, const char *what, const char *name,
 		uint32_t count, uint32_t *index)
 {
-	char path[PATH_MAX], names[1024], hint[IFD_HINT_MAX] = "";
+	char path[PATH_MAX], names[4096], hint[IFD_HINT_MAX] = "";
 	uint32_t i = 0;
 	ssize_t n;
+	bool cut;
 
 	snprintf(path, sizeof(path), "%s/of_node/%s", dev->found->path, property);
 	n = ifd_sys_read_text(path, names, sizeof(names));
-	for (const char *at = names; n > 0 && at < names + n; at += strlen(at) + 1, i++) {
+	cut = n == sizeof(names) - 1;
+	for (const char *at = names; n > 0 && at + (cut ? strlen(at) : 0) < names + n; at += strlen(at) + 1, i++) {
 		if (!strcmp(at, name)) {
 			if (i >= count)
 				return ifd_fail(-EPROTO, "the device tree tells of more than VFIO does",
@@ -38,6 +40,9 @@ static int find(const struct iommufd_device *dev, const char *property, const ch
 		}
 		ifd_hint(hint, "%s%s", i ? ", " : "it has ", at);
 	}
+	if (cut)
+		return ifd_fail(-ENAMETOOLONG, "it is not among the first ones: use its number", "%s %s of %s", what,
+				name, dev->found->name);
 	return ifd_fail(-ENOENT, i ? hint : "no device tree names them: use its number", "%s %s of %s", what, name,
 			dev->found->name);
 }

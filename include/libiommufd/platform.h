@@ -23,6 +23,7 @@ IOMMUFD_BEGIN_DECLS
  * @param index what iommufd_device_region_read() takes
  *
  * @retval -ENOENT     there is no such name, or no device tree; the words list the names that there are
+ * @retval -ENAMETOOLONG the names are more than 4095 bytes, and it is not among the first of them
  * @retval -EPROTO     there is such a name, but no region of this index
  * @retval -ENOTCONN   not attached
  * @retval -EOPNOTSUPP not a platform device
@@ -40,6 +41,7 @@ int iommufd_platform_find_region(struct iommufd_device *dev, const char *name, u
  * @param index what iommufd_device_irq_enable() takes
  *
  * @retval -ENOENT     there is no such name, or no device tree; the words list the names that there are
+ * @retval -ENAMETOOLONG the names are more than 4095 bytes, and it is not among the first of them
  * @retval -EPROTO     there is such a name, but no interrupt of this index
  * @retval -ENOTCONN   not attached
  * @retval -EOPNOTSUPP not a platform device

@@ -103,7 +103,7 @@ END_TEST
 
 START_TEST(names_without_an_end_are_read_to_the_end_of_the_file)
 {
-	char many[4096];
+	char many[8192];
 	uint32_t index = 7;
 
 	memset(many, 'x', sizeof(many));
@@ -112,7 +112,14 @@ START_TEST(names_without_an_end_are_read_to_the_end_of_the_file)
 	ck_assert_int_eq(iommufd_platform_find_region(scene.dev, "ctrl", &index), 0);
 	ck_assert_uint_eq(index, 0);
 	inject_bytes(NODE "reg-names", many, sizeof(many));
-	unit_fails(-ENOENT, iommufd_platform_find_region(scene.dev, "ctrl", &index));
+	unit_fails(-ENAMETOOLONG, iommufd_platform_find_region(scene.dev, "ctrl", &index));
+	memcpy(many, "ctrl", 5);
+	ck_assert_int_eq(iommufd_platform_find_region(scene.dev, "ctrl", &index), 0);
+	/* One that is cut off is not the one that it looks like then. */
+	memset(many, 'x', sizeof(many));
+	memcpy(many + 4089, "\0ctrl-2", 8);
+	unit_fails(-ENAMETOOLONG, iommufd_platform_find_region(scene.dev, "ctrl-", &index));
+	unit_words_have("use its number");
 	inject_bytes(NODE "reg-names", "", 0);
 	unit_fails(-ENOENT, iommufd_platform_find_region(scene.dev, "ctrl", &index));
 	scene_close(&scene);
