@@ -105,13 +105,15 @@ bool ifd_hint_holders(char *hint, const struct ifd_found *found, int but)
 	struct ifd_found *alone = (struct ifd_found *)(uintptr_t)found; /* only read */
 	struct search search = { .hint = hint, .found = found, .but = but };
 
-	if (found->group < 0)
+	struct ifd_found_list group = { .count = 0 };
+
+	/* Without memory for the others: the group's own node, and this device. */
+	if (found->group < 0 || ifd_udev_group(found->group, &group) || !group.count)
 		search.group = (struct ifd_found_list){ &alone, 1 };
-	else if (ifd_udev_group(found->group, &search.group))
-		return false;
+	else
+		search.group = group;
 	ifd_sys_each_name("/proc", look_at_process, &search);
-	if (found->group >= 0)
-		ifd_found_list_free(&search.group);
+	ifd_found_list_free(&group);
 	if (search.holders > HOLDERS_SHOWN)
 		ifd_hint(hint, " and %zu more", search.holders - HOLDERS_SHOWN);
 	return search.holders;

@@ -220,6 +220,8 @@ bool ifd_is_uuid(const char *text)
 	return true;
 }
 
+/* What is on the last two, of s390, is no device to be opened, but the parent of one. */
+#define OPENED 6
 const char *const ifd_udev_buses[] = { "pci", "mdev", "platform", "amba", "fsl-mc", "cdx", "ap", "css", NULL };
 
 void ifd_uuid_copy(char *to, const char *uuid)
@@ -405,11 +407,11 @@ static int scan(struct udev *udev, int group, struct ifd_found_list *list)
 	struct udev_list_entry *entry;
 	int ret = 0;
 
-	if (!all || udev_enumerate_add_match_subsystem(all, "pci") < 0 ||
-	    udev_enumerate_add_match_subsystem(all, "mdev") < 0) {
-		udev_enumerate_unref(all);
+	for (size_t i = 0; all && i < OPENED; i++)
+		if (udev_enumerate_add_match_subsystem(all, ifd_udev_buses[i]) < 0)
+			all = udev_enumerate_unref(all);
+	if (!all)
 		return -ENOMEM;
-	}
 	udev_enumerate_scan_devices(all);
 	udev_list_entry_foreach(entry, udev_enumerate_get_list_entry(all))
 	{

@@ -54,7 +54,10 @@ int ifd_udev_find_fd(int fd, struct ifd_found **out);
 /* Of an open node of a group its number. -EBADF, or -EINVAL when it is no such node; with words. */
 int ifd_udev_group_of_fd(int fd, int *id);
 
-/* The PCI and mediated devices of a group; with -1 all that have a group or a VFIO driver. By name. -ENOMEM. */
+/*
+ * The devices of a group, of all buses whose devices can be opened; with -1 all that have a group or a VFIO driver. By
+ * name. -ENOMEM.
+ */
 int ifd_udev_group(int group, struct ifd_found_list *list);
 
 /* What the system has made of a device: a disk, a partition, a network interface. Strings live during the call. */

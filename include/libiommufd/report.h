@@ -42,10 +42,13 @@ struct iommufd_candidate_info {
 	uint32_t flags;         /**< IOMMUFD_CANDIDATE bits */
 };
 
-/** One PCI or mediated device. The caller sets `struct_size`. Strings live as long as the report; NULL for none. */
+/**
+ * One device of a bus that VFIO has drivers for. The caller sets `struct_size`. Strings live as long as the report;
+ * NULL for none.
+ */
 struct iommufd_found_info {
 	size_t struct_size; /**< `sizeof(struct iommufd_found_info)` */
-	const char *name;   /**< PCI address, mdev UUID: what iommufd_device_new() takes */
+	const char *name;   /**< PCI address, mdev UUID, or how else its bus calls it; see `path` */
 	const char *path;   /**< its directory in sysfs */
 	const char *driver; /**< the driver that it is bound to, or NULL */
 	const char *cdev;   /**< its node under `/dev/vfio/devices`, or NULL */
