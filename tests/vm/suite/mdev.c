@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /* Mediated devices, of the kernel's sample driver for serial ports: mtty. */
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "vm.h"
@@ -186,6 +188,34 @@ START_TEST(a_device_that_somebody_has_is_not_removed)
 }
 END_TEST
 
+/* It leaves its bus first, and stays below its parent until it is closed. */
+START_TEST(a_device_that_is_being_removed_is_neither_there_nor_gone)
+{
+	char path[] = "/sys/bus/mdev/devices/" UUID "/remove";
+	struct vm_other other;
+	pid_t kernel;
+
+	ok(iommufd_mdev_create(PARENT, SINGLE, UUID));
+	vm_hold(UUID, &other);
+	kernel = fork();
+	if (!kernel) { /* as somebody does it who asks nobody */
+		int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+		close(other.leash);
+		_exit(write(fd, "1", 1) != 1);
+	}
+	while (is_there(UUID))
+		usleep(10000);
+	fails(iommufd_mdev_remove(UUID), -EBUSY, "it is being removed");
+	fails(iommufd_mdev_create(PARENT, DUAL, UUID), -EBUSY, "it is being removed");
+	vm_let_go(&other);
+	ck_assert_int_eq(waitpid(kernel, NULL, 0), kernel);
+	fails(iommufd_mdev_remove(UUID), -ENOENT, "/sys/bus/mdev/devices");
+	ok(iommufd_mdev_create(PARENT, SINGLE, UUID));
+	ok(iommufd_mdev_remove(UUID));
+}
+END_TEST
+
 static void remove_all(void)
 {
 	if (is_there(UUID))
@@ -207,4 +237,5 @@ void add_mdev_tests(TCase *tc)
 	tcase_add_test(tc, what_cannot_be_made_is_refused_in_words);
 	tcase_add_test(tc, when_no_more_can_be_made_it_is_told);
 	tcase_add_test(tc, a_device_that_somebody_has_is_not_removed);
+	tcase_add_test(tc, a_device_that_is_being_removed_is_neither_there_nor_gone);
 }
