@@ -368,6 +368,14 @@ void edu_copy_works(struct edu *edu, uint64_t from, void *from_vaddr, uint64_t t
 		ck_assert_msg(dst[i] == src[i], "byte %zu is 0x%02x, not 0x%02x", i, dst[i], src[i]);
 }
 
+bool vm_set_map_limit(unsigned long limit)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%lu", limit);
+	return write_text("/sys/module/vfio_iommu_type1/parameters/dma_entry_limit", text);
+}
+
 unsigned long vm_rounds(const char *variable, unsigned long usual)
 {
 	const char *value = getenv(variable);

@@ -153,6 +153,10 @@ unsigned long vm_linux(void);
 /* How often a test is to do what it does: the variable of the environment, or the number. */
 unsigned long vm_rounds(const char *variable, unsigned long usual);
 
+/* How many mappings a VFIO container that is made from now on takes. False where the kernel has no such containers. */
+#define VM_USUAL_MAP_LIMIT 65535
+bool vm_set_map_limit(unsigned long limit);
+
 /* Whether the IOMMU is Arm's. */
 bool vm_behind_smmuv3(void);
 
