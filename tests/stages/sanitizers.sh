@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
+# shellcheck shell=bash
+# A part of tests/run: the stages of sanitizers and of the fuzz program.
+
+# Between them these machines have every path, and so run all of lib/ that a machine can: enough for sanitizers.
+few=(intel compat noiommu device)
+# And of these, under the slowest of them, each path once; one of each backend in full, the others as far as they differ.
+asan_paths='intel/iommufd-node intel/type1v2 compat/iommufd-group compat/compat device/iommufd-node device/type1v2'
+asan_short='compat/compat'
+# Threads, under ThreadSanitizer, see no more of a path than its backend.
+tsan_machines=(intel compat noiommu)
+tsan_paths='intel/iommufd-node intel/type1v2 compat/compat noiommu/noiommu-node noiommu/noiommu-vfio'
+
+# The counters of a guest are in its results folder; they are added to those of the host.
+merge_coverage() {
+	local folder=$work/asan guest
+	for guest in "$work"/guests/*/gcov; do
+		rm -rf "$work/merged"
+		gcov-tool merge -o "$work/merged" "$folder" "$guest$folder" || return
+		cp -r "$work/merged/." "$folder"
+	done
+}
+
+stage_asan() {
+	CC=gcc CXX=g++ build asan -Ddocs=disabled -Db_sanitize=address,undefined -Db_lundef=false -Db_coverage=true ||
+		return
+	rm -rf "$work/guests"
+	mkdir "$work/guests"
+	find "$work/asan" -name '*.gcda' -delete
+	# By itself UndefinedBehaviorSanitizer only speaks, and the test would pass.
+	export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
+	run_tests asan unit
+	[[ -n $all ]] || { unset UBSAN_OPTIONS; return; }
+	# Failures are injected under the sanitizers on the host: sweep and the fuzz program go through the same calls.
+	CK_EXCLUDE_TAGS=inject TEST_PATHS=$asan_paths TEST_SHORT=$asan_short TEST_VM_TIMEOUT=$((TEST_VM_TIMEOUT * 2)) GCOV_PREFIX=/run/gcov \
+		TEST_VM_RESULTS=$work/guests run_tests asan vm --timeout-multiplier 3 "${few[@]}"
+	unset UBSAN_OPTIONS
+	check "coverage of host and guests is merged" merge_coverage || return
+	check "coverage of lib/" gcovr --root "$top" --filter "$top/lib/" "$work/asan" || return
+	cat "$work/log"
+}
+
+stage_tsan() {
+	CC=gcc CXX=g++ build tsan -Ddocs=disabled -Db_sanitize=thread -Db_lundef=false || return
+	# ThreadSanitizer has fixed places for its own memory: addresses must not be too random.
+	! setarch -R true 2>/dev/null || around=(setarch -R)
+	run_tests tsan unit
+	around=()
+	[[ -n $all ]] || return 0
+	# The guest's kernel is less random. One race is enough, and must not be a line in a log only.
+	TSAN_OPTIONS=halt_on_error=1:exitcode=66 CK_INCLUDE_TAGS="threads threads-more" TEST_PATHS=$tsan_paths \
+		run_tests tsan vm --timeout-multiplier 3 "${tsan_machines[@]}"
+}
+
+# Random each time, from the same seeds. What breaks the library stays in the folder `found`.
+fuzz_run() {
+	local seconds=${TEST_FUZZ_SECONDS:-60}
+	rm -rf "$work/corpus"
+	"$top/tests/unit/fuzz-seeds" "$work/corpus"
+	mkdir -p "$work/found"
+	"$work/fuzz/tests/unit/fuzz-sys" -max_total_time="$seconds" -timeout=10 -max_len=1000 -print_final_stats=1 \
+		-artifact_prefix="$work/found/" "$work/corpus" >"$work/fuzz.log" 2>&1 || {
+		tail -n 80 "$work/fuzz.log"
+		echo "Again: $work/fuzz/tests/unit/fuzz-sys FILE, with the file that is named above"
+		return 1
+	}
+	grep -E 'DONE|stat::' "$work/fuzz.log"
+}
+
+stage_fuzz() {
+	CC=clang CXX=clang++ configure fuzz -Ddocs=disabled -Dfuzz=true -Db_sanitize=address,undefined -Db_lundef=false || return
+	check "build for fuzz" meson compile -C "$work/fuzz" fuzz-sys || return
+	check "whatever a kernel answers, the library succeeds or fails with words" fuzz_run && cat "$work/log"
+}
