@@ -201,11 +201,40 @@ static TCase *add_case(Suite *suite, const char *name, const char *where, void (
 	return tc;
 }
 
+/* Whether the word is one of the list, which has a space on each side of each. */
+static bool is_among(const char *list, const char *word)
+{
+	char one[96];
+
+	snprintf(one, sizeof(one), " %s ", word);
+	return strstr(list, one);
+}
+
+/*
+ * $TEST_SHORT is such as "type1 intel/type1v2": paths, on all machines or on one, which are those of another machine
+ * once more. There only this runs: how a device is reached, and the contract. What is asked for by tags runs.
+ */
+static const char short_files[] =
+	" ctx contract device refusal permission replace batch adopt diagnose handed bound uapi ";
+
+static bool is_short(const struct path *path)
+{
+	const char *machine = getenv("TEST_MACHINE"), *its = getenv("TEST_SHORT");
+	char list[512], word[64];
+
+	if (!machine || !its || getenv("CK_INCLUDE_TAGS"))
+		return false;
+	snprintf(list, sizeof(list), " %s ", its);
+	snprintf(word, sizeof(word), "%s/%s", machine, path->name);
+	return is_among(list, path->name) || is_among(list, word);
+}
+
 static void add_files(Suite *suite, const struct path *path, const struct file *list, size_t count)
 {
 	path->use(); /* some tests are for some paths */
 	for (size_t f = 0; f < count; f++)
-		list[f].add(add_case(suite, list[f].name, path->name, path->use));
+		if (list != files || !is_short(path) || is_among(short_files, list[f].name))
+			list[f].add(add_case(suite, list[f].name, path->name, path->use));
 }
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -276,6 +305,7 @@ static void add_paths(Suite *suite, char *found, size_t size)
 		printf("# path %s: %s\n", path->name,
 		       !there             ? "is not on this machine"
 		       : !is_wanted(path) ? "is left out"
+		       : is_short(path)   ? "is here, in short"
 					  : "is here");
 		if (!there)
 			continue;
@@ -307,6 +337,36 @@ static void check_machine(const char *found)
 	if (!has || !strcmp(has, found))
 		return;
 	printf("Bail out! The machine has \"%s\", not \"%s\"\n", found, has);
+	exit(EXIT_FAILURE);
+}
+
+static bool has_romfs(void)
+{
+	char text[4096];
+	FILE *file = fopen("/proc/filesystems", "re");
+
+	if (!file)
+		return false;
+	text[fread(text, 1, sizeof(text) - 1, file)] = '\0';
+	fclose(file);
+	return strstr(text, "\tromfs\n");
+}
+
+/*
+ * The same for what is not a path, and without which some tests are not there: KVM, the kernel's parent of mediated
+ * devices, a file system for drives.
+ */
+static void check_gear(void)
+{
+	const char *gear = getenv("TEST_GEAR");
+	char found[32];
+
+	snprintf(found, sizeof(found), "%s%s%s", access("/dev/kvm", F_OK) ? "" : " kvm",
+		 access("/sys/class/mdev_bus/mtty", F_OK) ? "" : " mtty", has_romfs() ? " romfs" : "");
+	printf("# gear:%s\n", found);
+	if (!gear || !strcmp(gear, *found ? found + 1 : ""))
+		return;
+	printf("Bail out! The machine has the gear \"%s\", not \"%s\"\n", *found ? found + 1 : "", gear);
 	exit(EXIT_FAILURE);
 }
 
@@ -346,6 +406,7 @@ int main(void)
 	read_twins();
 	add_paths(suite, found, sizeof(found));
 	check_machine(found);
+	check_gear();
 	if (!mock_here() && !only_device_files())
 		add_machine(suite, found);
 	fflush(stdout);
