@@ -4,7 +4,7 @@
 
 # Between them these machines have every path, and so run all of lib/ that a machine can: enough for sanitizers.
 few=(intel compat noiommu device)
-# And of these, under the slowest of them, each path once; one of each backend in full, the others as far as they differ.
+# And of these, under the slowest of them, each path once; one of each backend in full, others as far as they differ.
 asan_paths='intel/iommufd-node intel/type1v2 compat/iommufd-group compat/compat device/iommufd-node device/type1v2'
 asan_short='compat/compat'
 # Threads, under ThreadSanitizer, see no more of a path than its backend.
@@ -32,8 +32,8 @@ stage_asan() {
 	run_tests asan unit
 	[[ -n $all ]] || { unset UBSAN_OPTIONS; return; }
 	# Failures are injected under the sanitizers on the host: sweep and the fuzz program go through the same calls.
-	CK_EXCLUDE_TAGS=inject TEST_PATHS=$asan_paths TEST_SHORT=$asan_short TEST_VM_TIMEOUT=$((TEST_VM_TIMEOUT * 2)) GCOV_PREFIX=/run/gcov \
-		TEST_VM_RESULTS=$work/guests run_tests asan vm --timeout-multiplier 3 "${few[@]}"
+	CK_EXCLUDE_TAGS=inject TEST_PATHS=$asan_paths TEST_SHORT=$asan_short TEST_VM_TIMEOUT=$((TEST_VM_TIMEOUT * 2)) \
+		GCOV_PREFIX=/run/gcov TEST_VM_RESULTS=$work/guests run_tests asan vm --timeout-multiplier 3 "${few[@]}"
 	unset UBSAN_OPTIONS
 	check "coverage of host and guests is merged" merge_coverage || return
 	check "coverage of lib/" gcovr --root "$top" --filter "$top/lib/" "$work/asan" || return
@@ -52,19 +52,30 @@ stage_tsan() {
 		run_tests tsan vm --timeout-multiplier 3 "${tsan_machines[@]}"
 }
 
-# Random each time, from the same seeds. What breaks the library stays in the folder `found`.
-fuzz_run() {
-	local seconds=${TEST_FUZZ_SECONDS:-60}
-	rm -rf "$work/corpus"
-	"$top/tests/unit/fuzz-seeds" "$work/corpus"
-	mkdir -p "$work/found"
-	"$work/fuzz/tests/unit/fuzz-sys" -max_total_time="$seconds" -timeout=10 -max_len=1000 -print_final_stats=1 \
-		-artifact_prefix="$work/found/" "$work/corpus" >"$work/fuzz.log" 2>&1 || {
-		tail -n 80 "$work/fuzz.log"
+# fuzz_one NUMBER SECONDS: from the seeds, with a corpus of its own.
+fuzz_one() {
+	local log=$work/fuzz-$1.log
+	rm -rf "$work/corpus-$1"
+	"$top/tests/unit/fuzz-seeds" "$work/corpus-$1"
+	"$work/fuzz/tests/unit/fuzz-sys" -max_total_time="$2" -timeout=10 -max_len=1000 -print_final_stats=1 \
+		-artifact_prefix="$work/found/" "$work/corpus-$1" >"$log" 2>&1 || {
+		tail -n 80 "$log"
 		echo "Again: $work/fuzz/tests/unit/fuzz-sys FILE, with the file that is named above"
 		return 1
 	}
-	grep -E 'DONE|stat::' "$work/fuzz.log"
+	grep -E 'DONE|stat::' "$log"
+}
+
+# Two at a time share the seconds. Random each time. What breaks the library stays in the folder `found`.
+fuzz_run() {
+	local seconds=$(((${TEST_FUZZ_SECONDS:-60} + 1) / 2)) status=0 other
+	mkdir -p "$work/found"
+	fuzz_one 1 "$seconds" >"$work/fuzz-1" &
+	other=$!
+	fuzz_one 2 "$seconds" || status=1
+	wait "$other" || status=1
+	cat "$work/fuzz-1"
+	return $status
 }
 
 stage_fuzz() {
