@@ -32,7 +32,7 @@ stage_asan() {
 	run_tests asan unit
 	[[ -n $all ]] || { unset UBSAN_OPTIONS; return; }
 	# Failures are injected under the sanitizers on the host: sweep and the fuzz program go through the same calls.
-	CK_EXCLUDE_TAGS=inject TEST_PATHS=$asan_paths TEST_SHORT=$asan_short TEST_VM_TIMEOUT=$((TEST_VM_TIMEOUT * 2)) \
+	CK_EXCLUDE_TAGS=inject TEST_RESETS=10 TEST_PATHS=$asan_paths TEST_SHORT=$asan_short TEST_VM_TIMEOUT=$((TEST_VM_TIMEOUT * 2)) \
 		GCOV_PREFIX=/run/gcov TEST_VM_RESULTS=$work/guests run_tests asan vm --timeout-multiplier 3 "${few[@]}"
 	unset UBSAN_OPTIONS
 	check "coverage of host and guests is merged" merge_coverage || return

@@ -253,16 +253,17 @@ START_TEST(no_interrupt_is_lost_while_an_eventfd_is_changed_and_triggered)
 }
 END_TEST
 
-#define RESETS    100
 #define PER_RESET 100
 
 /*
+ * A hundred resets, or as many as $TEST_RESETS says.
  * Each command of the two queues, in turn, has to interrupt by its vector, and once; the eventfds are enabled before
  * the first reset and never again. One command at a time, since two interrupts of one vector may become one on their
  * way.
  */
 START_TEST(ten_thousand_interrupts_come_across_a_hundred_resets)
 {
+	unsigned long resets = vm_rounds("TEST_RESETS", 100);
 	int fds[4] = { event(), -1, event(), event() };
 	struct nvme nvme;
 	struct bed bed;
@@ -272,7 +273,7 @@ START_TEST(ten_thousand_interrupts_come_across_a_hundred_resets)
 	ok(iommufd_device_irq_enable(bed.dev, IOMMUFD_PCI_MSIX, 0, 4, fds));
 	nvme.admin.event = fds[0];
 	nvme.io.event = fds[3];
-	for (int reset = 0; reset < RESETS; reset++) {
+	for (unsigned long reset = 0; reset < resets; reset++) {
 		ok(iommufd_device_reset(bed.dev));
 		nvme_start(&nvme);
 		nvme_start_io(&nvme, 3); /* which takes two commands */
@@ -281,8 +282,8 @@ START_TEST(ten_thousand_interrupts_come_across_a_hundred_resets)
 			nvme_blocks(&nvme, NVME_READ, (uint64_t)i, 1, 0);
 		}
 	}
-	ck_assert_uint_eq(nvme.admin.interrupts, RESETS * (PER_RESET / 2 + 1));
-	ck_assert_uint_eq(nvme.io.interrupts, RESETS * (PER_RESET / 2 - 1));
+	ck_assert_uint_eq(nvme.admin.interrupts, resets * (PER_RESET / 2 + 1));
+	ck_assert_uint_eq(nvme.io.interrupts, resets * (PER_RESET / 2 - 1));
 	for (int i = 0; i < 4; i++)
 		ck_assert(fds[i] < 0 || is_quiet(fds[i]));
 	each_works(bed.dev, fds, 4);
