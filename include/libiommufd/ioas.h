@@ -171,8 +171,8 @@ int iommufd_ioas_map_file(struct iommufd_ioas *ioas, int fd, uint64_t start, siz
  * @retval -ERANGE     `offset + len` goes beyond the region
  * @retval -EOPNOTSUPP the region, or some of it, cannot be mapped; or the kernel cannot: iommufd before Linux 6.19,
  *                     and a container that iommufd serves; or there is a device without an IOMMU
- * @retval -ENODEV, -EFAULT  the device's memory is switched off, or the device is gone
- * @retval -ENODEV     the device may go into low power, see iommufd_device_low_power_enter()
+ * @retval -ENODEV, -EFAULT  the device's memory is switched off, or the device is gone; -ENODEV too while it may go
+ *                     into low power, see iommufd_device_low_power_enter()
  * @retval -EBUSY      a driver of the kernel has claimed the region
  * @retval -EOVERFLOW, -EEXIST, -ENOSPC, -ENOMEM, -EMFILE  as for iommufd_ioas_map()
  *

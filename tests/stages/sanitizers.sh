@@ -71,6 +71,8 @@ fuzz_run() {
 	local seconds=$(((${TEST_FUZZ_SECONDS:-60} + 1) / 2)) status=0 other
 	mkdir -p "$work/found"
 	# What is behind an attached device is not seen by who never gets there, and nothing else would tell.
+	rm -rf "$work/corpus"
+	"$top/tests/unit/fuzz-seeds" "$work/corpus"
 	if ! FUZZ_TRACE=1 "$work/fuzz/tests/unit/fuzz-sys" "$work/corpus/1-walk_layer" >"$work/fuzz.log" 2>&1 ||
 		! grep -q '^iommufd_migration_read: 0' "$work/fuzz.log"; then
 		echo "the walk through the calls of a device does not get to a device: see $work/fuzz.log"
