@@ -252,7 +252,10 @@ static uint32_t write_by_edu(struct edu *edu, uint64_t from, uint32_t *memory, s
 	return got;
 }
 
-/* By address it is there as long as the device does not sleep; as a dma-buf only when low power is ended. */
+/*
+ * By address it is there as long as the device does not sleep; as a dma-buf not even after a reset, until low power is
+ * ended.
+ */
 START_TEST(lent_memory_is_back_when_low_power_is_ended)
 {
 	bool away = vm_backend == IOMMUFD_BACKEND_IOMMUFD;
@@ -275,6 +278,9 @@ START_TEST(lent_memory_is_back_when_low_power_is_ended)
 		ok(iommufd_device_low_power_enter(drive, -1));
 		if (away)
 			ck_assert_uint_ne(write_by_edu(&edu, from, words, drive, 0x00220022), 0x00220022);
+		ok(iommufd_device_reset(drive));
+		if (away)
+			ck_assert_uint_ne(write_by_edu(&edu, from, words, drive, 0x00330033), 0x00330033);
 		ok(iommufd_device_low_power_exit(drive));
 		ck_assert_uint_eq(write_by_edu(&edu, from, words, drive, 0x00440044 + i), 0x00440044 + i);
 	}
