@@ -4,7 +4,6 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "vm.h"
 
@@ -312,7 +311,7 @@ START_TEST(a_copy_beside_an_unmap_is_all_of_the_one_or_nothing)
 	two_open(&two);
 	churn.ioas = two.bed.ioas;
 	ck_assert_int_eq(pthread_create(&thread, NULL, change, &churn), 0);
-	for (time_t end = time(NULL) + 5; copied < 4000 && time(NULL) < end;) {
+	while (copied < 500 || !missed) {
 		uint64_t iova = TARGET, bytes;
 		int ret = iommufd_ioas_copy(two.bed.ioas, SOURCE, 2 * PAGE, two.second, RW | IOMMUFD_MAP_FIXED, &iova);
 
@@ -333,8 +332,6 @@ START_TEST(a_copy_beside_an_unmap_is_all_of_the_one_or_nothing)
 	ck_assert_msg(!wrong, "a map or an unmap failed");
 	printf("# %s: %u copies beside %u changes, %u of one mapping, %u found none\n", vm_path->name, copied,
 	       churn.rounds, whole, missed);
-	ck_assert_uint_gt(copied, 0);
-	ck_assert_uint_gt(missed, 0);
 	two_close(&two);
 }
 END_TEST
