@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /* Resets of one device and of a whole bus, what comes back, and who stands in the way. */
+#include <fcntl.h>
+#include <limits.h>
 #include <linux/pci_regs.h>
 #include <poll.h>
 #include <pthread.h>
@@ -120,6 +122,21 @@ static void ack_irq(struct edu *edu)
 	iommufd_mmio_write32((char *)edu->bar + EDU_IRQ_ACK, 1);
 }
 
+/* Whether it may not raise its INTx: what the device itself has, which VFIO's configuration space does not show. */
+static bool is_silent(const char *address)
+{
+	char path[PATH_MAX + 8];
+	uint16_t command = 0;
+	int fd;
+
+	vm_sysfs(address, path);
+	strcat(path, "/config");
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	ck_assert_int_eq(pread(fd, &command, sizeof(command), PCI_COMMAND), sizeof(command));
+	close(fd);
+	return command & PCI_COMMAND_INTX_DISABLE;
+}
+
 /* One of them by INTx, which is masked, and the other by MSI; DMA by both, without a further call. */
 START_TEST(after_a_hot_reset_all_is_as_before)
 {
@@ -145,6 +162,7 @@ START_TEST(after_a_hot_reset_all_is_as_before)
 		ck_assert_uint_eq(signals(message, 2000), 1);
 		ack_irq(&edus[1]);
 	}
+	ck_assert(is_silent(TWIN_A));
 	raise_irq(&edus[0]);
 	vm_is_silent(line);
 	ok(iommufd_device_irq_unmask(twins.bed.dev, IOMMUFD_PCI_INTX, 0, 1));
