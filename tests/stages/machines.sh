@@ -13,7 +13,7 @@ uapi_files=(uapi allow copy dirty file hwpt process mock-bed mock-dirty mock-dir
 device_machines=(device compat)
 # Files of the suite that are about devices. What they have under the same names is what the table shows.
 device_files=(device region window bars irq vectors pci driver mdev refusal hotplug monitor sriov sriov-io qemu feature migration
-	migration-life reset peer dmabuf peer-device kvm coherent)
+	migration-life reset peer peer-away dmabuf peer-device kvm coherent)
 
 # In full, each machine leaves out what its file says.
 stage_vm() {

@@ -144,6 +144,7 @@ static const struct file files[] = {
 	{ "dirty", add_dirty_tests },
 	{ "reset", add_reset_tests },
 	{ "peer", add_peer_tests },
+	{ "peer-away", add_peer_away_tests },
 	{ "dmabuf", add_dmabuf_tests },
 	{ "uapi", add_uapi_tests },
 	{ "smmuv3", add_smmuv3_tests },

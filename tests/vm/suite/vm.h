@@ -252,6 +252,7 @@ void add_dirty_tests(TCase *tc);
 void add_uapi_tests(TCase *tc);
 void add_reset_tests(TCase *tc);
 void add_peer_tests(TCase *tc);
+void add_peer_away_tests(TCase *tc);
 void add_peer_device_tests(TCase *tc);
 void add_dmabuf_tests(TCase *tc);
 
