@@ -243,33 +243,41 @@ int ifd_region_at(struct iommufd_device *dev, uint32_t index, uint64_t offset, s
 	return 0;
 }
 
-EXPORT int iommufd_device_region_read(struct iommufd_device *dev, uint32_t index, uint64_t offset, void *buf,
-				      size_t len)
+/* Linux moves a page less than 2 GiB at once. */
+#define MOST ((size_t)1 << 30)
+
+/* Reads or writes; the bytes of a write are only read. One system call, unless there is more than that. */
+static int move_bytes(struct iommufd_device *dev, uint32_t index, uint64_t offset, unsigned char *buf, size_t len,
+		      uint32_t flag)
 {
+	bool reads = flag == VFIO_REGION_INFO_FLAG_READ;
+	size_t done = 0, part;
 	uint64_t at;
-	int ret = ifd_region_at(dev, index, offset, len, VFIO_REGION_INFO_FLAG_READ, &at), tries = 0;
+	int ret = ifd_region_at(dev, index, offset, len, flag, &at), tries = 0;
 	ssize_t moved;
 
 	if (ret)
 		return ret;
-	do
-		moved = ifd_sys_pread(dev->fd, buf, len, at);
-	while (ifd_region_again(moved, &tries));
-	return check_moved(dev, moved, len, "read from");
+	do {
+		part = len - done < MOST ? len - done : MOST;
+		do
+			moved = reads ? ifd_sys_pread(dev->fd, buf + done, part, at + done)
+				      : ifd_sys_pwrite(dev->fd, buf + done, part, at + done);
+		while (ifd_region_again(moved, &tries));
+		done += moved > 0 ? (size_t)moved : 0;
+	} while (done < len && moved == (ssize_t)part);
+	return check_moved(dev, moved < 0 ? moved : (ssize_t)done, len, reads ? "read from" : "write to");
+}
+
+EXPORT int iommufd_device_region_read(struct iommufd_device *dev, uint32_t index, uint64_t offset, void *buf,
+				      size_t len)
+{
+	return move_bytes(dev, index, offset, buf, len, VFIO_REGION_INFO_FLAG_READ);
 }
 
 int ifd_region_write(struct iommufd_device *dev, uint32_t index, uint64_t offset, const void *buf, size_t len)
 {
-	uint64_t at;
-	int ret = ifd_region_at(dev, index, offset, len, VFIO_REGION_INFO_FLAG_WRITE, &at), tries = 0;
-	ssize_t moved;
-
-	if (ret)
-		return ret;
-	do
-		moved = ifd_sys_pwrite(dev->fd, buf, len, at);
-	while (ifd_region_again(moved, &tries));
-	return check_moved(dev, moved, len, "write to");
+	return move_bytes(dev, index, offset, (unsigned char *)(uintptr_t)buf, len, VFIO_REGION_INFO_FLAG_WRITE);
 }
 
 /* What is written to configuration space may take the device's memory from those for whom it is mapped. */

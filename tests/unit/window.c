@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /* Regions of which the kernel here has none: with capabilities, larger than huge pages, smaller than a page. */
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -319,6 +320,36 @@ START_TEST(a_region_smaller_than_a_page_is_mapped_by_its_page)
 }
 END_TEST
 
+/* Into nothing, by as much as the kernel takes at once. */
+START_TEST(more_bytes_than_a_system_call_moves_are_moved)
+{
+	size_t len = 3 * GIB + 5;
+	unsigned int writes;
+	struct scene scene;
+	void *zeroes;
+	int null;
+
+	told = (__typeof__(told)){ .size = 4 * GIB };
+	open_attached(&scene);
+	zeroes = mmap(NULL, len, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	ck_assert(zeroes != MAP_FAILED && null >= 0);
+	ck_assert_int_eq(dup3(null, scene.dev->fd, O_CLOEXEC), scene.dev->fd);
+	writes = inject_count(INJECT_PWRITE);
+	ck_assert_int_eq(iommufd_device_region_write(scene.dev, 2, 0, zeroes, len), 0);
+	ck_assert_uint_eq(inject_count(INJECT_PWRITE) - writes, 4);
+	/* Where it ends early, or fails further on, it says so. */
+	inject_fail(INJECT_PWRITE, 3, -EFAULT);
+	unit_fails(-EFAULT, iommufd_device_region_write(scene.dev, 2, 0, zeroes, len));
+	inject_fail(INJECT_PWRITE, 2, 7);
+	unit_fails(-EIO, iommufd_device_region_write(scene.dev, 2, 0, zeroes, len));
+	unit_words_have("1073741831 of 3221225477 bytes");
+	munmap(zeroes, len);
+	close(null);
+	scene_close(&scene);
+}
+END_TEST
+
 /* ---- Windows and their device ---- */
 
 START_TEST(windows_keep_their_device_attached_and_are_unmapped_when_it_is_freed)
@@ -415,6 +446,7 @@ void unit_tests(TCase *tcase)
 	tcase_add_test(tcase, an_address_that_another_thread_takes_is_given_up_for_another);
 	tcase_add_test(tcase, large_windows_are_where_huge_pages_fit);
 	tcase_add_test(tcase, a_region_smaller_than_a_page_is_mapped_by_its_page);
+	tcase_add_test(tcase, more_bytes_than_a_system_call_moves_are_moved);
 	tcase_add_test(tcase, windows_keep_their_device_attached_and_are_unmapped_when_it_is_freed);
 	tcase_add_test(tcase, a_write_by_eventfd_is_asked_for_by_its_place_in_the_device);
 }
