@@ -160,13 +160,14 @@ START_TEST(what_cannot_be_bound_is_refused_and_nothing_has_changed)
 }
 END_TEST
 
+/* That of drives would not do: in older kernels it takes the device first, and thinks better of it later. */
 START_TEST(a_driver_that_does_not_want_a_device_leaves_it_where_it_was)
 {
-	fails(iommufd_driver_bind(EDU, "nvme", 0, &was), -EIO, "nvme does not take it");
+	fails(iommufd_driver_bind(EDU, "virtio-pci", 0, &was), -EIO, "virtio-pci does not take it");
 	has_driver(EDU, "vfio-pci");
 	override_is(EDU, "vfio-pci");
 	ok(iommufd_driver_restore(EDU, NULL, 0));
-	fails(iommufd_driver_bind(EDU, "nvme", 0, &was), -EIO, "dmesg");
+	fails(iommufd_driver_bind(EDU, "virtio-pci", 0, &was), -EIO, "dmesg");
 	has_driver(EDU, "");
 	override_is(EDU, "");
 	vm_bind(EDU, "vfio-pci");
