@@ -3,11 +3,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -139,7 +142,7 @@ static void ignore(int signal)
 }
 
 /* A pipe that is full keeps who writes there, until somebody reads. */
-START_TEST(who_writes_apart_for_ever_keeps_nothing_and_is_nobodys_child)
+static void write_for_ever(void)
 {
 	char path[] = "/tmp/unit-sys-XXXXXX/pipe", page[4096] = "";
 	int pipe, held[2], high;
@@ -172,6 +175,29 @@ START_TEST(who_writes_apart_for_ever_keeps_nothing_and_is_nobodys_child)
 	path[strlen(path) - 5] = '\0';
 	rmdir(path);
 }
+
+START_TEST(who_writes_apart_for_ever_keeps_nothing_and_is_nobodys_child)
+{
+	write_for_ever();
+}
+END_TEST
+
+/* As before Linux 5.9, or where somebody filters calls. */
+START_TEST(nothing_is_kept_where_descriptors_are_closed_one_by_one)
+{
+	struct sock_filter filter[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_close_range, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = { sizeof(filter) / sizeof(filter[0]), filter };
+
+	ck_assert_int_eq(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+	ck_assert_int_eq(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program), 0);
+	ck_assert_int_eq(syscall(SYS_close_range, ~0U, ~0U, 0U), -1);
+	write_for_ever();
+}
 END_TEST
 
 void unit_tests(TCase *tcase)
@@ -181,6 +207,7 @@ void unit_tests(TCase *tcase)
 	tcase_add_test(tcase, nobody_gets_a_child_by_what_is_done_apart);
 	tcase_add_test(tcase, where_no_process_can_be_made_it_is_told);
 	tcase_add_test(tcase, who_writes_apart_for_ever_keeps_nothing_and_is_nobodys_child);
+	tcase_add_test(tcase, nothing_is_kept_where_descriptors_are_closed_one_by_one);
 	tcase_add_test(tcase, an_ioctl_gives_0_or_an_errno);
 	tcase_add_test(tcase, a_number_is_one_only_where_it_was_asked_for);
 	tcase_add_test(tcase, a_negative_result_that_is_no_errno_is_a_breach_of_protocol);
