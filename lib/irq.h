@@ -60,7 +60,9 @@ int ifd_irq_set_resample(struct iommufd_device *dev, uint32_t index, uint32_t ve
  */
 int ifd_irq_check_eventfd(int fd, const char *what, const char *name);
 
-/* irq.c: iommufd_device_irq_enable() of one vector for somebody in the library, who owns it until the next such call. */
+/*
+ * irq.c: iommufd_device_irq_enable() of one vector for somebody in the library, who owns it until the next such call.
+ */
 int ifd_irq_enable_for(struct iommufd_device *dev, uint32_t index, uint32_t vector, int eventfd, const void *owner);
 
 /* The record of a type is forgotten, and its copies are closed. In a child process too. */

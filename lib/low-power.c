@@ -8,8 +8,8 @@
 #include "uapi/vfio.h"
 
 /*
- * The kernel has one errno for what is no eventfd and for what may sleep already. The first is looked at before, but for
- * where that cannot be told. dev->lock is held.
+ * The kernel has one errno for what is no eventfd and for what may sleep already. The first is looked at before, but
+ * for where that cannot be told. dev->lock is held.
  */
 static int enter(struct iommufd_device *dev, int eventfd)
 {

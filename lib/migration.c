@@ -220,8 +220,8 @@ EXPORT void iommufd_migration_free(struct iommufd_migration *m)
 }
 
 /*
- * A detach may leave the device open, and what follows shall find it as after an open. One that stood still is reset for
- * that: it is not to go on from there, since what was moved may run elsewhere by now.
+ * A detach may leave the device open, and what follows shall find it as after an open. One that stood still is reset
+ * for that: it is not to go on from there, since what was moved may run elsewhere by now.
  */
 int ifd_migration_end(struct iommufd_device *dev)
 {

@@ -59,7 +59,8 @@ int iommufd_device_has(struct iommufd_device *dev, uint32_t feature);
  * Whether and when it does is up to the kernel. Calls of this library that need the device wake it by themselves and
  * let it sleep again. What is mapped by iommufd_device_region_map() must not be touched: that would be SIGBUS. On
  * iommufd what iommufd_ioas_map_region() gave of it to other devices leads nowhere, whatever is reset or written
- * meanwhile, and nothing more is given, until iommufd_device_low_power_exit(). An interrupt does not arrive while it sleeps.
+ * meanwhile, and nothing more is given, until iommufd_device_low_power_exit(). An interrupt does not arrive while it
+ * sleeps.
  *
  * With an eventfd, the first waking ends it: when the device did sleep, whatever woke it, the eventfd is signalled, and
  * it does not sleep again until the next call. The eventfd stays the caller's and may be closed.

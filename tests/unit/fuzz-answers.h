@@ -57,7 +57,9 @@ struct fuzz_ioctl {
 /* In fuzz-answers-objects.c: those on objects of an iommufd, and on dirty pages. An empty one ends it. */
 extern const struct fuzz_ioctl fuzz_object_ioctls[];
 
-/* In fuzz-answers-layer.c: those of devices, which share numbers with others, and the rest; and whether a file comes. */
+/*
+ * In fuzz-answers-layer.c: those of devices, which share numbers with others, and the rest; and whether a file comes.
+ */
 extern const struct fuzz_ioctl fuzz_device_ioctls[], fuzz_other_ioctls[];
 bool fuzz_feature_gives_file(const void *arg);
 

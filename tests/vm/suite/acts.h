@@ -101,7 +101,8 @@ struct act {
 
 /*
  * Contexts and mappings; more about address spaces; devices; what drivers have beside the usual; virtual functions;
- * VMs; configuration space; mediated devices and the monitor; what only the mock IOMMU has. A row without a name ends each.
+ * VMs; configuration space; mediated devices and the monitor; what only the mock IOMMU has. A row without a name ends
+ * each.
  */
 extern const struct act acts[], ioas_acts[], device_acts[], feature_acts[], sriov_acts[], kvm_acts[], pci_acts[],
 	system_acts[], mock_acts[];

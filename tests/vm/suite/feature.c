@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
-/* What drivers have beside the usual: vfio-pci low power, the mtty a log of DMA, although it makes none. And what they lack. */
+/*
+ * What drivers have beside the usual: vfio-pci low power, the mtty a log of DMA, although it makes none. And what they
+ * lack.
+ */
 #include <fcntl.h>
 #include <poll.h>
 #include <setjmp.h>
