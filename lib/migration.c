@@ -236,9 +236,8 @@ int ifd_migration_end(struct iommufd_device *dev)
 		return 0;
 	if (!ret && data.device_state > VFIO_DEVICE_STATE_RESUMING) { /* it runs there too */
 		data.device_state = VFIO_DEVICE_STATE_RUNNING;
-		ret = ifd_feature(dev, VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE | VFIO_DEVICE_FEATURE_SET, &data,
-				  sizeof(data));
-		if (!ret)
+		if (!ifd_feature(dev, VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE | VFIO_DEVICE_FEATURE_SET, &data,
+				 sizeof(data)))
 			return 0;
 	}
 	ifd_words_keep(&words);
@@ -246,8 +245,6 @@ int ifd_migration_end(struct iommufd_device *dev)
 	ifd_words_restore(&words);
 	return ret;
 }
-
-/* ---- States ---- */
 
 static int check_state(const struct iommufd_migration *m, uint32_t state)
 {

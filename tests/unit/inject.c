@@ -34,7 +34,7 @@ static size_t text_len;
 static bool owned[FDS];
 static size_t mapped;
 static unsigned int num_fds, slept;
-static void (*meanwhile)(void), (*waiting)(void), (*queueing)(void);
+static void (*waiting)(void);
 static void (*after[INJECT_CALLS])(void);
 static unsigned int late;
 static inject_reader reader;
@@ -61,8 +61,6 @@ int __real_ifd_sys_write_text_within(const char *path, const char *text, unsigne
 ssize_t __real_ifd_sys_readlink(const char *path, char *buf, size_t size);
 ssize_t __real_ifd_sys_read_text(const char *path, char *buf, size_t size);
 ssize_t __real_ifd_sys_read_text_within(const char *path, char *buf, size_t size, unsigned int ms);
-int __real_pthread_rwlock_unlock(pthread_rwlock_t *lock);
-int __real_pthread_rwlock_wrlock(pthread_rwlock_t *lock);
 void *__real_calloc(size_t count, size_t size);
 
 int __wrap_ifd_sys_open(const char *path, int flags);
@@ -88,8 +86,6 @@ int __wrap_ifd_sys_access(const char *path);
 int __wrap_ifd_sys_wait_readable(int fd, unsigned int ms);
 void __wrap_ifd_sys_sleep_ms(unsigned int ms);
 uint64_t __wrap_ifd_sys_now_ms(void);
-int __wrap_pthread_rwlock_unlock(pthread_rwlock_t *lock);
-int __wrap_pthread_rwlock_wrlock(pthread_rwlock_t *lock);
 void *__wrap_calloc(size_t count, size_t size);
 
 /* ---- What tests say and ask ---- */
@@ -207,16 +203,6 @@ unsigned int inject_fds(void)
 size_t inject_mapped(void)
 {
 	return mapped;
-}
-
-void inject_meanwhile(void (*hook)(void))
-{
-	meanwhile = hook;
-}
-
-void inject_queueing(void (*hook)(void))
-{
-	queueing = hook;
 }
 
 void inject_after(enum inject_call call, void (*hook)(void))
@@ -478,27 +464,6 @@ uint64_t __wrap_ifd_sys_now_ms(void)
 }
 
 /* ---- libc ---- */
-
-int __wrap_pthread_rwlock_unlock(pthread_rwlock_t *lock)
-{
-	void (*hook)(void) = meanwhile;
-	int ret = __real_pthread_rwlock_unlock(lock);
-
-	meanwhile = NULL;
-	if (hook)
-		hook();
-	return ret;
-}
-
-int __wrap_pthread_rwlock_wrlock(pthread_rwlock_t *lock)
-{
-	void (*hook)(void) = queueing;
-
-	queueing = NULL;
-	if (hook)
-		hook();
-	return __real_pthread_rwlock_wrlock(lock);
-}
 
 void *__wrap_calloc(size_t count, size_t size)
 {
