@@ -212,12 +212,13 @@ bool ifd_sriov_in_use(const struct ifd_found *pf, bool by_vfio, char *hint)
 	char name[IOMMUFD_PCI_NAME_SIZE], who[IFD_HINT_MAX] = "";
 	struct ifd_found *vf;
 	uint32_t total;
-	int group = -1;
 	bool used;
 
 	if (ifd_sriov_total(pf, &total))
 		return false;
 	for (uint32_t i = 0; i < total; i++) {
+		int group = -1; /* opened for a function that VFIO has only */
+
 		if (vf_link(pf, i, name) || ifd_udev_find(name, &vf))
 			continue; /* it is gone, or never was */
 		used = (vf->vfio || !by_vfio) && ifd_hint_user(who, vf, &group);
