@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "file.h"
-#include "index.h"
+#include "internal.h"
 #include "peer.h"
 #include "sys.h"
 
@@ -16,11 +16,16 @@ struct ifd_file *ifd_file_get(struct ifd_file *file)
 
 void ifd_file_put(struct ifd_file *file)
 {
+	bool here = true;
+
 	if (!file || atomic_fetch_sub(&file->refs, 1) != 1)
 		return;
-	if (file->peer)
+	/* A child process never had the window of a device, and something else of its own may be there. */
+	if (file->peer) {
+		here = !ifd_in_child(file->peer->ctx);
 		ifd_peer_free(file->peer);
-	if (file->window)
+	}
+	if (file->window && here)
 		ifd_sys_munmap(file->window, file->len);
 	free(file);
 }

@@ -120,6 +120,13 @@ static int open_file(struct ifd_file *file)
 	do
 		ret = ifd_sys_mmap(dev->fd, at, file->len, peer->prot, MAP_SHARED, &file->window);
 	while (ifd_region_again(ret, &tries));
+	/* A child process would keep the device open by it. */
+	if (!ret)
+		ret = ifd_sys_madvise(file->window, file->len, MADV_DONTFORK);
+	if (ret && file->window) {
+		ifd_sys_munmap(file->window, file->len);
+		file->window = NULL;
+	}
 	return ret ? ifd_fail(ret, ret == -EBUSY ? ifd_region_busy : NULL, "map region %u of %s into the process",
 			      peer->region, dev->found->name)
 		   : 0;
