@@ -258,7 +258,7 @@ static int keep_first(int first, int ret, char *hint)
 	return first ? first : ret;
 }
 
-static int restore(struct iommufd_ctx *ctx, const struct affected *affected, char *hint)
+static int restore(struct iommufd_ctx *ctx, const struct affected *affected, int reset, char *hint)
 {
 	int ret = 0;
 
@@ -267,7 +267,7 @@ static int restore(struct iommufd_ctx *ctx, const struct affected *affected, cha
 		struct iommufd_device *dev = still_attached(ctx, &affected->saved[i]);
 
 		if (dev)
-			ret = keep_first(ret, ifd_reset_restore(dev, &affected->saved[i]), hint);
+			ret = keep_first(ret, ifd_reset_restore(dev, &affected->saved[i], reset), hint);
 	}
 	for (size_t i = 0; i < affected->num_saved; i++) {
 		struct iommufd_device *dev = still_attached(ctx, &affected->saved[i]);
@@ -340,7 +340,7 @@ static int reset_and_restore(struct iommufd_device *dev, const struct affected *
 	int ret = reset(dev, affected), back;
 
 	ifd_words_keep(&words);
-	back = restore(dev->ctx, affected, hint);
+	back = restore(dev->ctx, affected, ret, hint);
 	if (!ret && back)
 		return ifd_fail(back, hint, "hot reset of %s: it was done, but not all is as it was", dev->found->name);
 	if (back)

@@ -47,16 +47,17 @@ static int restore_command(struct iommufd_device *dev, const struct ifd_saved *s
 }
 
 /* The kernel restores configuration space by itself, unless a device has a way of its own to be reset. */
-int ifd_reset_restore(struct iommufd_device *dev, const struct ifd_saved *saved)
+int ifd_reset_restore(struct iommufd_device *dev, const struct ifd_saved *saved, int reset)
 {
-	int ret = 0, armed;
+	int ret = 0, armed = 0;
 
 	if (dev->flags & VFIO_DEVICE_FLAGS_PCI) {
 		pthread_mutex_lock(&dev->command);
 		ret = restore_command(dev, saved);
 		pthread_mutex_unlock(&dev->command);
 	}
-	armed = ifd_irq_rearm(dev);
+	if (reset != -EAGAIN && reset != -EBUSY)
+		armed = ifd_irq_rearm(dev);
 	return ret ? ret : armed;
 }
 
@@ -89,8 +90,7 @@ int ifd_device_reset(struct iommufd_device *dev)
 		return ret;
 	ret = ifd_reset_alone(dev);
 	ifd_words_keep(&words);
-	/* One that fails may have begun. */
-	back = ifd_reset_restore(dev, &saved);
+	back = ifd_reset_restore(dev, &saved, ret);
 	lent = ifd_peers_restore(dev);
 	back = back ? back : lent;
 	if (!ret && back) {

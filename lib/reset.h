@@ -24,7 +24,10 @@ int ifd_reset_alone(struct iommufd_device *dev);
 /* Before a reset, of an attached device. With words. */
 int ifd_reset_save(struct iommufd_device *dev, struct ifd_saved *saved);
 
-/* After it, whether it was done or not: bus mastering, memory decode, interrupts. With words. */
-int ifd_reset_restore(struct iommufd_device *dev, const struct ifd_saved *saved);
+/*
+ * After it, which gave `reset`: bus mastering, memory decode, interrupts. One that fails may have begun, but not when a
+ * lock could not be had; then interrupts are left alone, since to arm them anew may cost one. With words.
+ */
+int ifd_reset_restore(struct iommufd_device *dev, const struct ifd_saved *saved, int reset);
 
 #endif
