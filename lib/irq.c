@@ -253,8 +253,11 @@ void ifd_irq_disable_all(struct iommufd_device *dev)
 
 void ifd_irq_forget_all(struct iommufd_device *dev)
 {
+	/* Not in a child: the lock may be somebody's who is not there. */
+	ifd_lock(dev->ctx, &dev->lock);
 	for (uint32_t index = 0; index < dev->num_irqs; index++)
 		ifd_irq_clear(&dev->irqs[index]);
+	ifd_unlock(dev->ctx, &dev->lock);
 }
 
 static int check_maskable(const struct iommufd_device *dev, const struct vfio_irq_info *info, const char *what)
