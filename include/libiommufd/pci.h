@@ -68,6 +68,7 @@ int iommufd_pci_config_read(struct iommufd_device *dev, uint64_t offset, void *b
  * @retval -ENOTCONN   not attached
  * @retval -EOPNOTSUPP not a PCI device
  * @retval -ERANGE     beyond configuration space
+ * @retval others      as iommufd_device_region_write()
  *
  * Source: pwrite() on the device's file descriptor; PCI Local Bus Specification 3.0, section 6.1.
  * @since 0.1
@@ -83,6 +84,7 @@ int iommufd_pci_config_write(struct iommufd_device *dev, uint64_t offset, const 
  *
  * @retval -ENOTCONN   not attached
  * @retval -EOPNOTSUPP not a PCI device
+ * @retval others      as iommufd_device_region_write()
  *
  * Source: the command register's bit 2; PCI Local Bus Specification 3.0, section 6.2.2.
  * @since 0.1
@@ -244,6 +246,7 @@ int iommufd_pci_msix_info(struct iommufd_device *dev, struct iommufd_pci_msix *i
  *
  * @retval -ENOTCONN   not attached
  * @retval -EOPNOTSUPP not a PCI device
+ * @retval others      as iommufd_device_region_write()
  *
  * Source: the command register's bit 1; PCI Local Bus Specification 3.0, section 6.2.2.
  * @since 0.1
