@@ -56,6 +56,8 @@ END_TEST
 /* Whether iommufd can do it, or type1, in a container that it serves itself. */
 bool vm_can_lend(void)
 {
+	if (vm_path->noiommu)
+		return false;
 	return vm_backend == IOMMUFD_BACKEND_IOMMUFD ? vm_linux() >= 7 : !vm_path->compat;
 }
 
