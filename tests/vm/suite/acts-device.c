@@ -171,6 +171,12 @@ static int reset(struct stage *stage)
 
 /* ---- Resets of a bus ---- */
 
+/* Without an IOMMU each device has a group of its own, and the twin would have to be opened too. */
+static bool twins_are_one_group(void)
+{
+	return !vm_path->noiommu && vm_twins_have_bridge();
+}
+
 static int hot_reset(struct stage *stage)
 {
 	return iommufd_pci_hot_reset(stage->bed.dev);
@@ -432,7 +438,7 @@ const struct act device_acts[] = {
 	{ "iommufd_device_reset", NEEDS_ATTACHED, reset, .address = NVME, .by_steps = true },
 	{ "iommufd_device_reset, lent", NEEDS_ATTACHED, reset, .prepare = lend, .finish = unmap_region,
 	  .on = vm_can_lend, .address = NVME, .by_steps = true },
-	{ "iommufd_pci_hot_reset", NEEDS_ATTACHED, hot_reset, .on = vm_twins_have_bridge, .address = TWIN_A,
+	{ "iommufd_pci_hot_reset", NEEDS_ATTACHED, hot_reset, .on = twins_are_one_group, .address = TWIN_A,
 	  .by_steps = true, .costly = true },
 	{ "iommufd_pci_hot_reset_info", NEEDS_ATTACHED, hot_reset_info, .on = vm_twins_have_bridge, .address = TWIN_A,
 	  .survives = LOOKS_UP },

@@ -56,9 +56,10 @@ static void let_sleep(struct stage *stage)
 
 /* ---- mtty ---- */
 
+/* To be attached beside the stage's device it must have an IOMMU as that has. */
 static bool has_mtty(void)
 {
-	return !access("/sys/class/mdev_bus/mtty", F_OK);
+	return !vm_path->noiommu && !access("/sys/class/mdev_bus/mtty", F_OK);
 }
 
 static void add_mtty(struct stage *stage)
