@@ -159,7 +159,7 @@ static int fail_set(const struct ifd_found *pf, int err, const char *hint, uint3
 
 /*
  * Links are made, and taken away, one after the other, and each that goes waits for who has it open: in the meantime
- * they say nothing. Who makes or takes them has the lock that this needs.
+ * they say nothing. Who makes or takes them has the lock that this needs. With words.
  */
 static int read_num_vfs(const struct ifd_found *pf, uint32_t *count)
 {
@@ -168,8 +168,10 @@ static int read_num_vfs(const struct ifd_found *pf, uint32_t *count)
 
 	snprintf(path, sizeof(path), "%s/sriov_numvfs", pf->path);
 	ret = ifd_sysfs_read_locked(path, text, sizeof(text), pf->name);
-	if (ret == -ENOENT)
-		return count_vfs(pf, NULL, count);
+	if (ret == -ENOENT) {
+		ret = count_vfs(pf, NULL, count);
+		return ret ? fail_look(pf, (int)ret) : 0;
+	}
 	if (ret >= 0)
 		*count = (uint32_t)strtoul(text, NULL, 10);
 	return ret < 0 ? (int)ret : 0;
@@ -182,7 +184,9 @@ static int check_set(const struct ifd_found *pf, uint32_t count, uint32_t *has)
 	uint32_t total = 0;
 	int ret = ifd_sriov_total(pf, &total);
 
-	if (!ret && total)
+	if (ret)
+		return fail_look(pf, ret);
+	if (total)
 		ret = read_num_vfs(pf, has);
 	if (ret == -ETIMEDOUT)
 		return fail_set(pf, ret,
@@ -190,7 +194,7 @@ static int check_set(const struct ifd_found *pf, uint32_t count, uint32_t *has)
 				"is waited for: try again then",
 				count);
 	if (ret)
-		return fail_look(pf, ret);
+		return ret;
 	if (count > total || !total) {
 		ret = total ? -ERANGE : -EOPNOTSUPP;
 		ifd_hint(hint, total ? "it can have %u" : "it has no SR-IOV", total);

@@ -136,6 +136,20 @@ START_TEST(while_they_are_being_taken_away_they_are_not_said_to_be_gone)
 }
 END_TEST
 
+START_TEST(a_process_that_cannot_be_made_to_read_their_number_is_told_as_what_it_is)
+{
+	functions_open(false);
+	inject_fail(INJECT_READ_TEXT, 2, -EAGAIN);
+	unit_fails(-EAGAIN, iommufd_pci_set_num_vfs(FUNCTIONS_PF, 1));
+	unit_words_have("ulimit -u");
+	inject_fail(INJECT_READ_TEXT, 2, -EACCES);
+	unit_fails(-EACCES, iommufd_pci_set_num_vfs(FUNCTIONS_PF, 1));
+	unit_words_have("run it as root");
+	functions_check("sriov_numvfs", "0\n");
+	functions_close();
+}
+END_TEST
+
 START_TEST(a_driver_that_takes_its_time_to_make_them_is_not_waited_for_any_longer)
 {
 	functions_open(false);
@@ -175,6 +189,7 @@ void unit_tests(TCase *tcase)
 	tcase_add_test(tcase, what_the_kernel_does_not_do_is_told);
 	tcase_add_test(tcase, who_cannot_be_seen_is_not_waited_for_any_longer);
 	tcase_add_test(tcase, while_they_are_being_taken_away_they_are_not_said_to_be_gone);
+	tcase_add_test(tcase, a_process_that_cannot_be_made_to_read_their_number_is_told_as_what_it_is);
 	tcase_add_test(tcase, a_driver_that_takes_its_time_to_make_them_is_not_waited_for_any_longer);
 	tcase_add_test(tcase, nodes_that_nobody_makes_are_told);
 	tcase_add_test(tcase, a_function_that_goes_while_its_node_is_awaited_is_not_udevs_fault);
