@@ -16,6 +16,9 @@
 
 #define PCI_BRIDGE 0x0604 /* class and subclass */
 
+/* A driver may load firmware, and train what its device has, before it is done with taking it. */
+#define TAKE_MS 30000u
+
 /* What a bus calls its VFIO driver, and whether a device that is bound to it can be opened, or is a parent of such. */
 static const struct bus {
 	const char *name, *driver;
@@ -32,6 +35,7 @@ struct move {
 	const struct bus *bus;
 	uint32_t flags;
 	bool begun;     /* something was written */
+	bool late;      /* a driver is left with it that is not done, and keeps its override */
 	const char *to; /* the driver that shall have it, "" for none, NULL for any */
 	struct iommufd_driver_state was;
 	char what[160]; /* the beginning of all words */
@@ -232,17 +236,29 @@ static int unbind(const struct move *move, const char *driver)
 	return *driver ? ifd_sysfs_write(path, move->found->name, move->what) : 0;
 }
 
-static int bind_now(const struct move *move, const char *driver)
+/* The link to a driver is there before the driver has said whether it takes the device, and says nothing so far. */
+static int fail_late(struct move *move, const char *path)
+{
+	move->late = true;
+	return ifd_fail(-ETIMEDOUT,
+			"the driver is not done with taking it, or somebody else has the device's lock; the kernel "
+			"goes on: see later which driver has it. driver_override is left for that",
+			"%s: write to %s", move->what, path);
+}
+
+static int bind_now(struct move *move, const char *driver)
 {
 	char path[PATH_MAX], now[IOMMUFD_DRIVER_NAME], hint[IFD_HINT_MAX] = "";
 	int ret, said;
 
 	bus_file(move, driver, "/bind", path);
-	said = ifd_sys_write_text_within(path, move->found->name, IFD_LET_GO_MS);
+	said = ifd_sys_write_text_within(path, move->found->name, TAKE_MS);
+	if (said == -ETIMEDOUT)
+		return fail_late(move, path);
 	ret = driver_now(move, now, sizeof(now));
 	if (ret || !strcmp(now, driver))
 		return ret;
-	if (said == -EACCES || said == -EROFS || said == -ETIMEDOUT || said == -EAGAIN)
+	if (said == -EACCES || said == -EROFS || said == -EAGAIN)
 		return ifd_sysfs_fail(said, path, move->what);
 	if (*now)
 		ifd_hint(hint, "%s has it: somebody else binds it at this moment", now);
@@ -252,12 +268,16 @@ static int bind_now(const struct move *move, const char *driver)
 }
 
 /* The kernel picks a driver, or none. */
-static int probe(const struct move *move)
+static int probe(struct move *move)
 {
 	char path[PATH_MAX];
+	int ret;
 
 	bus_file(move, NULL, "drivers_probe", path);
-	return ifd_sysfs_write(path, move->found->name, move->what);
+	ret = ifd_sys_write_text_within(path, move->found->name, TAKE_MS);
+	if (ret == -ETIMEDOUT)
+		return fail_late(move, path);
+	return ret ? ifd_sysfs_fail(ret, path, move->what) : 0;
 }
 
 /* From the driver that it has now: NULL for what the kernel picks, "" for none. */
@@ -297,7 +317,7 @@ static int put_back(struct move *move, int err)
 	struct ifd_words words;
 	int ret;
 
-	if (!move->begun)
+	if (!move->begun || move->late)
 		return err;
 	ifd_words_keep(&words);
 	back.flags |= IOMMUFD_DRIVER_FORCE; /* only what this call has bound it to is in the way */

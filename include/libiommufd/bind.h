@@ -37,10 +37,11 @@ struct iommufd_driver_state {
  * @brief Take a device from its driver and bind it to another one, normally one of VFIO.
  *
  * When it returns, the nodes of a device of VFIO are there and, where a udev daemon runs, have their permissions; they
- * are waited for up to a second. Nothing blocks without an end: a driver has five seconds to let go of the device, and
- * each other step as long. What is written to sysfs is written by a process of its own, a copy of this one without its
- * descriptors; where that is kept by the kernel it is left behind, a child of init's or of the nearest subreaper's.
- * Memory that is private and pinned for DMA is copied with it: iommufd_driver(3) tells how to keep it out.
+ * are waited for up to a second. Nothing blocks without an end: a driver has five seconds to let go of the device,
+ * thirty to take it, and each other step five. What is written to sysfs is written by a process of its own, a copy of
+ * this one without its descriptors; where that is kept by the kernel it is left behind, a child of init's or of the
+ * nearest subreaper's. Memory that is private and pinned for DMA is copied with it: iommufd_driver(3) tells how to keep
+ * it out.
  *
  * @param address of a device as iommufd_device_new() takes it, but for mediated ones, which are VFIO's from the start
  * @param driver  the driver's name as under `/sys/bus/.../drivers`; or NULL for the best VFIO driver: the one made for
@@ -62,7 +63,8 @@ struct iommufd_driver_state {
  * @retval -EAGAIN     no process can be made that writes to sysfs
  * @retval -ENOMEM     no memory, perhaps for that process
  * @retval -ETIMEDOUT  its driver did not let go, now or since an earlier call. The kernel goes on with it: once it lets
- *                     go, the device has no driver. Try again then
+ *                     go, the device has no driver. Try again then. Or the new driver is not done with taking it,
+ *                     and goes on: the device may then have it, or none, and `driver_override` is left to name it
  *
  * After a failure the device has the driver that it had, and `driver_override` says what it said; where that fails too,
  * or after -ETIMEDOUT, the words tell what is left.
@@ -89,7 +91,7 @@ int iommufd_driver_bind(const char *address, const char *driver, uint32_t flags,
  * @retval -EIO        the driver refused the device, the kernel's log says why
  * @retval -EAGAIN     as for iommufd_driver_bind(), and so are the next two
  * @retval -ENOMEM     no memory
- * @retval -ETIMEDOUT  its driver did not let go
+ * @retval -ETIMEDOUT  its driver did not let go, or the one that shall have it again is not done with taking it
  *
  * After a failure the device is where it was, as for iommufd_driver_bind().
  *

@@ -201,11 +201,14 @@ static int write_bound(const char *path, const char *text)
 	if (!strcmp(path, "/sys/bus/pci/drivers_probe")) {
 		if (!*sim.driver && !sim.half_gone)
 			bind_it(*sim.override ? sim.override : "nvme");
-		return 0;
+		return sim.slow ? -ETIMEDOUT : 0;
 	}
 	ck_assert_msg(sscanf(path, "/sys/bus/%*[^/]/drivers/%63[^/]/%15s", driver, what) == 2, "%s", path);
-	if (!strcmp(what, "bind"))
-		return sim.half_gone ? -ETIMEDOUT : bind_it(driver);
+	if (!strcmp(what, "bind")) {
+		int ret = sim.half_gone ? -ETIMEDOUT : bind_it(driver);
+
+		return sim.slow ? -ETIMEDOUT : ret;
+	}
 	ck_assert_str_eq(what, "unbind");
 	ck_assert_str_eq(driver, sim.driver);
 	sim.unbinds++;

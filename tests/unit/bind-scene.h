@@ -14,6 +14,7 @@ struct sim {
 	int group;
 	uint32_t class;
 	bool no_group_node, busy_group, mounted, up, deaf, held, claimed;
+	bool slow;                     /* whoever is to take the device is not done, and has it all the same */
 	bool half_gone, old, no_power; /* of its last driver; where all is told under the lock; without power */
 	const char *thief;             /* who binds it in the moment that it has no driver */
 	const char *refuses;           /* a driver that does not want the device */

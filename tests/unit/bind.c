@@ -117,7 +117,35 @@ START_TEST(what_a_driver_has_not_let_go_of_is_not_waited_for_and_nothing_is_said
 	reset("", "");
 	sim.half_gone = sim.no_power = true;
 	unit_fails(-ETIMEDOUT, iommufd_driver_bind(DEVICE, NULL, 0, &was));
-	is_at("", "");
+	is_at("", "vfio-pci"); /* it gets it as soon as that is over */
+}
+END_TEST
+
+/* The kernel links the device with its driver before it asks the driver. */
+START_TEST(a_driver_that_is_not_done_is_no_success_and_its_override_stays)
+{
+	for (unsigned int i = 0; i < 2; i++) {
+		reset("nvme", "");
+		sim.slow = true;
+		sim.refuses = i ? "vfio-pci" : NULL; /* in the end */
+		sim.refuses_with = -EINVAL;
+		unit_fails(-ETIMEDOUT, iommufd_driver_bind(DEVICE, NULL, 0, &was));
+		unit_words_have("not done with taking it");
+		is_at(i ? "" : "vfio-pci", "vfio-pci");
+		ck_assert_uint_eq(sim.calls, 3); /* nothing is written after it */
+	}
+	/* What the kernel picks would be VFIO's again at the next occasion. */
+	reset("vfio-pci", "vfio-pci");
+	sim.slow = true;
+	unit_fails(-ETIMEDOUT, iommufd_driver_restore(DEVICE, NULL, 0));
+	unit_words_have("not done with taking it");
+	is_at("nvme", "");
+	reset("vfio-pci", "vfio-pci");
+	sim.slow = true;
+	snprintf(was.driver, sizeof(was.driver), "nvme");
+	was.driver_override[0] = '\0';
+	unit_fails(-ETIMEDOUT, iommufd_driver_restore(DEVICE, &was, 0));
+	is_at("nvme", "");
 }
 END_TEST
 
@@ -292,6 +320,7 @@ void unit_tests(TCase *tcase)
 	tcase_add_test(tcase, nodes_that_do_not_come_are_a_failure_that_is_taken_back);
 	tcase_add_test(tcase, a_driver_that_does_not_let_go_keeps_the_device_and_the_override_is_as_it_was);
 	tcase_add_test(tcase, what_a_driver_has_not_let_go_of_is_not_waited_for_and_nothing_is_said_to_be_done);
+	tcase_add_test(tcase, a_driver_that_is_not_done_is_no_success_and_its_override_stays);
 	tcase_add_test(tcase, who_else_binds_it_in_between_keeps_it);
 	tcase_add_test(tcase, where_nothing_was_begun_nothing_is_put_back);
 	tcase_add_test(tcase, a_process_that_cannot_be_made_is_told_as_what_it_is);
