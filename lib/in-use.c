@@ -68,13 +68,30 @@ static bool look_at_holder(void *data, const char *name)
 	return false;
 }
 
+/*
+ * A drive that may have several controllers has a disk that is below none of them. Each has a hidden one without a
+ * node, whose name is that of the disk, with the controller's number in it: nvme0c1n2 is a path to nvme0n2.
+ */
+static void look_behind(const struct ifd_below *hidden, ifd_below_fn fn, void *data)
+{
+	unsigned int drive, disk;
+	char path[64];
+
+	if (sscanf(hidden->name, "nvme%uc%*un%u", &drive, &disk) != 2)
+		return;
+	snprintf(path, sizeof(path), "/sys/class/block/nvme%un%u", drive, disk);
+	ifd_udev_below(&(struct ifd_found){ .path = path }, "block", fn, data);
+}
+
 static void look_at_disk(void *data, const struct ifd_below *disk)
 {
 	struct search *search = data;
 	char path[PATH_MAX];
 
-	if (!disk->node)
+	if (!disk->node) {
+		look_behind(disk, look_at_disk, data);
 		return;
+	}
 	search->node = disk->node;
 	search->major = disk->major;
 	search->minor = disk->minor;
@@ -90,8 +107,13 @@ static void look_at_disk(void *data, const struct ifd_below *disk)
  */
 static void claim_disk(void *data, const struct ifd_below *disk)
 {
-	int fd = disk->node ? ifd_sys_open(disk->node, O_RDONLY | O_EXCL | O_NONBLOCK) : -ENOENT;
+	int fd;
 
+	if (!disk->node) {
+		look_behind(disk, claim_disk, data);
+		return;
+	}
+	fd = ifd_sys_open(disk->node, O_RDONLY | O_EXCL | O_NONBLOCK);
 	ifd_sys_close(fd);
 	if (fd == -EBUSY)
 		tell(data, disk->node, "is in use, by whom cannot be seen from here", "");

@@ -37,6 +37,11 @@ int __wrap_ifd_udev_find(const char *address, struct ifd_found **out)
 {
 	bool vfio = strstr(sim.driver, "vfio");
 
+	if (sim.mediated && !strcmp(address, PATH "/" UUID)) {
+		*out = ifd_found_new(UUID);
+		(*out)->group = sim.group;
+		return 0;
+	}
 	if (strcmp(address, DEVICE) != 0 && strcmp(address, PATH) != 0)
 		return ifd_fail(-ENOENT, NULL, "find the device %s", address);
 	*out = calloc(1, sizeof(**out));
@@ -62,8 +67,16 @@ int __wrap_ifd_udev_group(int group, struct ifd_found_list *list)
 void __wrap_ifd_udev_below(const struct ifd_found *found, const char *subsystem, ifd_below_fn fn, void *data);
 void __wrap_ifd_udev_below(const struct ifd_found *found, const char *subsystem, ifd_below_fn fn, void *data)
 {
-	ck_assert_str_eq(found->name, DEVICE);
-	if (!strcmp(subsystem, "block")) {
+	bool below_all = !strcmp(found->path, "/sys/class/block/nvme0n1");
+
+	ck_assert(below_all || !strcmp(found->name, DEVICE));
+	if (!strcmp(subsystem, "block") && sim.shared && !below_all) {
+		fn(data, &(struct ifd_below){ "nvme0c3n1", PATH "/nvme/nvme3/nvme0c3n1", NULL, 0, 0 });
+	} else if (!strcmp(subsystem, "mdev") && sim.mediated) {
+		fn(data, &(struct ifd_below){ DEVICE, PATH, NULL, 0, 0 });
+		fn(data, &(struct ifd_below){ UUID, PATH "/" UUID, NULL, 0, 0 });
+	} else if (!strcmp(subsystem, "block")) {
+		ck_assert(sim.shared == below_all);
 		fn(data, &(struct ifd_below){ "nvme0c0", PATH "/nvme0c0", NULL, 0, 0 });
 		fn(data, &(struct ifd_below){ "nvme0n1", PATH "/nvme0n1", "/dev/nvme0n1", 259, 0 });
 		fn(data, &(struct ifd_below){ "nvme0n1p1", PATH "/nvme0n1p1", "/dev/nvme0n1p1", 259, 1 });

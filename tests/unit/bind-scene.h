@@ -8,6 +8,7 @@
 
 #define DEVICE "0000:00:04.0"
 #define PATH   "/sys/devices/pci0000:00/" DEVICE
+#define UUID   "c7a1e3f0-0000-4000-8000-000000000001"
 
 struct sim {
 	char driver[64], override[64], subsystem[16];
@@ -15,6 +16,7 @@ struct sim {
 	uint32_t class;
 	bool no_group_node, busy_group, mounted, up, deaf, held, claimed;
 	bool slow;                     /* whoever is to take the device is not done, and has it all the same */
+	bool shared, mediated;         /* its disk is below no controller; it has a mediated device */
 	bool half_gone, old, no_power; /* of its last driver; where all is told under the lock; without power */
 	const char *thief;             /* who binds it in the moment that it has no driver */
 	const char *refuses;           /* a driver that does not want the device */

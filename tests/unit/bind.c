@@ -195,8 +195,11 @@ END_TEST
 
 START_TEST(what_the_system_uses_is_not_taken_unless_by_force)
 {
-	for (unsigned int i = 0; i < 4; i++) {
+	for (unsigned int round = 0; round < 8; round++) {
+		unsigned int i = round / 2;
+
 		reset("nvme", "");
+		sim.shared = round % 2; /* the disk may be that of several controllers */
 		sim.claimed = i == 3;
 		sim.mounted = i == 0;
 		sim.up = i == 1;
