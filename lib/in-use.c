@@ -138,3 +138,34 @@ bool ifd_hint_in_use(char *hint, const struct ifd_found *found)
 	ifd_udev_below(found, "net", look_at_interface, &search);
 	return search.found;
 }
+
+struct children {
+	const struct ifd_found *parent;
+	char *hint;
+	bool used;
+};
+
+static void look_at_mediated(void *data, const struct ifd_below *below)
+{
+	struct children *children = data;
+	char who[IFD_HINT_MAX] = "";
+	struct ifd_found *child;
+	int group;
+
+	/* A device is below itself too. */
+	if (children->used || !strcmp(below->path, children->parent->path) || ifd_udev_find(below->path, &child))
+		return;
+	children->used = ifd_hint_user(who, child, &group);
+	ifd_sys_close(group);
+	ifd_found_free(child);
+	if (children->used)
+		ifd_hint(children->hint, "its mediated device %s is in use: %s", below->name, who);
+}
+
+bool ifd_mdev_in_use(const struct ifd_found *parent, char *hint)
+{
+	struct children children = { .parent = parent, .hint = hint };
+
+	ifd_udev_below(parent, "mdev", look_at_mediated, &children);
+	return children.used;
+}

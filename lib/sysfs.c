@@ -121,5 +121,7 @@ int ifd_sysfs_unused(const struct ifd_found *found, const char *what, int *group
 	if (ifd_hint_user(hint, found, group))
 		return ifd_fail(-EBUSY, hint, found->vfio ? "%s: VFIO has handed it out" : "%s: it is in use", what);
 	/* They go with it, and whoever has one is waited for. */
-	return ifd_sriov_in_use(found, false, hint) ? ifd_fail(-EBUSY, hint, "%s", what) : 0;
+	if (ifd_sriov_in_use(found, false, hint) || ifd_mdev_in_use(found, hint))
+		return ifd_fail(-EBUSY, hint, "%s", what);
+	return 0;
 }

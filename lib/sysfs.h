@@ -39,11 +39,17 @@ int ifd_sysfs_link(const char *path, char *name, size_t size);
  */
 bool ifd_hint_user(char *hint, const struct ifd_found *found, int *group);
 
-/* 0 when nobody uses a device, nor a virtual function of it, else -EBUSY with words that begin with `what`. */
+/*
+ * 0 when nobody uses a device, nor a virtual function or mediated device of it, else -EBUSY with words that begin with
+ * `what`.
+ */
 int ifd_sysfs_unused(const struct ifd_found *found, const char *what, int *group);
 
 /* in-use.c: appends to a hint what of a device with a driver of the kernel is mounted or up. False when nothing is. */
 bool ifd_hint_in_use(char *hint, const struct ifd_found *found);
+
+/* in-use.c: whether a mediated device of a parent is used, and then appends to a hint by whom. */
+bool ifd_mdev_in_use(const struct ifd_found *parent, char *hint);
 
 /*
  * best-driver.c: the name of the VFIO driver for a device of a bus whose general one is `general`, as the kernel's list

@@ -53,9 +53,9 @@ struct iommufd_driver_state {
  * @retval -ENOENT     there is no such device; or the driver is not loaded, the words name the module; or the nodes did
  *                     not come
  * @retval -EALREADY   it is bound to that driver, with NULL to any of VFIO's: there is nothing to do, nor to restore
- * @retval -EBUSY      somebody uses it, or a virtual function of it, see IOMMUFD_DRIVER_FORCE; the words tell who: a
- *                     mount, an interface that is up, a process that has it open. Or its last driver has not let go of
- *                     it since an earlier call
+ * @retval -EBUSY      somebody uses it, or a virtual function or a mediated device of it, see IOMMUFD_DRIVER_FORCE;
+ *                     the words tell who: a mount, an interface that is up, a process that has it open. Or its last
+ *                     driver has not let go of it since an earlier call
  * @retval -ENODEV     it is behind no IOMMU
  * @retval -EACCES     only root may; likewise -EPERM and -EROFS
  * @retval -EOPNOTSUPP its bus or kind cannot be bound so: a bridge, a mediated device
@@ -84,8 +84,8 @@ int iommufd_driver_bind(const char *address, const char *driver, uint32_t flags,
  *
  * @retval -EINVAL     `address` is none, or `was` is not what iommufd_driver_bind() gave, or a flag is unknown
  * @retval -ENOENT     there is no such device, or its driver is not loaded any more
- * @retval -EBUSY      a process has the device open, or its group, or a virtual function; the words name it. Or the
- *                     last driver has not let go of it since an earlier call
+ * @retval -EBUSY      a process has the device open, or its group, or a virtual function or mediated device; the words
+ *                     name it. Or the last driver has not let go of it since an earlier call
  * @retval -EACCES     only root may; likewise -EPERM and -EROFS
  * @retval -EOPNOTSUPP its bus or kind cannot be bound so
  * @retval -EIO        the driver refused the device, the kernel's log says why

@@ -217,6 +217,22 @@ START_TEST(what_the_system_uses_is_not_taken_unless_by_force)
 }
 END_TEST
 
+START_TEST(a_parent_is_not_taken_while_a_mediated_device_of_it_is_used_unless_by_force)
+{
+	for (unsigned int force = 0; force < 2; force++) {
+		reset("nvme", "");
+		sim.mediated = sim.busy_group = true;
+		unit_fails(-EBUSY, iommufd_driver_bind(DEVICE, NULL, 0, &was));
+		unit_words_have("its mediated device " UUID " is in use: ");
+		ck_assert_uint_eq(sim.calls, 0);
+		is_at("nvme", "");
+		sim.busy_group = force;
+		ck_assert_int_eq(iommufd_driver_bind(DEVICE, NULL, force ? IOMMUFD_DRIVER_FORCE : 0, &was), 0);
+		is_at("vfio-pci", "vfio-pci");
+	}
+}
+END_TEST
+
 START_TEST(a_group_that_somebody_has_whom_nobody_sees_is_in_use)
 {
 	reset("vfio-pci", "vfio-pci");
@@ -328,6 +344,7 @@ void unit_tests(TCase *tcase)
 	tcase_add_test(tcase, where_nothing_was_begun_nothing_is_put_back);
 	tcase_add_test(tcase, a_process_that_cannot_be_made_is_told_as_what_it_is);
 	tcase_add_test(tcase, what_the_system_uses_is_not_taken_unless_by_force);
+	tcase_add_test(tcase, a_parent_is_not_taken_while_a_mediated_device_of_it_is_used_unless_by_force);
 	tcase_add_test(tcase, a_group_that_somebody_has_whom_nobody_sees_is_in_use);
 	tcase_add_test(tcase, the_driver_that_is_made_for_a_device_is_the_best);
 	tcase_add_test(tcase, what_vfio_has_is_bound_already_also_where_its_best_driver_is_not_loaded);
