@@ -467,7 +467,9 @@ const struct act device_acts[] = {
 	{ "iommufd_device_irq_enable, MSI-X", NEEDS_ATTACHED, irq_enable_msix, .undo = have_no_msix, .address = NVME,
 	  .survives = LOOKS_AT_EVENTFD },
 	{ "iommufd_device_irq_enable, more MSI-X", NEEDS_ATTACHED, irq_enable_more, .undo = have_no_more_msix,
-	  .prepare = have_some_msix, .address = NVME, .survives = LOOKS_AT_EVENTFD },
+	  .prepare = have_some_msix, .address = NVME,
+	  /* where they are enabled anew, a trigger of all for what came meanwhile */
+	  .survives = SURVIVES({ DOOR_READLINK, EACH }, { VFIO_DEVICE_SET_IRQS, 3 }) },
 	{ "iommufd_device_irq_disable", NEEDS_ATTACHED, irq_disable, .undo = have_msi, .prepare = have_msi },
 	{ "iommufd_device_irq_mask", NEEDS_ATTACHED, irq_mask, .prepare = have_intx },
 	{ "iommufd_device_irq_unmask", NEEDS_ATTACHED, irq_unmask, .prepare = have_intx },
