@@ -32,7 +32,11 @@ void ifd_kvm_put(struct iommufd_kvm *kvm)
 		return;
 	ifd_sys_close(kvm->device);
 	ifd_sys_close(kvm->vm);
-	pthread_mutex_destroy(&kvm->lock);
+	/* In a child process it may be the lock of a thread that is not there. */
+	if (!pthread_mutex_trylock(&kvm->lock)) {
+		pthread_mutex_unlock(&kvm->lock);
+		pthread_mutex_destroy(&kvm->lock);
+	}
 	free(kvm);
 }
 
