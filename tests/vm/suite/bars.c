@@ -100,7 +100,7 @@ START_TEST(a_rom_is_read)
 	ok(iommufd_device_region_read(bed.dev, IOMMUFD_PCI_ROM, 0, head, sizeof(head)));
 	ck_assert_uint_eq(head[0], 0x55);
 	ck_assert_uint_eq(head[1], 0xaa);
-	ok(iommufd_device_region_read(bed.dev, IOMMUFD_PCI_ROM, head[0x18] | head[0x19] << 8, name, 4));
+	ok(iommufd_device_region_read(bed.dev, IOMMUFD_PCI_ROM, head[0x18] | (uint64_t)head[0x19] << 8, name, 4));
 	ck_assert_int_eq(memcmp(name, "PCIR", 4), 0);
 	fails(iommufd_device_region_read(bed.dev, IOMMUFD_PCI_ROM, info.size, head, 1), -ERANGE,
 	      "inside of the region");
