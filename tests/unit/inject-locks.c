@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
-/* What a test does in the moment in which the library lets a gate go, or asks for one. */
+/* What a test does in the moment in which the library lets a gate go, or asks for one. In any thread. */
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "inject.h"
 
-static void (*meanwhile)(void), (*queueing)(void);
+static void (*_Atomic meanwhile)(void), (*_Atomic queueing)(void);
 
 int __real_pthread_rwlock_unlock(pthread_rwlock_t *lock);
 int __real_pthread_rwlock_wrlock(pthread_rwlock_t *lock);
@@ -24,10 +25,9 @@ void inject_queueing(void (*hook)(void))
 
 int __wrap_pthread_rwlock_unlock(pthread_rwlock_t *lock)
 {
-	void (*hook)(void) = meanwhile;
+	void (*hook)(void) = atomic_exchange(&meanwhile, NULL);
 	int ret = __real_pthread_rwlock_unlock(lock);
 
-	meanwhile = NULL;
 	if (hook)
 		hook();
 	return ret;
@@ -35,9 +35,8 @@ int __wrap_pthread_rwlock_unlock(pthread_rwlock_t *lock)
 
 int __wrap_pthread_rwlock_wrlock(pthread_rwlock_t *lock)
 {
-	void (*hook)(void) = queueing;
+	void (*hook)(void) = atomic_exchange(&queueing, NULL);
 
-	queueing = NULL;
 	if (hook)
 		hook();
 	return __real_pthread_rwlock_wrlock(lock);

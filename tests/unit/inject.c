@@ -2,6 +2,7 @@
 #include <check.h>
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -15,27 +16,26 @@
 struct request {
 	unsigned long number;
 	inject_answer answer;
-	unsigned int made, order;
-	unsigned int fail_in, fail_count; /* calls until the first failure, 0 for none; and how many failures */
+	atomic_uint made, order;
+	atomic_uint fail_in, fail_count; /* calls until the first failure, 0 for none; and how many failures */
 	int err;
 };
 
 static struct request requests[REQUESTS];
 static size_t num_requests;
-static unsigned int counts[INJECT_CALLS], all_ioctls;
-static enum inject_call fail_call;
-static unsigned int fail_in;
-static int fail_err;
-static bool fail_on;
-static bool has_failed;
+static atomic_uint counts[INJECT_CALLS], all_ioctls;
+static _Atomic enum inject_call fail_call;
+static atomic_uint fail_in;
+static atomic_int fail_err;
+static atomic_bool fail_on, has_failed;
 
 static const char *nodes, *text_path, *text_said;
 static size_t text_len;
-static bool owned[FDS];
-static size_t mapped;
-static unsigned int num_fds, slept;
+static atomic_bool owned[FDS];
+static atomic_size_t mapped;
+static atomic_uint num_fds, slept;
 static void (*waiting)(void);
-static void (*after[INJECT_CALLS])(void);
+static void (*_Atomic after[INJECT_CALLS])(void);
 static unsigned int late;
 static inject_reader reader;
 static int readable;
@@ -117,12 +117,17 @@ unsigned int inject_count(enum inject_call call)
 
 static struct request *find(unsigned long number)
 {
-	for (size_t i = 0; i < num_requests; i++)
-		if (requests[i].number == number)
-			return &requests[i];
-	ck_assert_uint_lt(num_requests, REQUESTS);
-	requests[num_requests] = (struct request){ .number = number };
-	return &requests[num_requests++];
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	size_t i = 0;
+
+	pthread_mutex_lock(&lock);
+	while (i < num_requests && requests[i].number != number)
+		i++;
+	ck_assert_uint_lt(i, REQUESTS);
+	if (i == num_requests)
+		requests[num_requests++].number = number;
+	pthread_mutex_unlock(&lock);
+	return &requests[i];
 }
 
 void inject_ioctl(unsigned long number, inject_answer answer)
@@ -233,9 +238,8 @@ static int enter(enum inject_call call)
 
 static void leave(enum inject_call call)
 {
-	void (*hook)(void) = after[call];
+	void (*hook)(void) = atomic_exchange(&after[call], NULL);
 
-	after[call] = NULL;
 	if (hook)
 		hook();
 }
