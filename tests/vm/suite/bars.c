@@ -36,7 +36,7 @@ static long faults(const char *addr, uint64_t len)
 	return after.ru_minflt - before.ru_minflt;
 }
 
-/* Page by page it would be 2048 faults, and others that have nothing to do with it are few. */
+/* Page by page it would be 2048 faults, and 1536; a sanitizer has one of its own for each eighth page. */
 START_TEST(a_large_bar_is_mapped_by_huge_pages)
 {
 	struct bed bed;
@@ -48,12 +48,12 @@ START_TEST(a_large_bar_is_mapped_by_huge_pages)
 	ck_assert_uint_eq(size, 4 * HUGE);
 	ok(iommufd_device_region_map_all(bed.dev, IOMMUFD_PCI_BAR2, RW_PROT, (void **)&all));
 	ck_assert_uint_eq((uintptr_t)all % HUGE, 0);
-	ck_assert_int_lt(faults(all, size), 256);
+	ck_assert_int_lt(faults(all, size), 1024);
 	ok(iommufd_device_region_unmap(bed.dev, all));
 	/* From the middle of a huge page on: that half of one page by page, and the others are huge. */
 	ok(iommufd_device_region_map(bed.dev, IOMMUFD_PCI_BAR2, HUGE / 2, 3 * HUGE, RW_PROT, (void **)&part));
 	ck_assert_uint_eq((uintptr_t)part % HUGE, HUGE / 2);
-	ck_assert_int_lt(faults(part, 3 * HUGE), 512 + 256);
+	ck_assert_int_lt(faults(part, 3 * HUGE), 1024);
 	bed_close(&bed);
 }
 END_TEST
