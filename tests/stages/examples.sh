@@ -48,7 +48,7 @@ bind_moves_the_drive() {
 	LD_LIBRARY_PATH=$bin/../prefix/lib "$top/tests/vm/run" intel -- "$bin/bind" --restore $drive -- test -e /dev/nvme0n1 \
 		-- "$bin/bind" -- "$bin/bind" $drive -- "$bin/nvme" -i -- "$bin/bind" --driver nvme $drive -- "$bin/bind" $drive \
 		-- "$bin/bind" >"$work/said" && sed "s/^$drive .* group/group/" "$work/said" &&
-		[[ $(grep -c "^$drive .* nvme$" "$work/said") == 1 && $(grep -c "^$drive .* vfio-pci " "$work/said") == 1 &&
+		[[ $(grep -c "^$drive .* group .* nvme$" "$work/said") == 1 && $(grep -c "^$drive .* vfio-pci " "$work/said") == 1 &&
 			$(grep -c "^$drive is bound; it had nvme$" "$work/said") == 2 ]]
 }
 
