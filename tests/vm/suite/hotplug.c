@@ -48,8 +48,11 @@ static void press_button(void)
 	setvbuf(log, NULL, _IONBF, 0);
 	lseek(fileno(log), 0, SEEK_END);
 	vm_qemu("device_del plugged");
-	while (!strstr(line, "Button press: will power off"))
-		ck_assert_int_gt(read(fileno(log), memset(line, 0, sizeof(line)), sizeof(line) - 1), 0);
+	while (!strstr(line, "Button press: will power off")) {
+		ssize_t bytes = read(fileno(log), memset(line, 0, sizeof(line)), sizeof(line) - 1);
+
+		ck_assert(bytes > 0 || errno == EPIPE); /* which says that lines were lost */
+	}
 	fclose(log);
 	ck_assert_int_eq(system("echo 0 >" POWER " &"), 0);
 }

@@ -270,8 +270,8 @@ static void add_path(Suite *suite, const struct path *path)
 }
 
 /*
- * $TEST_PATHS is such as "intel/type1v2 compat/compat": of a machine that it names, only these paths are gone. How many
- * of them it names, or with `path` whether that one.
+ * $TEST_PATHS is such as "intel/type1v2 compat/compat": of a machine that it names, only these paths are tested. How
+ * many of them it names, or with `path` whether that one.
  */
 static unsigned int named(const char *path)
 {
@@ -281,6 +281,10 @@ static unsigned int named(const char *path)
 
 	if (!machine || !paths)
 		return 0;
+	if (strlen(paths) + sizeof("  ") > sizeof(all)) {
+		printf("Bail out! TEST_PATHS is longer than %zu bytes\n", sizeof(all) - sizeof("  "));
+		exit(EXIT_FAILURE);
+	}
 	snprintf(all, sizeof(all), " %s ", paths);
 	snprintf(word, sizeof(word), " %s/%s%s", machine, path ? path : "", path ? " " : "");
 	for (at = strstr(all, word); at; at = strstr(at + 1, word))
@@ -296,7 +300,7 @@ static bool is_wanted(const struct path *path)
 /* Adds the tests of every path that is here, and lists them: "none" when there are none. */
 static void add_paths(Suite *suite, char *found, size_t size)
 {
-	unsigned int gone = 0;
+	unsigned int wanted = 0;
 
 	found[0] = '\0';
 	for (size_t i = 0; vm_paths(i); i++) {
@@ -312,15 +316,15 @@ static void add_paths(Suite *suite, char *found, size_t size)
 			continue;
 		if (is_wanted(path)) {
 			add_path(suite, path);
-			gone++;
+			wanted++;
 		}
 		snprintf(found + strlen(found), size - strlen(found), "%s%s", *found ? " " : "", path->name);
 	}
 	vm_path = NULL; /* the others go none */
 	/* One that is misspelt would take its tests along unseen. */
-	if (named(NULL) && gone != named(NULL)) {
+	if (named(NULL) && wanted != named(NULL)) {
 		printf("Bail out! TEST_PATHS names %u paths of this machine, which has %u of them\n", named(NULL),
-		       gone);
+		       wanted);
 		exit(EXIT_FAILURE);
 	}
 	if (!*found)
