@@ -68,9 +68,10 @@ struct survival {
 	unsigned int turn; /* which of that name, counted from 1 */
 #define EACH 0
 /*
- * The first one, while the kernel lacks memory: it says EBUSY of a BAR that it cannot claim, and that is tried again.
+ * The n-th one, while the kernel lacks memory: it says EBUSY of a BAR that it cannot claim, and that is tried again. A
+ * kernel that claims BARs when the device is opened, as newer ones do, does not come there.
  */
-#define FIRST_WITHOUT_MEMORY UINT_MAX
+#define WITHOUT_MEMORY(n) (1u << 31 | (n))
 };
 
 struct act {

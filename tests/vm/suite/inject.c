@@ -239,7 +239,7 @@ static bool untouched(const struct row *row)
 
 static bool is_turn(unsigned int turn, const struct door_point *point, bool memory)
 {
-	return turn == EACH || turn == point->turn || (turn == FIRST_WITHOUT_MEMORY && memory && point->turn == 1);
+	return turn == EACH || turn == point->turn || (memory && turn == WITHOUT_MEMORY(point->turn));
 }
 
 static bool survives(const struct act *act, const struct door_point *point, bool memory)
