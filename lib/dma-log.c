@@ -119,8 +119,6 @@ _Static_assert(sizeof(struct vfio_device_feature_dma_logging_range) == sizeof(st
 
 /* ---- Begin and end ---- */
 
-static const char begin_first[] = "call iommufd_device_dma_log_start() first";
-
 static int end(struct iommufd_device *dev)
 {
 	int ret = ifd_feature(dev, VFIO_DEVICE_FEATURE_DMA_LOGGING_STOP | VFIO_DEVICE_FEATURE_SET, NULL, 0);
@@ -187,17 +185,30 @@ EXPORT int iommufd_device_dma_log_start(struct iommufd_device *dev, const struct
 	return 0;
 }
 
+/* The driver's answer where it has no log at all, which is never begun. */
+static int fail_not_begun(struct iommufd_device *dev, const char *what)
+{
+	int has = iommufd_device_has(dev, IOMMUFD_FEATURE_DMA_LOG);
+
+	return has < 0 ? has
+		       : ifd_fail_feature(dev, has ? -EINVAL : -ENOTTY, "call iommufd_device_dma_log_start() first",
+					  what);
+}
+
 EXPORT int iommufd_device_dma_log_stop(struct iommufd_device *dev)
 {
+	static const char what[] = "stop to log the DMA of";
 	int ret = ifd_device_ready(dev, "log of DMA"), logging;
 
 	if (ret)
 		return ret;
 	pthread_mutex_lock(&dev->lock);
 	logging = dev->logging;
-	ret = logging ? end(dev) : -EINVAL;
+	ret = logging ? end(dev) : 0;
 	pthread_mutex_unlock(&dev->lock);
-	return ret ? ifd_fail_feature(dev, ret, logging ? NULL : begin_first, "stop to log the DMA of") : 0;
+	if (!logging)
+		return fail_not_begun(dev, what);
+	return ret ? ifd_fail_feature(dev, ret, NULL, what) : 0;
 }
 
 /* ---- What was written ---- */
@@ -240,9 +251,10 @@ EXPORT int iommufd_device_dma_log_read(struct iommufd_device *dev, uint64_t iova
 	uint64_t start, last;
 	int ret = ifd_device_ready(dev, "log of DMA");
 
+	if (!ret && !dev->logging)
+		ret = fail_not_begun(dev, "read the log of");
 	if (!ret)
-		ret = ifd_dirty_check_range(iova, len, page_size, PAGE_MIN, dev->logging ? NULL : begin_first, bitmap,
-					    size, &to);
+		ret = ifd_dirty_check_range(iova, len, page_size, PAGE_MIN, NULL, bitmap, size, &to);
 	if (!ret && to.last == UINT64_MAX)
 		ret = ifd_fail(-EOVERFLOW, "the last page of 2^64 bytes is out of reach", "read the log of %s",
 			       dev->found->name);

@@ -134,6 +134,7 @@ int iommufd_device_dma_log_start(struct iommufd_device *dev, const struct iommuf
  * @param dev an attached device
  *
  * @retval -ENOTCONN not attached
+ * @retval -ENOTTY   the driver has no log
  * @retval -EINVAL   it has not begun
  * @retval others    what the driver says
  *
@@ -156,6 +157,7 @@ int iommufd_device_dma_log_stop(struct iommufd_device *dev);
  * @param size      bytes of the bitmap; what is more than needed is not touched
  *
  * @retval -ENOTCONN  not attached
+ * @retval -ENOTTY    the driver has no log
  * @retval -EINVAL    it has not begun; no bitmap, or too small a one; a page size or a range that is not as it must be
  * @retval -EOVERFLOW `iova + len` reaches 2^64
  * @retval others     what the driver says

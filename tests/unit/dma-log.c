@@ -12,7 +12,7 @@
 static struct vfio_device_feature_dma_logging_range got[RANGES];
 static uint32_t num_got, last_flags;
 static uint64_t page_size, chosen;
-static int answer;
+static int answer, probe;
 static struct iommufd_range reads[8];
 static unsigned int num_reads, calls;
 
@@ -76,6 +76,8 @@ static int feature(int fd, void *arg)
 	case VFIO_DEVICE_FEATURE_DMA_LOGGING_STOP | VFIO_DEVICE_FEATURE_SET:
 		ck_assert_uint_eq(cmd->argsz, sizeof(*cmd));
 		return answer;
+	case VFIO_DEVICE_FEATURE_DMA_LOGGING_START | VFIO_DEVICE_FEATURE_PROBE:
+		return probe;
 	default:
 		ck_abort_msg("feature 0x%x", cmd->flags);
 	}
@@ -87,7 +89,7 @@ static void open_attached(struct scene *scene)
 	inject_ioctl(VFIO_DEVICE_FEATURE, feature);
 	num_reads = num_got = calls = 0;
 	chosen = 4096;
-	answer = 0;
+	answer = probe = 0;
 	ck_assert_int_eq(iommufd_device_attach(scene->dev, scene->ioas), 0);
 }
 
@@ -245,6 +247,7 @@ START_TEST(a_log_is_begun_once_and_ends_with_the_attach)
 	unit_words_have("iommufd_device_dma_log_start()");
 	unit_fails(-EINVAL, iommufd_device_dma_log_read(scene.dev, 0, 4096, 4096, &word, sizeof(word)));
 	unit_words_have("iommufd_device_dma_log_start()");
+	ck_assert_uint_eq(calls, 1); /* whether there is a log at all, and no more */
 	answer = -EIO;
 	unit_fails(-EIO, iommufd_device_dma_log_start(scene.dev, &range, 1, 4096, NULL));
 	unit_fails(-EINVAL, iommufd_device_dma_log_stop(scene.dev));

@@ -136,6 +136,10 @@ START_TEST(what_a_driver_lacks_is_refused_with_words)
 	unit_words_have("driver vfio-pci does not have it");
 	unit_fails(-ENOTTY, iommufd_device_low_power_exit(scene.dev));
 	unit_fails(-ENOTTY, iommufd_device_dma_log_start(scene.dev, &range, 1, 4096, &word));
+	unit_fails(-ENOTTY, iommufd_device_dma_log_stop(scene.dev));
+	unit_words_have("stop to log the DMA of");
+	unit_fails(-ENOTTY, iommufd_device_dma_log_read(scene.dev, 0, 4096, 4096, &word, sizeof(word)));
+	unit_words_have("driver vfio-pci does not have it");
 	unit_fails(-ENOTTY, iommufd_device_set_master(scene.dev, true));
 	unit_words_have("iommufd_pci_set_master()");
 	unit_fails(-ENOTTY, iommufd_device_zpci_error(scene.dev, &word, sizeof(word), &len));
