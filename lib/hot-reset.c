@@ -25,15 +25,15 @@ struct affected {
 	size_t num_saved;
 };
 
-static void address_of(const struct vfio_pci_dependent_device *device, char address[IOMMUFD_PCI_ADDRESS_MAX])
+static void address_of(const struct vfio_pci_dependent_device *device, char address[IOMMUFD_PCI_NAME_SIZE])
 {
-	snprintf(address, IOMMUFD_PCI_ADDRESS_MAX, "%04x:%02x:%02x.%u", device->segment, device->bus,
-		 device->devfn >> 3, device->devfn & 7u);
+	snprintf(address, IOMMUFD_PCI_NAME_SIZE, "%04x:%02x:%02x.%u", device->segment, device->bus, device->devfn >> 3,
+		 device->devfn & 7u);
 }
 
 static bool is_affected(const struct affected *affected, const struct iommufd_device *dev)
 {
-	char address[IOMMUFD_PCI_ADDRESS_MAX];
+	char address[IOMMUFD_PCI_NAME_SIZE];
 
 	for (uint32_t i = 0; i < affected->info->count; i++) {
 		address_of(&affected->info->devices[i], address);
@@ -147,7 +147,7 @@ static int group_fd(struct iommufd_ctx *ctx, uint32_t id)
 
 static struct ifd_found *find(const struct vfio_pci_dependent_device *device)
 {
-	char address[IOMMUFD_PCI_ADDRESS_MAX];
+	char address[IOMMUFD_PCI_NAME_SIZE];
 	struct ifd_found *found;
 
 	address_of(device, address);
@@ -182,7 +182,7 @@ static void hint_open(char *hint, const struct ifd_found *found)
 
 static void hint_blocker(char *hint, const struct vfio_pci_dependent_device *device)
 {
-	char address[IOMMUFD_PCI_ADDRESS_MAX];
+	char address[IOMMUFD_PCI_NAME_SIZE];
 	struct ifd_found *found = find(device);
 
 	address_of(device, address);

@@ -252,8 +252,9 @@ int iommufd_pci_msix_info(struct iommufd_device *dev, struct iommufd_pci_msix *i
  * @since 0.1
  */
 int iommufd_pci_set_memory(struct iommufd_device *dev, bool on);
+
 /** Room for the address of a PCI device as text, `0000:00:03.0`, with its end. */
-#define IOMMUFD_PCI_ADDRESS_MAX 24
+enum { IOMMUFD_PCI_NAME_SIZE = 24 };
 
 /** What there is to know of a device that a hot reset affects. */
 enum {
@@ -263,9 +264,9 @@ enum {
 
 /** A device that a hot reset affects. */
 struct iommufd_pci_affected {
-	char address[IOMMUFD_PCI_ADDRESS_MAX]; /**< as iommufd_device_new() takes it */
-	int32_t group;                         /**< its IOMMU group, or -1 */
-	uint32_t flags;                        /**< IOMMUFD_PCI_AFFECTED bits */
+	char address[IOMMUFD_PCI_NAME_SIZE]; /**< as iommufd_device_new() takes it */
+	int32_t group;                       /**< its IOMMU group, or -1 */
+	uint32_t flags;                      /**< IOMMUFD_PCI_AFFECTED bits */
 };
 
 /**
@@ -341,9 +342,6 @@ enum {
 	/** a virtual function that iommufd_device_new_opts() opens with the token of its physical function only */
 	IOMMUFD_SRIOV_TOKEN = 1u << 2,
 };
-
-/** Room for a PCI address such as `0000:01:00.1`, with its end. */
-enum { IOMMUFD_PCI_NAME_SIZE = 24 };
 
 /** What SR-IOV makes of a device. The caller sets `struct_size`. */
 struct iommufd_sriov_info {
