@@ -293,6 +293,7 @@ void ifd_irq_forget_all(struct iommufd_device *dev);
  * words; what could be armed is.
  */
 int ifd_irq_rearm(struct iommufd_device *dev);
+
 /* reset.c: like iommufd_device_reset(), but also of a device that does not say that it can be reset. With words. */
 int ifd_device_reset(struct iommufd_device *dev);
 
