@@ -51,6 +51,7 @@ enum {
  * @retval -ENOTCONN   not attached
  * @retval -EOPNOTSUPP not a PCI device
  * @retval -ERANGE     beyond configuration space
+ * @retval -EIO        as iommufd_device_region_read()
  *
  * Source: pread() on the device's file descriptor; PCI Local Bus Specification 3.0, section 6.1.
  * @since 0.1
@@ -103,6 +104,7 @@ int iommufd_pci_set_master(struct iommufd_device *dev, bool on);
  * @retval -EOPNOTSUPP not a PCI device
  * @retval -EINVAL     `offset` is not aligned
  * @retval -ERANGE     beyond configuration space
+ * @retval -EIO        as iommufd_device_region_read()
  *
  * Source: pread() on the device's file descriptor.
  * @since 0.1
@@ -124,6 +126,8 @@ int iommufd_pci_config_read32(struct iommufd_device *dev, uint32_t offset, uint3
  * @retval -EOPNOTSUPP not a PCI device
  * @retval -EINVAL     `offset` is not aligned
  * @retval -ERANGE     beyond configuration space
+ * @retval -EIO        as iommufd_device_region_write()
+ * @retval others      as iommufd_device_region_write()
  *
  * Source: pwrite() on the device's file descriptor.
  * @since 0.1
