@@ -58,6 +58,16 @@ info_tells_the_limit() {
 		sed -n 's/^memlock_limit: //p' | diff - <(printf '%s\n' '64 KiB' unlimited '1000 bytes')
 }
 
+# The library is enough: no example makes an ioctl or any system call by its number, or knows the kernel's own headers.
+examples_make_no_ioctl() {
+	local sources=(--include='*.c' --include='*.cpp' --include='*.h') status=0
+	# These are the files to look at.
+	grep -rqF "${sources[@]}" '#include <libiommufd.h>' "$top/examples" || return
+	grep -rnE "${sources[@]}" '\b(ioctl|syscall)\b|#[[:space:]]*include[[:space:]]*[<"](linux|asm|asm-generic|uapi)/' \
+		"$top/examples" || status=$?
+	((status == 1))
+}
+
 # What a compiler warns of is an error here, though not for a user.
 examples_build_by() {
 	local flags="-O2 -g -Wall -Wextra -Werror"
@@ -70,6 +80,7 @@ stage_examples() {
 	local bin backend
 	check "the examples build against the installed library" "$top/examples/run" --build || return
 	bin=$(tail -n 1 "$work/log")
+	check "no example makes an ioctl by itself" examples_make_no_ioctl
 	check "gcc has no warning about the examples" examples_build_by gcc g++
 	check "clang has no warning about the examples" examples_build_by clang clang++
 	check "each example tells its usage" examples_tell_their_usage
