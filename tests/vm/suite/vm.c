@@ -398,6 +398,8 @@ static void add_machine(Suite *suite, const char *found)
 		add_iommu_tests(add_case(suite, "IOMMU", "this machine", NULL));
 	if (access("/dev/iommu", F_OK))
 		add_no_iommufd_tests(add_case(suite, "no iommufd", "this machine", NULL));
+	if (is("TEST_MACHINE", "old"))
+		add_multipath_tests(add_case(suite, "multipath", "this machine", NULL));
 	add_probe_tests(add_case(suite, "probe", "this machine", NULL));
 }
 

@@ -279,6 +279,7 @@ void add_mock_dirty_fail_tests(TCase *tc);
 
 /* The same for tests of machines rather than of backends. */
 void add_probe_tests(TCase *tc);
+void add_multipath_tests(TCase *tc);
 void add_monitor_tests(TCase *tc);
 void add_noiommu_tests(TCase *tc);
 void add_file_noiommu_tests(TCase *tc);
