@@ -383,7 +383,8 @@ void add_feature_tests(TCase *tc)
 	tcase_add_test(tc, the_first_waking_signals_an_eventfd_and_ends_it);
 	tcase_add_test(tc, what_is_no_eventfd_is_refused);
 	tcase_add_test(tc, mapped_registers_are_out_of_reach_in_low_power);
-	tcase_add_test(tc, lent_memory_is_back_when_low_power_is_ended);
+	if (vm_can_lend())
+		tcase_add_test(tc, lent_memory_is_back_when_low_power_is_ended);
 	tcase_add_test(tc, a_log_takes_any_number_of_ranges);
 	tcase_add_test(tc, a_log_reaches_to_the_end_of_what_the_kernel_takes);
 	tcase_add_test(tc, a_type_that_signals_nothing_can_be_disabled);

@@ -160,6 +160,14 @@ static const struct file device_files[] = {
 	{ "kvm", add_kvm_tests },         { "migration-life", add_migration_life_tests },
 };
 
+/* Of these for an older kernel what needs no more than the devices that every machine has. */
+static const struct file lts_files[] = {
+	{ "feature", add_feature_tests },
+	{ "migration", add_migration_tests },
+	{ "migration-life", add_migration_life_tests },
+	{ "kvm", add_kvm_tests },
+};
+
 /* For the container that iommufd serves, which that machine has not. */
 static const struct file compat_files[] = {
 	{ "kvm", add_kvm_tests },
@@ -265,6 +273,8 @@ static void add_path(Suite *suite, const struct path *path)
 		add_files(suite, path, files, COUNT(files));
 	if (is("TEST_MACHINE", "device"))
 		add_files(suite, path, device_files, COUNT(device_files));
+	if (is("TEST_MACHINE", "lts") && !is_short(path))
+		add_files(suite, path, lts_files, COUNT(lts_files));
 	if (path->compat)
 		add_files(suite, path, compat_files, COUNT(compat_files));
 }
