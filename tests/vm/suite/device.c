@@ -69,9 +69,13 @@ START_TEST(a_device_is_adopted_by_its_descriptor)
 	ck_assert_int_ge(fd, 0);
 	fds = open_fds();
 	bed_open(&bed);
-	if (vm_backend == IOMMUFD_BACKEND_VFIO || !vm_has_node(EDU)) {
-		fails(iommufd_device_from_fd(bed.ctx, fd, &bed.dev), !vm_has_node(EDU) ? -EINVAL : -EOPNOTSUPP,
-		      "adopt file descriptor");
+	if (!vm_has_node(EDU)) {
+		lacks(iommufd_device_from_fd(bed.ctx, fd, &bed.dev), -EINVAL,
+		      "open a node under /dev/vfio/devices for it");
+		ck_assert_ptr_null(bed.dev);
+	} else if (vm_backend == IOMMUFD_BACKEND_VFIO) {
+		lacks(iommufd_device_from_fd(bed.ctx, fd, &bed.dev), -EOPNOTSUPP,
+		      "the backend vfio has no device nodes");
 		ck_assert_ptr_null(bed.dev);
 	} else {
 		struct iommufd_dma dma;

@@ -11,7 +11,6 @@
 START_TEST(parts_of_a_region_are_a_file)
 {
 	struct iommufd_region_part parts[2] = { { 0, PAGE }, { 2 * PAGE, PAGE } };
-	uint64_t iova = AT;
 	struct stat st;
 	struct bed bed;
 	int fd = -7;
@@ -32,10 +31,6 @@ START_TEST(parts_of_a_region_are_a_file)
 	close(fd);
 	ok(iommufd_device_region_dmabuf(bed.dev, IOMMUFD_PCI_BAR0, parts, 1, IOMMUFD_MAP_READ, &fd));
 	ck_assert_int_eq(fcntl(fd, F_GETFL) & O_ACCMODE, O_RDONLY);
-	if (vm_backend == IOMMUFD_BACKEND_IOMMUFD) {
-		ok(iommufd_ioas_map_file(bed.ioas, fd, 0, PAGE, IOMMUFD_MAP_READ | IOMMUFD_MAP_FIXED, &iova));
-		ok(iommufd_ioas_unmap(bed.ioas, AT, PAGE, NULL));
-	}
 	close(fd);
 	fd = -7;
 	fails(iommufd_device_region_dmabuf(bed.dev, IOMMUFD_PCI_BAR0, parts, 0, RW, &fd), -EINVAL, "one part");
@@ -53,6 +48,33 @@ START_TEST(parts_of_a_region_are_a_file)
 }
 END_TEST
 
+START_TEST(a_file_of_a_region_is_mapped_like_other_files)
+{
+	struct iommufd_region_part part = { 0, PAGE };
+	uint64_t iova = AT;
+	struct bed bed;
+	int fd;
+
+	bed_attach(&bed, NVME);
+	if (vm_linux() < 7) {
+		lacks(iommufd_device_region_dmabuf(bed.dev, IOMMUFD_PCI_BAR0, &part, 1, IOMMUFD_MAP_READ, &fd),
+		      -EOPNOTSUPP, "Linux 6.19");
+		bed_close(&bed);
+		return;
+	}
+	ok(iommufd_device_region_dmabuf(bed.dev, IOMMUFD_PCI_BAR0, &part, 1, IOMMUFD_MAP_READ, &fd));
+	if (vm_backend == IOMMUFD_BACKEND_VFIO) {
+		lacks(iommufd_ioas_map_file(bed.ioas, fd, 0, PAGE, IOMMUFD_MAP_READ | IOMMUFD_MAP_FIXED, &iova),
+		      -EOPNOTSUPP, "it is a dma-buf; VFIO's containers have no such thing");
+	} else {
+		ok(iommufd_ioas_map_file(bed.ioas, fd, 0, PAGE, IOMMUFD_MAP_READ | IOMMUFD_MAP_FIXED, &iova));
+		ok(iommufd_ioas_unmap(bed.ioas, AT, PAGE, NULL));
+	}
+	close(fd);
+	bed_close(&bed);
+}
+END_TEST
+
 /* Whether iommufd can do it, or type1, in a container that it serves itself. */
 bool vm_can_lend(void)
 {
@@ -64,6 +86,7 @@ bool vm_can_lend(void)
 void add_dmabuf_tests(TCase *tc)
 {
 	tcase_add_test(tc, parts_of_a_region_are_a_file);
+	tcase_add_test(tc, a_file_of_a_region_is_mapped_like_other_files);
 }
 
 /* ---- Without an IOMMU ---- */
