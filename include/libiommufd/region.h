@@ -120,8 +120,9 @@ int iommufd_device_region_write(struct iommufd_device *dev, uint32_t index, uint
  * iommufd_device_free() unmaps what is left, so nothing may use the address after that. A child process gets no copy of
  * it. From 2 MiB on the address is chosen so that huge pages of the CPU fit, which Linux 6.12 and later then use.
  *
- * An access while the device's memory is disabled (bit 1 of PCI's command register), while it is reset, or after it is
- * gone ends in SIGBUS, where iommufd_device_region_read() has an errno.
+ * An access while the device's memory is disabled (bit 1 of PCI's command register) ends in SIGBUS, where
+ * iommufd_device_region_read() has an errno; so does one while the device may sleep, see
+ * iommufd_device_low_power_enter(). While the device is reset, an access waits.
  *
  * @param dev    an attached device
  * @param index  the region
