@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "internal.h"
+#include "pci.h"
 #include "udev.h"
 #include "uapi/vfio.h"
 
@@ -195,6 +196,8 @@ static int enable(struct iommufd_device *dev, uint32_t index, uint32_t start, ui
 		ret = check_vectors(dev, &info, start, count);
 	if (!ret)
 		ret = check_eventfds(dev, index, count, eventfds);
+	if (!ret)
+		ret = ifd_pci_check_there(dev, "enable interrupts of");
 	if (ret)
 		return ret;
 	pthread_mutex_lock(&dev->lock);

@@ -4,10 +4,10 @@
 #include <errno.h>
 
 #include "internal.h"
+#include "pci-regs.h"
 #include "pci.h"
 #include "udev.h"
 
-#define PCI_STATUS          0x06
 #define PCI_STATUS_CAPS     0x10
 #define PCI_BAR             0x10
 #define PCI_CAPS            0x34

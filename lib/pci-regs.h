@@ -10,6 +10,7 @@
 #define PCI_COMMAND_IO     0x0001
 #define PCI_COMMAND_MEMORY 0x0002
 #define PCI_COMMAND_MASTER 0x0004
+#define PCI_STATUS         0x06
 
 /* A chain of capabilities behind the header, each with its kind and the place of the next. */
 #define PCI_CAPABILITIES 0x34

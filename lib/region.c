@@ -246,6 +246,12 @@ int ifd_region_at(struct iommufd_device *dev, uint32_t index, uint64_t offset, s
 /* Linux moves a page less than 2 GiB at once. */
 #define MOST ((size_t)1 << 30)
 
+/* What nobody answers is read as, and what a device may well say too. */
+static bool only_ones(const unsigned char *buf, size_t len)
+{
+	return len && *buf == 0xff && !memcmp(buf, buf + 1, len - 1);
+}
+
 /* Reads or writes; the bytes of a write are only read. One system call, unless there is more than that. */
 static int move_bytes(struct iommufd_device *dev, uint32_t index, uint64_t offset, unsigned char *buf, size_t len,
 		      uint32_t flag)
@@ -266,7 +272,8 @@ static int move_bytes(struct iommufd_device *dev, uint32_t index, uint64_t offse
 		while (ifd_region_again(moved, &tries));
 		done += moved > 0 ? (size_t)moved : 0;
 	} while (done < len && moved == (ssize_t)part);
-	return check_moved(dev, moved < 0 ? moved : (ssize_t)done, len, reads ? "read from" : "write to");
+	ret = check_moved(dev, moved < 0 ? moved : (ssize_t)done, len, reads ? "read from" : "write to");
+	return ret || !reads || !only_ones(buf, len) ? ret : ifd_pci_check_there(dev, "read from");
 }
 
 EXPORT int iommufd_device_region_read(struct iommufd_device *dev, uint32_t index, uint64_t offset, void *buf,
@@ -289,6 +296,9 @@ EXPORT int iommufd_device_region_write(struct iommufd_device *dev, uint32_t inde
 
 	if (index != IOMMUFD_PCI_CONFIG)
 		return ifd_region_write(dev, index, offset, buf, len);
+	ret = ifd_pci_check_there(dev, "write to");
+	if (ret)
+		return ret;
 	renews = ifd_peers_due(dev, offset, buf, len);
 	ret = ifd_pci_write(dev, offset, buf, len);
 	return !ret && renews ? ifd_peers_restore(dev) : ret;

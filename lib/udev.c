@@ -102,7 +102,7 @@ bool ifd_udev_leaves(const struct ifd_found *found)
 	struct stat st;
 
 	snprintf(path, sizeof(path), "%s/vfio-dev", found->path);
-	return has_children() && ifd_sys_stat(path, &st) == -ENOENT;
+	return ifd_sys_stat(path, &st) == -ENOENT && has_children();
 }
 
 /* The child that VFIO makes for a device that is bound to it; it has a node where the kernel has those. */

@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 
 #include "internal.h"
+#include "pci.h"
 #include "udev.h"
 #include "uapi/vfio.h"
 
@@ -253,6 +254,8 @@ EXPORT int iommufd_device_region_map(struct iommufd_device *dev, uint32_t index,
 
 	if (!ret)
 		ret = check_wish(dev, index, &wish);
+	if (!ret)
+		ret = ifd_pci_check_there(dev, "map a region of");
 	return ret ? ret : window_new(dev, index, &wish, len < HUGE, out);
 }
 
@@ -278,7 +281,8 @@ EXPORT int iommufd_device_region_map_all(struct iommufd_device *dev, uint32_t in
 	if (wish.len != whole_pages(wish.region))
 		return ifd_fail(-ENOMEM, "map parts of it", "map region %u of %s: it is larger than all addresses",
 				index, dev->found->name);
-	return window_new(dev, index, &wish, false, out);
+	ret = ifd_pci_check_there(dev, "map a region of");
+	return ret ? ret : window_new(dev, index, &wish, false, out);
 }
 
 static void window_free(struct ifd_window *window)

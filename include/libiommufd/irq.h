@@ -76,6 +76,7 @@ int iommufd_device_irq_info(struct iommufd_device *dev, uint32_t index, struct i
  * @retval -EBADF      one of the eventfds is not open
  * @retval -EBUSY      another one of INTx, MSI and MSI-X is enabled
  * @retval -ENOSPC     the machine has fewer vectors left
+ * @retval -EIO        the device was taken away
  * @retval -EMFILE     no file descriptor left
  * @retval -ENOMEM     no memory
  *

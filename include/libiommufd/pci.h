@@ -104,7 +104,7 @@ int iommufd_pci_set_master(struct iommufd_device *dev, bool on);
  * @retval -EOPNOTSUPP not a PCI device
  * @retval -EINVAL     `offset` is not aligned
  * @retval -ERANGE     beyond configuration space
- * @retval -EIO        as iommufd_device_region_read()
+ * @retval -EIO        the device was taken away, see iommufd_device_region_read()
  *
  * Source: pread() on the device's file descriptor.
  * @since 0.1
@@ -126,7 +126,7 @@ int iommufd_pci_config_read32(struct iommufd_device *dev, uint32_t offset, uint3
  * @retval -EOPNOTSUPP not a PCI device
  * @retval -EINVAL     `offset` is not aligned
  * @retval -ERANGE     beyond configuration space
- * @retval -EIO        as iommufd_device_region_write()
+ * @retval -EIO        the device was taken away, see iommufd_device_region_write()
  * @retval others      as iommufd_device_region_write()
  *
  * Source: pwrite() on the device's file descriptor.
@@ -148,7 +148,8 @@ int iommufd_pci_config_write32(struct iommufd_device *dev, uint32_t offset, uint
  *
  * @retval -ENOENT     there is none, or none behind `after`
  * @retval -EINVAL     `id` is 0, or `after` is the place of no capability
- * @retval -EPROTO     the chain of capabilities has no end or leads astray; or the device is gone
+ * @retval -EPROTO     the chain of capabilities has no end or leads astray
+ * @retval -EIO        the device was taken away
  * @retval -ENOTCONN   not attached
  * @retval -EOPNOTSUPP not a PCI device
  *
@@ -167,7 +168,8 @@ int iommufd_pci_find_cap(struct iommufd_device *dev, uint8_t id, uint32_t after,
  *
  * @retval -ENOENT     there is none, or none behind `after`, or the device has no such space
  * @retval -EINVAL     `id` is 0, or `after` is the place of no capability
- * @retval -EPROTO     the chain of capabilities has no end or leads astray; or the device is gone
+ * @retval -EPROTO     the chain of capabilities has no end or leads astray
+ * @retval -EIO        the device was taken away
  * @retval -ENOTCONN   not attached
  * @retval -EOPNOTSUPP not a PCI device
  *

@@ -72,6 +72,9 @@ int iommufd_device_region_areas(struct iommufd_device *dev, uint32_t index, stru
 /**
  * @brief Read from a region through the kernel.
  *
+ * Of a PCI device that was pulled out bytes are read as ones, and the kernel says no more. When all are ones it is
+ * asked whether the device is still there (Linux 6.1 and later): they stand when it is, and else are an error.
+ *
  * @param dev    an attached device
  * @param index  the region
  * @param offset from its start, in bytes
@@ -81,7 +84,7 @@ int iommufd_device_region_areas(struct iommufd_device *dev, uint32_t index, stru
  * @retval -ENOTCONN not attached
  * @retval -EINVAL   no such region, or it cannot be read
  * @retval -ERANGE   `offset + len` goes beyond the region
- * @retval -EIO      the device's memory is disabled or the device is gone
+ * @retval -EIO      the device's memory is disabled; or it was taken away, and nothing but ones was read
  * @retval -ENOMEM   of an expansion ROM the same; or no memory
  * @retval -EBUSY    a driver of the kernel has claimed the region
  *
@@ -93,6 +96,8 @@ int iommufd_device_region_read(struct iommufd_device *dev, uint32_t index, uint6
 /**
  * @brief Write to a region through the kernel.
  *
+ * What is written to a BAR of a PCI device that was pulled out gets lost without an error: nobody answers to a write.
+ *
  * @param dev    an attached device
  * @param index  the region
  * @param offset from its start, in bytes
@@ -102,7 +107,7 @@ int iommufd_device_region_read(struct iommufd_device *dev, uint32_t index, uint6
  * @retval -ENOTCONN not attached
  * @retval -EINVAL   no such region, or it cannot be written
  * @retval -ERANGE   `offset + len` goes beyond the region
- * @retval -EIO      the device's memory is disabled or the device is gone
+ * @retval -EIO      the device's memory is disabled; or it was taken away, and this is configuration space
  * @retval -EBUSY    a driver of the kernel has claimed the region
  * @retval others   the write was done, but memory of the device that is lent could not be mapped again, see
  *                  iommufd_ioas_map_region()
@@ -122,7 +127,8 @@ int iommufd_device_region_write(struct iommufd_device *dev, uint32_t index, uint
  *
  * An access while the device's memory is disabled (bit 1 of PCI's command register) ends in SIGBUS, where
  * iommufd_device_region_read() has an errno; so does one while the device may sleep, see
- * iommufd_device_low_power_enter(). While the device is reset, an access waits.
+ * iommufd_device_low_power_enter(). While the device is reset, an access waits. Of a device that was pulled out ones
+ * are read, on some machines zeroes, and what is written gets lost.
  *
  * @param dev    an attached device
  * @param index  the region
@@ -137,6 +143,7 @@ int iommufd_device_region_write(struct iommufd_device *dev, uint32_t index, uint
  * @retval -EOPNOTSUPP the region, or this part of it (see iommufd_device_region_areas()), cannot be mapped: use
  *                     iommufd_device_region_read() and iommufd_device_region_write()
  * @retval -EBUSY      a driver of the kernel has claimed the region
+ * @retval -EIO        the device was taken away
  * @retval -ENOMEM     no memory
  *
  * Source: mmap() on the device's file descriptor.
@@ -163,6 +170,7 @@ int iommufd_device_region_map(struct iommufd_device *dev, uint32_t index, uint64
  * @retval -ERANGE     the device has no such region
  * @retval -EOPNOTSUPP no part of it can be mapped: use iommufd_device_region_read() and iommufd_device_region_write()
  * @retval -EBUSY      a driver of the kernel has claimed the region
+ * @retval -EIO        the device was taken away
  * @retval -ENOMEM     no memory, or not as many addresses in a row
  *
  * Source: mmap() on the device's file descriptor.

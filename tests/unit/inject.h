@@ -83,6 +83,9 @@ void inject_no_proc(bool none);
 #define INJECT_FILE_SIZE (1u << 20)
 void inject_nodes(const char *path);
 
+/* There is something at this path for who looks by its name, NULL for none. */
+void inject_there(const char *path);
+
 /* These nodes are not there until the library has paused so many times; `hook` is called in each pause, or NULL. */
 void inject_late(unsigned int pauses, void (*hook)(void));
 

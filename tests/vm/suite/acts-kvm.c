@@ -159,8 +159,9 @@ const struct act kvm_acts[] = {
 	{ "iommufd_device_attach, kvm", NEEDS_CONTEXT, attach, .undo = undo_attach, .prepare = have_device,
 	  .finish = free_handle, .on = has_kvm, .opens = by_group, .survives = ATTACHES },
 	{ "iommufd_kvm_irqfd_add", NEEDS_ATTACHED, add_message, .undo = undo_irqfd, .prepare = make_irqchip,
-	  .finish = free_handle, .on = has_kvm, .survives = SURVIVES(NAMES), .handle = true },
+	  .finish = free_handle, .on = has_kvm, .survives = SURVIVES(LOOKS_WHETHER_THERE, NAMES), .handle = true },
 	{ "iommufd_kvm_irqfd_add, INTx", NEEDS_ATTACHED, add_level, .undo = undo_irqfd, .prepare = make_irqchip,
-	  .finish = free_handle, .on = has_kvm, .survives = SURVIVES(NAMES), .keeps = true, .handle = true },
+	  .finish = free_handle, .on = has_kvm, .survives = SURVIVES(LOOKS_WHETHER_THERE, NAMES), .keeps = true,
+	  .handle = true },
 	{ .name = NULL },
 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /* What is found in configuration space, with the drive, which has MSI-X. */
 #include "acts.h"
+#include "door.h"
 
 static void reattach(struct stage *stage)
 {
@@ -74,17 +75,19 @@ static void memory_on(struct stage *stage)
 
 #define DRIVE(call, undoes) NEEDS_ATTACHED, call, .undo = undoes, .address = NVME
 
+#define WRITES .survives = SURVIVES(LOOKS_WHETHER_THERE)
+
 const struct act pci_acts[] = {
 	{ "iommufd_pci_config_read8", DRIVE(read8, reattach) },
 	{ "iommufd_pci_config_read16", DRIVE(read16, reattach) },
 	{ "iommufd_pci_config_read32", DRIVE(read32, reattach) },
-	{ "iommufd_pci_config_write8", DRIVE(write8, reattach) },
-	{ "iommufd_pci_config_write16", DRIVE(write16, reattach) },
-	{ "iommufd_pci_config_write32", DRIVE(write32, reattach) },
+	{ "iommufd_pci_config_write8", DRIVE(write8, reattach), WRITES },
+	{ "iommufd_pci_config_write16", DRIVE(write16, reattach), WRITES },
+	{ "iommufd_pci_config_write32", DRIVE(write32, reattach), WRITES },
 	{ "iommufd_pci_find_cap", DRIVE(find_cap, reattach) },
 	{ "iommufd_pci_find_ext_cap", DRIVE(find_ext_cap, reattach) },
 	{ "iommufd_pci_bar_info", DRIVE(bar_info, reattach), .size = sizeof(struct iommufd_pci_bar) },
 	{ "iommufd_pci_msix_info", DRIVE(msix_info, reattach), .size = sizeof(struct iommufd_pci_msix) },
-	{ "iommufd_pci_set_memory", DRIVE(set_memory, memory_on) },
+	{ "iommufd_pci_set_memory", DRIVE(set_memory, memory_on), WRITES },
 	{ .name = NULL },
 };

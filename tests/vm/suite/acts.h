@@ -98,6 +98,11 @@ struct act {
 	bool costly;                          /* it takes so long that only some of its system calls are tried */
 };
 
+/* A device that cannot be looked at in sysfs counts as one that is there. */
+#define LOOKS_WHETHER_THERE     \
+	{                       \
+		DOOR_STAT, EACH \
+	}
 #define SURVIVES(...) ((const struct survival[]){ __VA_ARGS__, { 0, 0 } })
 
 /*

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /* Devices that QEMU plugs in and pulls out, by the kernel's own PCI Express hotplug. */
 #include <fcntl.h>
+#include <linux/pci_regs.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdint.h>
@@ -17,6 +18,7 @@
 /* The slot, and what is plugged into it: an edu device. */
 #define PORT    "0000:00:0a.0"
 #define PLUGGED "0000:04:00.0"
+#define TAKEN   "it was taken away: free it"
 #define POWER   "/sys/bus/pci/slots/10/power"
 
 /* ---- Plugging ---- */
@@ -164,6 +166,25 @@ static void await_request(const struct user *user)
 	ck_assert_int_eq(poll(&poller, 1, -1), 1);
 }
 
+/* What it says goes on to be what it says, and what it is told is done. */
+static void answers_with_ones(struct user *user)
+{
+	const uint32_t value = 0;
+	uint32_t ones = 0;
+	uint8_t line = 0;
+	void *bar;
+
+	ok(iommufd_device_region_write(user->bed.dev, IOMMUFD_PCI_BAR0, EDU_LIVENESS, &value, sizeof(value)));
+	ok(iommufd_device_region_read(user->bed.dev, IOMMUFD_PCI_BAR0, EDU_LIVENESS, &ones, sizeof(ones)));
+	ck_assert_uint_eq(ones, UINT32_MAX); /* what it was told, inverted */
+	ok(iommufd_pci_config_write8(user->bed.dev, PCI_INTERRUPT_LINE, 0xff));
+	ok(iommufd_pci_config_read8(user->bed.dev, PCI_INTERRUPT_LINE, &line));
+	ck_assert_uint_eq(line, 0xff);
+	ok(iommufd_pci_set_master(user->bed.dev, true));
+	ok(iommufd_device_region_map(user->bed.dev, IOMMUFD_PCI_BAR0, 0, PAGE, PROT_READ, &bar));
+	ok(iommufd_device_region_unmap(user->bed.dev, bar));
+}
+
 static void give_back(struct user *user)
 {
 	edu_detach(&user->edu);
@@ -198,6 +219,7 @@ START_TEST(who_has_a_device_open_is_asked_for_it_and_goes_on_until_it_is_freed)
 	monitor_await(mon, PLUGGED, IOMMUFD_MONITOR_UNBOUND, NULL);
 	await_request(&user);
 	works(&user);
+	answers_with_ones(&user);
 	bed_open(&other);
 	fails(iommufd_device_new(other.ctx, PLUGGED, &other.dev), -ENODEV, "it is bound to no driver");
 	ck_assert_ptr_null(other.dev);
@@ -213,13 +235,16 @@ START_TEST(who_has_a_device_open_is_asked_for_it_and_goes_on_until_it_is_freed)
 }
 END_TEST
 
-/* Nothing answers any more: what needs no answer succeeds, and what does fails with words. Nothing hangs. */
+/*
+ * Nothing answers any more: what asks the device, or whether it is there, fails with words, and what only tells it
+ * something succeeds. A window has nobody to ask. Nothing hangs.
+ */
 START_TEST(a_device_that_was_pulled_out_while_mapped_leads_to_errors_and_no_more)
 {
 	struct iommufd_monitor *mon = plug();
 	int fd = eventfd(0, EFD_CLOEXEC);
 	uint64_t iova = 0x2000000;
-	void *more = memory(PAGE), *bar;
+	void *more = memory(PAGE), *bar = NULL;
 	uint32_t word, id;
 	struct user user;
 
@@ -228,19 +253,23 @@ START_TEST(a_device_that_was_pulled_out_while_mapped_leads_to_errors_and_no_more
 	pull_out();
 	monitor_await(mon, PLUGGED, IOMMUFD_MONITOR_UNBOUND, NULL);
 	await_request(&user);
+	/* What is not the kernel's own copy. Of a BAR these machines read zeroes, which anything may have. */
 	ok(iommufd_device_region_read(user.bed.dev, IOMMUFD_PCI_BAR0, EDU_ID, &word, sizeof(word)));
 	ck_assert_uint_ne(word, id);
+	fails(iommufd_pci_config_read(user.bed.dev, PCI_CLASS_REVISION, &word, sizeof(word)), -EIO, TAKEN);
 	ck_assert_uint_ne(iommufd_mmio_read32((char *)user.edu.bar + EDU_ID), id);
 	iommufd_mmio_write32((char *)user.edu.bar + EDU_LIVENESS, 1);
 	ok(iommufd_device_region_write(user.bed.dev, IOMMUFD_PCI_BAR0, EDU_LIVENESS, &word, sizeof(word)));
-	ok(iommufd_device_region_map(user.bed.dev, IOMMUFD_PCI_BAR0, 0, PAGE, PROT_READ, &bar));
-	ok(iommufd_pci_config_read(user.bed.dev, 0, &word, sizeof(word)));
-	ok(iommufd_pci_set_master(user.bed.dev, true));
-	ok(iommufd_device_irq_enable(user.bed.dev, IOMMUFD_PCI_MSI, 0, 1, &fd));
+	fails(iommufd_device_region_map(user.bed.dev, IOMMUFD_PCI_BAR0, 0, PAGE, PROT_READ, &bar), -EIO, TAKEN);
+	fails(iommufd_device_region_map_all(user.bed.dev, IOMMUFD_PCI_BAR0, PROT_READ, &bar), -EIO, TAKEN);
+	ck_assert_ptr_null(bar);
+	fails(iommufd_pci_config_write(user.bed.dev, PCI_INTERRUPT_LINE, "", 1), -EIO, TAKEN);
+	fails(iommufd_pci_set_master(user.bed.dev, true), -EIO, TAKEN);
+	fails(iommufd_pci_set_memory(user.bed.dev, true), -EIO, TAKEN);
+	fails(iommufd_device_irq_enable(user.bed.dev, IOMMUFD_PCI_MSI, 0, 1, &fd), -EIO, TAKEN);
 	fails(iommufd_device_reset(user.bed.dev), -EAGAIN, "it is being taken away: free it");
 	ok(iommufd_ioas_map(user.bed.ioas, more, PAGE, RW | IOMMUFD_MAP_FIXED, &iova));
 	ok(iommufd_ioas_unmap(user.bed.ioas, iova, PAGE, NULL));
-	ok(iommufd_device_region_unmap(user.bed.dev, bar));
 	edu_detach(&user.edu);
 	/* With its own node the device stays open; else the kernel goes on from here, and is to be through. */
 	if (vm_path->by_node) {
