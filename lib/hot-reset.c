@@ -320,6 +320,7 @@ static int reset_once(struct iommufd_device *dev, const struct affected *affecte
 	return ret;
 }
 
+/* As the kernel says it. */
 static int reset(struct iommufd_device *dev, const struct affected *affected)
 {
 	int ret = 0;
@@ -330,17 +331,17 @@ static int reset(struct iommufd_device *dev, const struct affected *affected)
 			break;
 		ifd_sys_sleep_ms(IFD_RESET_PAUSE_MS);
 	}
-	return ret ? fail_reset(dev, "hot reset", ret) : 0;
+	return ret;
 }
 
 static int reset_and_restore(struct iommufd_device *dev, const struct affected *affected)
 {
 	char hint[IFD_HINT_MAX] = "";
 	struct ifd_words words;
-	int ret = reset(dev, affected), back;
+	int raw = reset(dev, affected), ret = raw ? fail_reset(dev, "hot reset", raw) : 0, back;
 
 	ifd_words_keep(&words);
-	back = restore(dev->ctx, affected, ret, hint);
+	back = restore(dev->ctx, affected, raw, hint);
 	if (!ret && back)
 		return ifd_fail(back, hint, "hot reset of %s: it was done, but not all is as it was", dev->found->name);
 	if (back)

@@ -46,6 +46,12 @@ static int restore_command(struct iommufd_device *dev, const struct ifd_saved *s
 	return ifd_region_write(dev, IOMMUFD_PCI_CONFIG, PCI_COMMAND, &now, sizeof(now));
 }
 
+/* All other errors are about locks, rights, memory or what was asked for, and come before. */
+static bool may_have_begun(int reset)
+{
+	return !reset || reset == -ENOTTY || reset == -EIO || reset == -ETIMEDOUT;
+}
+
 /* The kernel restores configuration space by itself, unless a device has a way of its own to be reset. */
 int ifd_reset_restore(struct iommufd_device *dev, const struct ifd_saved *saved, int reset)
 {
@@ -56,7 +62,7 @@ int ifd_reset_restore(struct iommufd_device *dev, const struct ifd_saved *saved,
 		ret = restore_command(dev, saved);
 		pthread_mutex_unlock(&dev->command);
 	}
-	if (reset != -EAGAIN && reset != -EBUSY)
+	if (may_have_begun(reset))
 		armed = ifd_irq_rearm(dev);
 	return ret ? ret : armed;
 }

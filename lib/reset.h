@@ -25,8 +25,8 @@ int ifd_reset_alone(struct iommufd_device *dev);
 int ifd_reset_save(struct iommufd_device *dev, struct ifd_saved *saved);
 
 /*
- * After it, which gave `reset`: bus mastering, memory decode, interrupts. One that fails may have begun, but not when a
- * lock could not be had; then interrupts are left alone, since to arm them anew may cost one. With words.
+ * After it, of which the kernel said `reset`: bus mastering, memory decode, interrupts. One that fails may have begun;
+ * where it has not, interrupts are left alone, since to arm them anew may cost one. With words.
  */
 int ifd_reset_restore(struct iommufd_device *dev, const struct ifd_saved *saved, int reset);
 

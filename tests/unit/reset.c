@@ -2,6 +2,7 @@
 /* Resets, where the kernel restores less than it should, or says of other devices what cannot be. */
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "scene.h"
@@ -393,6 +394,46 @@ START_TEST(a_hot_reset_sets_bus_mastering_of_each_again)
 }
 END_TEST
 
+static int ending;
+
+static int end_so(int fd, void *arg)
+{
+	(void)fd;
+	(void)arg;
+	return ending;
+}
+
+/* To arm them anew may cost one that is on its way. */
+START_TEST(interrupts_are_armed_again_where_something_may_have_been_reset)
+{
+	static const struct {
+		int err;
+		unsigned int armed;
+	} ends[] = {
+		{ 0, 1 },      { -ENOTTY, 1 }, { -EIO, 1 },    { -ETIMEDOUT, 1 }, { -EAGAIN, 0 },
+		{ -EBUSY, 0 }, { -EINVAL, 0 }, { -ENOMEM, 0 }, { -ENODEV, 0 },    { -EPERM, 0 },
+	};
+	int event = eventfd(0, EFD_CLOEXEC);
+	struct scene scene;
+
+	open_told(&scene, IOMMUFD_BACKEND_IOMMUFD);
+	inject_ioctl(VFIO_DEVICE_RESET, end_so);
+	inject_ioctl(VFIO_DEVICE_PCI_HOT_RESET, end_so);
+	ck_assert_int_eq(iommufd_device_irq_enable(scene.dev, IOMMUFD_PCI_MSI, 0, 1, &event), 0);
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+		unsigned int armed = inject_ioctls(VFIO_DEVICE_SET_IRQS);
+
+		ending = ends[i].err;
+		ck_assert_int_eq(iommufd_device_reset(scene.dev), ending);
+		ck_assert_uint_eq(inject_ioctls(VFIO_DEVICE_SET_IRQS) - armed, ends[i].armed);
+		ck_assert_int_eq(!iommufd_pci_hot_reset(scene.dev), !ending);
+		ck_assert_uint_eq(inject_ioctls(VFIO_DEVICE_SET_IRQS) - armed, 2 * ends[i].armed);
+	}
+	close(event);
+	close_told(&scene);
+}
+END_TEST
+
 START_TEST(without_memory_nothing_is_reset)
 {
 	struct scene scene;
@@ -428,5 +469,6 @@ void unit_tests(TCase *tcase)
 	tcase_add_test(tcase, by_group_each_is_given_once);
 	tcase_add_test(tcase, a_hot_reset_is_tried_again_while_a_device_is_busy);
 	tcase_add_test(tcase, a_hot_reset_sets_bus_mastering_of_each_again);
+	tcase_add_test(tcase, interrupts_are_armed_again_where_something_may_have_been_reset);
 	tcase_add_test(tcase, without_memory_nothing_is_reset);
 }
