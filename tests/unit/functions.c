@@ -11,7 +11,7 @@
 static char top[] = "/tmp/functions.XXXXXX", pf_path[64], vf_path[64];
 static char pf_name[] = FUNCTIONS_PF, vf_name[] = FUNCTIONS_VF, vfio[] = "vfio-pci", pf_driver[32];
 static char pf_node[] = "/dev/vfio/devices/vfio6", vf_node[] = "/dev/vfio/devices/vfio7";
-static struct ifd_found pf, vf;
+static struct ifd_found pf, vf, plain;
 
 static const char *in(const char *folder, const char *name)
 {
@@ -64,6 +64,15 @@ void functions_lose_vf(void)
 	vf.path = top;
 }
 
+void functions_add_plain(void)
+{
+	static char name[] = FUNCTIONS_PLAIN, driver[] = "nvme";
+
+	plain = (struct ifd_found){ .name = name, .path = top, .driver = driver, .group = 18 };
+	ck_assert_int_eq(symlink("../" FUNCTIONS_PLAIN, in(pf_path, "virtfn1")), 0);
+	inject_device(&plain);
+}
+
 void functions_open(bool has)
 {
 	strcpy(strrchr(top, '.'), ".XXXXXX");
@@ -94,6 +103,7 @@ void functions_close(void)
 	functions_write("sriov_totalvfs", NULL);
 	functions_write("sriov_numvfs", NULL);
 	functions_write("virtfn0", NULL);
+	functions_write("virtfn1", NULL);
 	unlink(in(vf_path, "physfn"));
 	ck_assert_int_eq(rmdir(pf_path), 0);
 	ck_assert_int_eq(rmdir(vf_path), 0);

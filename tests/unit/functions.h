@@ -6,8 +6,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define FUNCTIONS_PF "0000:06:00.0"
-#define FUNCTIONS_VF "0000:06:00.1"
+#define FUNCTIONS_PF    "0000:06:00.0"
+#define FUNCTIONS_VF    "0000:06:00.1"
+#define FUNCTIONS_PLAIN "0000:06:00.2"
 
 /* `has` says whether the virtual one is there. Both are bound to vfio-pci; the physical one can have four. */
 void functions_open(bool has);
@@ -21,6 +22,9 @@ void functions_check(const char *name, const char *text);
 
 /* A link of the virtual function leads elsewhere. */
 void functions_link(const char *name, const char *target);
+
+/* A second virtual function, which a driver of the kernel has. */
+void functions_add_plain(void);
 
 /* The virtual function is not where it was any more. */
 void functions_lose_vf(void);

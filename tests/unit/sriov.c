@@ -82,6 +82,20 @@ START_TEST(a_number_that_is_not_0_is_not_changed)
 }
 END_TEST
 
+/* To see whether its group is free it is opened; closed twice, its number may be another thread's by then. */
+START_TEST(what_is_looked_into_is_closed_once)
+{
+	functions_open(true);
+	functions_add_plain();
+	inject_nodes("/dev/vfio/17");
+	ck_assert_int_eq(iommufd_pci_set_num_vfs(FUNCTIONS_PF, 0), 0);
+	inject_nodes(NULL);
+	ck_assert_uint_eq(inject_fds(), 0);
+	functions_check("sriov_numvfs", "0\n");
+	functions_close();
+}
+END_TEST
+
 START_TEST(what_the_kernel_does_not_do_is_told)
 {
 	static const struct {
@@ -186,6 +200,7 @@ void unit_tests(TCase *tcase)
 	tcase_add_test(tcase, an_answer_that_cannot_be_had_or_cannot_be_is_none);
 	tcase_add_test(tcase, the_number_is_written_when_it_can_be);
 	tcase_add_test(tcase, a_number_that_is_not_0_is_not_changed);
+	tcase_add_test(tcase, what_is_looked_into_is_closed_once);
 	tcase_add_test(tcase, what_the_kernel_does_not_do_is_told);
 	tcase_add_test(tcase, who_cannot_be_seen_is_not_waited_for_any_longer);
 	tcase_add_test(tcase, while_they_are_being_taken_away_they_are_not_said_to_be_gone);
