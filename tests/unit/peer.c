@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <pthread.h>
 #include <semaphore.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "scene.h"
 #include "uapi/iommufd.h"
@@ -175,8 +177,62 @@ START_TEST(a_region_that_another_thread_is_claiming_is_tried_again)
 }
 END_TEST
 
+static void open_by_address(struct lending *lending)
+{
+	lending_open(lending, IOMMUFD_BACKEND_VFIO);
+	inject_ioctl(IOMMU_OPTION, no_option);
+}
+
+/* A copy in a child would keep the device open. */
+START_TEST(what_is_lent_is_mapped_into_no_child)
+{
+	struct lending lending;
+	unsigned int told;
+	size_t before;
+
+	open_by_address(&lending);
+	told = inject_count(INJECT_MADVISE);
+	ck_assert_int_eq(lend(&lending, AT), 0);
+	ck_assert_uint_eq(inject_count(INJECT_MADVISE), told + 1);
+	before = inject_mapped();
+	inject_fail(INJECT_MADVISE, 1, -ENOMEM);
+	unit_fails(-ENOMEM, lend(&lending, 2 * AT));
+	unit_words_have("into the process");
+	ck_assert(inject_failed());
+	ck_assert_uint_eq(inject_mapped(), before);
+	lending_close(&lending);
+}
+END_TEST
+
+START_TEST(a_child_unmaps_nothing_of_what_its_parent_was_lent)
+{
+	struct lending lending;
+	int status;
+	pid_t child;
+
+	open_by_address(&lending);
+	ck_assert_int_eq(lend(&lending, AT), 0);
+	ck_assert_uint_eq(inject_mapped(), SCENE_MAPPED + SCENE_PAGE);
+	child = fork();
+	if (!child) {
+		iommufd_device_free(lending.scene.dev);
+		iommufd_ioas_free(lending.home);
+		iommufd_ioas_free(lending.scene.ioas);
+		iommufd_ctx_free(lending.scene.ctx);
+		/* It is on the parent's account. */
+		ck_assert_uint_eq(inject_mapped(), SCENE_PAGE);
+		_exit(42);
+	}
+	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 42);
+	lending_close(&lending);
+}
+END_TEST
+
 void unit_tests(TCase *tcase)
 {
+	tcase_add_test(tcase, what_is_lent_is_mapped_into_no_child);
+	tcase_add_test(tcase, a_child_unmaps_nothing_of_what_its_parent_was_lent);
 	tcase_add_test(tcase, a_copy_that_is_being_made_is_lost_with_its_source);
 	tcase_add_test(tcase, what_may_sleep_is_not_mapped_by_anything);
 	tcase_add_test(tcase, what_cannot_be_had_back_after_low_power_can_be_asked_for_again);
