@@ -6,12 +6,20 @@
 #include "inject.h"
 
 static void (*_Atomic meanwhile)(void), (*_Atomic queueing)(void);
+static atomic_uint destroyed_held;
 
 int __real_pthread_rwlock_unlock(pthread_rwlock_t *lock);
 int __real_pthread_rwlock_wrlock(pthread_rwlock_t *lock);
+int __real_pthread_mutex_destroy(pthread_mutex_t *lock);
 
 int __wrap_pthread_rwlock_unlock(pthread_rwlock_t *lock);
 int __wrap_pthread_rwlock_wrlock(pthread_rwlock_t *lock);
+int __wrap_pthread_mutex_destroy(pthread_mutex_t *lock);
+
+unsigned int inject_destroyed_held(void)
+{
+	return destroyed_held;
+}
 
 void inject_meanwhile(void (*hook)(void))
 {
@@ -40,4 +48,13 @@ int __wrap_pthread_rwlock_wrlock(pthread_rwlock_t *lock)
 	if (hook)
 		hook();
 	return __real_pthread_rwlock_wrlock(lock);
+}
+
+int __wrap_pthread_mutex_destroy(pthread_mutex_t *lock)
+{
+	if (pthread_mutex_trylock(lock))
+		destroyed_held++;
+	else
+		pthread_mutex_unlock(lock);
+	return __real_pthread_mutex_destroy(lock);
 }

@@ -110,6 +110,9 @@ void inject_device(const struct ifd_found *device);
  */
 void inject_meanwhile(void (*hook)(void));
 
+/* How many locks were destroyed while somebody held them; what becomes of such a one is not defined. */
+unsigned int inject_destroyed_held(void);
+
 /* Called once, when the library next asks for the gate of an IOAS for itself alone, before it waits for it. */
 void inject_queueing(void (*hook)(void));
 

@@ -285,6 +285,7 @@ START_TEST(a_child_frees_and_asks_for_nothing)
 		iommufd_kvm_free(kvm);
 		iommufd_device_free(dev);
 		ck_assert_uint_eq(inject_count(INJECT_IOCTL), asked);
+		ck_assert_uint_eq(inject_destroyed_held(), 0);
 		_exit(0);
 	}
 	pthread_mutex_unlock(&kvm->lock);
