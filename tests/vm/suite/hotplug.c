@@ -144,13 +144,18 @@ struct user {
 	int request;
 };
 
-static void use(struct user *user)
+static void use_device(struct user *user, const char *address)
 {
 	user->request = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	bed_attach(&user->bed, PLUGGED);
+	bed_attach(&user->bed, address);
 	edu_setup(&user->edu, user->bed.dev);
 	ok(iommufd_dma_alloc(user->bed.ioas, 2 * PAGE, RW, &user->dma));
 	ok(iommufd_device_irq_enable(user->bed.dev, IOMMUFD_PCI_REQ, 0, 1, &user->request));
+}
+
+static void use(struct user *user)
+{
+	use_device(user, PLUGGED);
 }
 
 static void works(struct user *user)
@@ -286,6 +291,47 @@ START_TEST(a_device_that_was_pulled_out_while_mapped_leads_to_errors_and_no_more
 }
 END_TEST
 
+/* Of a device that has gone, what others have of it stays where it is until it is unmapped, or the device detached. */
+START_TEST(memory_of_a_device_that_was_pulled_out_while_lent_is_given_back)
+{
+	const uint64_t lent = 0x20000000;
+	struct iommufd_monitor *mon = plug();
+	struct iommufd_device *gone;
+	struct user user; /* of another device, which goes on */
+	uint64_t bytes;
+
+	use_device(&user, EDU);
+	ok(iommufd_device_new(user.bed.ctx, PLUGGED, &gone));
+	ok(iommufd_device_attach(gone, user.bed.ioas));
+	for (uint64_t i = 0; i < 2; i++) {
+		uint64_t iova = lent + i * PAGE;
+
+		ok(iommufd_ioas_map_region(user.bed.ioas, gone, IOMMUFD_PCI_BAR0, i * PAGE, PAGE,
+					   RW | IOMMUFD_MAP_FIXED, &iova));
+	}
+	pull_out();
+	monitor_await(mon, PLUGGED, IOMMUFD_MONITOR_UNBOUND, NULL);
+	fails(iommufd_device_reset(gone), -EAGAIN, "it is being taken away: free it");
+	works(&user);
+	ok(iommufd_ioas_unmap(user.bed.ioas, lent, PAGE, &bytes));
+	ck_assert_uint_eq(bytes, PAGE);
+	ok(iommufd_device_detach(gone));
+	if (vm_path->by_node) {
+		ok(iommufd_device_attach(gone, user.bed.ioas));
+	} else {
+		await_gone(mon);
+		fails(iommufd_device_attach(gone, user.bed.ioas), -ENODEV, "attach " PLUGGED);
+	}
+	ok(iommufd_ioas_unmap(user.bed.ioas, lent, 2 * PAGE, &bytes));
+	ck_assert_uint_eq(bytes, PAGE);
+	works(&user);
+	iommufd_device_free(gone);
+	if (vm_path->by_node)
+		await_gone(mon);
+	give_back(&user);
+}
+END_TEST
+
 START_TEST(who_does_not_give_a_device_back_keeps_it_no_longer_than_it_lives)
 {
 	struct iommufd_monitor *mon = plug();
@@ -321,5 +367,7 @@ void add_hotplug_tests(TCase *tc)
 	tcase_add_test(tc, a_device_that_is_plugged_in_can_be_used_and_pulled_out);
 	tcase_add_test(tc, who_has_a_device_open_is_asked_for_it_and_goes_on_until_it_is_freed);
 	tcase_add_test(tc, a_device_that_was_pulled_out_while_mapped_leads_to_errors_and_no_more);
+	if (vm_can_lend())
+		tcase_add_test(tc, memory_of_a_device_that_was_pulled_out_while_lent_is_given_back);
 	tcase_add_test(tc, who_does_not_give_a_device_back_keeps_it_no_longer_than_it_lives);
 }

@@ -241,9 +241,9 @@ START_TEST(a_hot_reset_of_one_device_gives_its_memory_back)
 }
 END_TEST
 
-/* ---- A device that is pulled out ---- */
+/* ---- A device that is unplugged; hotplug.c has one that is pulled out ---- */
 
-START_TEST(a_device_is_unplugged_while_its_memory_is_mapped_for_another)
+START_TEST(memory_that_was_lent_can_be_unmapped_after_its_device_was_unplugged)
 {
 	uint64_t iova = AT, bytes;
 	struct iommufd_device *gone;
@@ -276,5 +276,5 @@ void add_peer_device_tests(TCase *tc)
 	tcase_add_test(tc, a_hot_reset_of_one_device_gives_its_memory_back);
 	tcase_add_test(tc, a_hot_reset_names_who_has_a_function_of_the_bus);
 	tcase_add_test(tc, a_hot_reset_names_another_context_of_the_same_process);
-	tcase_add_test(tc, a_device_is_unplugged_while_its_memory_is_mapped_for_another);
+	tcase_add_test(tc, memory_that_was_lent_can_be_unmapped_after_its_device_was_unplugged);
 }
