@@ -14,6 +14,13 @@
 #define SPACE  (UINT64_C(1) << 47) /* no IOVA that the library picks is beyond it */
 #define RW     (IOMMUFD_MAP_READ | IOMMUFD_MAP_WRITE)
 
+/* Where it picks them while no device is there. */
+static const struct iommufd_range usual[] = {
+	{ 0x10000, 0xfedfffff },
+	{ 0x100000000, (UINT64_C(1) << 39) - 1 },
+	{ UINT64_C(1) << 39, SPACE - 1 },
+};
+
 /* What a call that fails must leave where its result would have gone. */
 #define UNTOUCHED UINT64_C(0x5555555555555555)
 
@@ -120,6 +127,37 @@ static struct map *unused(struct model *model)
 	return NULL;
 }
 
+static bool is_free(const struct model *model, uint64_t start, uint64_t len)
+{
+	uint64_t last = start + (len - 1);
+
+	for (size_t i = 0; i < sizeof(usual) / sizeof(usual[0]); i++)
+		if (last >= start && start >= usual[i].start && last <= usual[i].last)
+			return !any_in(model, start, last);
+	return false;
+}
+
+/* Where there is room there is some behind a mapping, or at the begin of a range. */
+static bool has_room(const struct model *model, uint64_t len)
+{
+	for (size_t i = 0; i < MAPS; i++)
+		if (model->maps[i].len && is_free(model, model->maps[i].iova + model->maps[i].len, len))
+			return true;
+	for (size_t i = 0; i < sizeof(usual) / sizeof(usual[0]); i++)
+		if (is_free(model, usual[i].start, len))
+			return true;
+	return false;
+}
+
+/* Small ones always find room, but beside one that takes all. */
+static bool is_large(const struct model *model, uint64_t len)
+{
+	for (size_t i = 0; i < MAPS; i++)
+		if (model->maps[i].len >= SPACE >> 10)
+			return true;
+	return len >= SPACE >> 10;
+}
+
 static struct verdict judge_map(const struct model *model, uint64_t vaddr, uint64_t len, uint32_t flags, uint64_t iova)
 {
 	bool fixed = flags & IOMMUFD_MAP_FIXED;
@@ -129,7 +167,7 @@ static struct verdict judge_map(const struct model *model, uint64_t vaddr, uint6
 			 (fixed && iova % PAGE);
 	verdict.eoverflow = len && (vaddr > UINTPTR_MAX - (len - 1) || (fixed && iova > UINT64_MAX - (len - 1)));
 	verdict.other = fixed && len && any_in(model, iova, iova + (len - 1));
-	if (!fixed && len >= SPACE) {
+	if (!fixed && is_large(model, len) && !has_room(model, len)) {
 		verdict.other = true;
 		verdict.err = -ENOSPC;
 	}
