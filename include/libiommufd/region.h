@@ -109,8 +109,8 @@ int iommufd_device_region_read(struct iommufd_device *dev, uint32_t index, uint6
  * @retval -ERANGE   `offset + len` goes beyond the region
  * @retval -EIO      the device's memory is disabled; or it was taken away, and this is configuration space
  * @retval -EBUSY    a driver of the kernel has claimed the region
- * @retval others   the write was done, but memory of the device that is lent could not be mapped again, see
- *                  iommufd_ioas_map_region()
+ * @retval others    the write was done, but memory of the device that is lent could not be mapped again, see
+ *                   iommufd_ioas_map_region()
  *
  * Source: pwrite() on the device's file descriptor.
  * @since 0.1
