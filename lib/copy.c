@@ -196,7 +196,7 @@ static int copy_held(struct copy *copy, uint64_t fixed, uint64_t *iova)
 		forget(copy);
 		ret = cut(copy);
 		if (!ret)
-			ret = ifd_map_reserve_any(copy->dst, copy->whole, low + step);
+			ret = ifd_map_reserve_any(copy->dst, copy->whole, copy->flags, NULL, low + step);
 		if (ret)
 			return ret;
 		low = copy->whole->iova.start;

@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 
 #include "internal.h"
+#include "map.h"
 
 #define HUGE_PAGE       (UINT64_C(2) << 20)
 #define HUGE_PAGE_SHIFT 21
@@ -83,16 +84,18 @@ EXPORT int iommufd_dma_alloc(struct iommufd_ioas *ioas, size_t len, uint32_t fla
 
 	if (!len)
 		return ifd_fail(-EINVAL, "give the length in bytes", "allocate no bytes for DMA");
-	if (flags & ~(uint32_t)(IOMMUFD_MAP_READ | IOMMUFD_MAP_WRITE | IOMMUFD_DMA_HUGE))
-		return ifd_fail(-EINVAL, "use IOMMUFD_MAP_READ, IOMMUFD_MAP_WRITE and IOMMUFD_DMA_HUGE only",
-				"allocate for DMA with the flags 0x%x", flags);
+	if (flags & ~(IOMMUFD_MAP_READ | IOMMUFD_MAP_WRITE | IOMMUFD_DMA_HUGE | IFD_MAP_ALIGN))
+		return ifd_fail(
+			-EINVAL,
+			"use IOMMUFD_MAP_READ, IOMMUFD_MAP_WRITE, IOMMUFD_DMA_HUGE and IOMMUFD_MAP_ALIGN() only",
+			"allocate for DMA with the flags 0x%x", flags);
 	if (dma.len < len)
 		return ifd_fail(-EOVERFLOW, "ask for less", "allocate %zu bytes for DMA", len);
 
 	ret = memory_new(ioas->ctx, dma.len, page, huge, &dma.vaddr);
 	if (ret)
 		return ret;
-	ret = iommufd_ioas_map(ioas, dma.vaddr, dma.len, flags & (IOMMUFD_MAP_READ | IOMMUFD_MAP_WRITE), &dma.iova);
+	ret = iommufd_ioas_map(ioas, dma.vaddr, dma.len, flags & ~(uint32_t)IOMMUFD_DMA_HUGE, &dma.iova);
 	if (ret) {
 		ifd_sys_munmap(dma.vaddr, dma.len);
 		return ret;

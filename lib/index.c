@@ -4,6 +4,7 @@
 
 #include "file.h"
 #include "index.h"
+#include "iova.h"
 
 #define container_of(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
@@ -101,23 +102,27 @@ int ifd_index_reserve(struct ifd_index *index, struct ifd_map *map, uint64_t iov
 	return other ? -EEXIST : 0;
 }
 
-int ifd_index_reserve_any(struct ifd_index *index, struct ifd_map *map, uint64_t low,
-			  const struct iommufd_range *ranges, size_t count, uint64_t align)
+int ifd_index_reserve_any(struct ifd_index *index, struct ifd_map *map, const struct ifd_iova_wish *wish)
 {
-	bool found = false;
 	uint64_t iova;
+	bool found;
 
 	pthread_mutex_lock(&index->lock);
-	for (size_t i = 0; i < count && !found; i++) {
-		uint64_t from = ranges[i].start > low ? ranges[i].start : low;
-
-		if (from <= ranges[i].last)
-			found = ifd_tree_gap(&index->by_iova, from, ranges[i].last, ifd_map_len(map), align, &iova);
-	}
+	found = ifd_iova_find(&index->by_iova, wish, &iova);
 	if (found)
 		place(index, map, iova);
 	pthread_mutex_unlock(&index->lock);
 	return found ? 0 : -ENOSPC;
+}
+
+uint64_t ifd_index_free(struct ifd_index *index, const struct ifd_iova_wish *wish)
+{
+	uint64_t sum;
+
+	pthread_mutex_lock(&index->lock);
+	sum = ifd_iova_free(&index->by_iova, wish);
+	pthread_mutex_unlock(&index->lock);
+	return sum;
 }
 
 void ifd_index_commit(struct ifd_index *index, struct ifd_map *map)

@@ -16,6 +16,7 @@
 #include "tree.h"
 
 struct ifd_file;
+struct ifd_iova_wish;
 
 enum ifd_map_state {
 	IFD_MAP_RESERVED, /* the kernel is being asked to map it; not found by translation */
@@ -68,9 +69,11 @@ static inline uint64_t ifd_map_len(const struct ifd_map *map)
 /* At `iova`; the end of the range must have been checked. -EEXIST, and then `there` is what is in the way. */
 int ifd_index_reserve(struct ifd_index *index, struct ifd_map *map, uint64_t iova, struct iommufd_range *there);
 
-/* The lowest place from `low` on inside of one of `ranges`, at a multiple of `align`. -ENOSPC. */
-int ifd_index_reserve_any(struct ifd_index *index, struct ifd_map *map, uint64_t low,
-			  const struct iommufd_range *ranges, size_t count, uint64_t align);
+/* Where ifd_iova_find() puts it; the wish's length is the mapping's. -ENOSPC. */
+int ifd_index_reserve_any(struct ifd_index *index, struct ifd_map *map, const struct ifd_iova_wish *wish);
+
+/* ifd_iova_free() of it. */
+uint64_t ifd_index_free(struct ifd_index *index, const struct ifd_iova_wish *wish);
 
 /* Puts mappings that fill it in the place of a reserved one, which is withdrawn. */
 void ifd_index_split(struct ifd_index *index, struct ifd_map *whole, struct ifd_map *const *pieces, size_t count);

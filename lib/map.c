@@ -8,23 +8,11 @@
 #include "internal.h"
 #include "map.h"
 
-/*
- * Where the library picks addresses while no device has told what it permits: above the first page, beside the x86
- * interrupt window, below 2^39 (the narrowest IOMMU in use), and only then higher.
- */
-static const struct iommufd_range usual_ranges[] = {
-	{ 0x10000, 0xfedfffff },
-	{ 0x100000000, (UINT64_C(1) << 39) - 1 },
-	{ UINT64_C(1) << 39, (UINT64_C(1) << 47) - 1 },
-};
-
-/* Larger pages than this are in no IOMMU's page table. */
-#define MAX_ALIGNMENT (UINT64_C(1) << 30)
-
 int ifd_map_check(const char *what, uint64_t len, uint32_t flags)
 {
-	if (flags & ~(uint32_t)(IOMMUFD_MAP_READ | IOMMUFD_MAP_WRITE | IOMMUFD_MAP_FIXED))
-		return ifd_fail(-EINVAL, "use the IOMMUFD_MAP flags only", "%s with the flags 0x%x", what, flags);
+	if (flags & ~(IOMMUFD_MAP_READ | IOMMUFD_MAP_WRITE | IOMMUFD_MAP_FIXED | IFD_MAP_ALIGN))
+		return ifd_fail(-EINVAL, "use the IOMMUFD_MAP flags only, and IOMMUFD_MAP_ALIGN() with 0 to 63",
+				"%s with the flags 0x%x", what, flags);
 	if (!(flags & (IOMMUFD_MAP_READ | IOMMUFD_MAP_WRITE)))
 		return ifd_fail(-EINVAL, "add IOMMUFD_MAP_READ, IOMMUFD_MAP_WRITE or both",
 				"%s that a device may neither read nor write", what);
@@ -47,67 +35,9 @@ static int check_map(const struct iommufd_ioas *ioas, const void *vaddr, size_t 
 	return 0;
 }
 
-static int reserve_fixed(struct iommufd_ioas *ioas, struct ifd_map *map, uint64_t iova)
-{
-	uint64_t len = ifd_map_len(map), last = iova + (len - 1), align = ioas->alignment;
-	struct iommufd_range there;
-	char hint[IFD_HINT_MAX] = "";
-
-	if (iova & (align - 1))
-		return ifd_fail(-EINVAL, "let it be a multiple of iommufd_ioas_alignment()",
-				"map at IOVA 0x%" PRIx64 ": not aligned to %" PRIu64, iova, align);
-	if (last < iova)
-		return ifd_fail(-EOVERFLOW, "choose an IOVA that leaves room for the length",
-				"map %" PRIu64 " bytes at IOVA 0x%" PRIx64 ": goes past 2^64", len, iova);
-	if (ioas->ranges && !ifd_permitted(ioas->ranges, ioas->num_ranges, iova, last)) {
-		ifd_hint(hint, "stay inside of iommufd_ioas_ranges(): ");
-		ifd_hint_ranges(hint, ioas->ranges, ioas->num_ranges);
-		return ifd_fail(-EINVAL, hint, "map at IOVA 0x%" PRIx64 "-0x%" PRIx64 ": not permitted", iova, last);
-	}
-	if (ifd_index_reserve(&ioas->index, map, iova, &there))
-		return ifd_fail(-EEXIST, "unmap that first, or choose another IOVA",
-				"map at IOVA 0x%" PRIx64 "-0x%" PRIx64 ": 0x%" PRIx64 "-0x%" PRIx64 " is mapped", iova,
-				last, there.start, there.last);
-	return 0;
-}
-
-/* The alignment that lets the IOMMU use pages as large as the memory and its address allow. */
-static uint64_t good_alignment(const struct ifd_map *map, uint64_t least)
-{
-	uint64_t align = MAX_ALIGNMENT, len = ifd_map_len(map);
-
-	while (align > least && (align > len || (map->vaddr.start & (align - 1))))
-		align >>= 1;
-	return align;
-}
-
-int ifd_map_reserve_any(struct iommufd_ioas *ioas, struct ifd_map *map, uint64_t low)
-{
-	const struct iommufd_range *ranges = ioas->ranges ? ioas->ranges : usual_ranges;
-	size_t count = ioas->ranges ? ioas->num_ranges : sizeof(usual_ranges) / sizeof(usual_ranges[0]);
-	uint64_t least = ioas->alignment;
-
-	if (ioas->num_allowed) {
-		ranges = ioas->allowed;
-		count = ioas->num_allowed;
-	}
-	if (!ifd_index_reserve_any(&ioas->index, map, low, ranges, count, good_alignment(map, least)) ||
-	    !ifd_index_reserve_any(&ioas->index, map, low, ranges, count, least))
-		return 0;
-	return ifd_fail(-ENOSPC,
-			ioas->num_allowed ? "unmap something, or allow more with iommufd_ioas_allow()"
-					  : "unmap something, or use IOMMUFD_MAP_FIXED where nothing is attached yet",
-			"map %" PRIu64 " bytes: no free IOVAs for them", ifd_map_len(map));
-}
-
-int ifd_map_reserve(struct iommufd_ioas *ioas, struct ifd_map *map, uint32_t flags, uint64_t iova)
-{
-	/* 0 is nobody's favourite address for a buffer */
-	return flags & IOMMUFD_MAP_FIXED ? reserve_fixed(ioas, map, iova) : ifd_map_reserve_any(ioas, map, 1);
-}
-
 /* Checks the request and reserves its place: from then on no other thread can take that. The kernel is not asked. */
-static int prepare(struct iommufd_ioas *ioas, const struct iommufd_map *request, struct ifd_map **out)
+static int prepare_within(struct iommufd_ioas *ioas, const struct iommufd_map *request,
+			  const struct iommufd_range *window, struct ifd_map **out)
 {
 	struct ifd_map *map;
 	int ret = check_map(ioas, request->vaddr, request->len, request->flags);
@@ -117,12 +47,18 @@ static int prepare(struct iommufd_ioas *ioas, const struct iommufd_map *request,
 	map = ifd_map_new(request->vaddr, request->len, request->flags & (IOMMUFD_MAP_READ | IOMMUFD_MAP_WRITE));
 	if (!map)
 		return ifd_fail(-ENOMEM, NULL, "map %p of %zu bytes", request->vaddr, request->len);
-	ret = ifd_map_reserve(ioas, map, request->flags, request->iova);
+	ret = window ? ifd_map_reserve_any(ioas, map, request->flags, window, 1)
+		     : ifd_map_reserve(ioas, map, request->flags, request->iova);
 	if (ret)
 		ifd_map_free(map);
 	else
 		*out = map;
 	return ret;
+}
+
+static int prepare(struct iommufd_ioas *ioas, const struct iommufd_map *request, struct ifd_map **out)
+{
+	return prepare_within(ioas, request, NULL, out);
 }
 
 static void give_up(struct iommufd_ioas *ioas, struct ifd_map *map)
@@ -144,7 +80,8 @@ int ifd_map_now(struct iommufd_ioas *ioas, const struct ifd_map *map)
 }
 
 /* To a place of at least `step` further up. When there is none, it stays where it is. */
-static int move_up(struct iommufd_ioas *ioas, struct ifd_map **map, uint64_t step)
+static int move_up(struct iommufd_ioas *ioas, struct ifd_map **map, uint32_t flags, const struct iommufd_range *window,
+		   uint64_t step)
 {
 	const struct ifd_map *old = *map;
 	uint64_t start = old->iova.start;
@@ -157,7 +94,7 @@ static int move_up(struct iommufd_ioas *ioas, struct ifd_map **map, uint64_t ste
 	fresh = ifd_map_part(old, 0, ifd_map_len(old), old->flags);
 	if (!fresh)
 		return ifd_fail(-ENOMEM, NULL, "map %" PRIu64 " bytes", ifd_map_len(old));
-	ret = ifd_map_reserve_any(ioas, fresh, start + step);
+	ret = ifd_map_reserve_any(ioas, fresh, flags, window, start + step);
 	if (ret) {
 		ifd_map_free(fresh);
 		return ret;
@@ -171,27 +108,34 @@ static int move_up(struct iommufd_ioas *ioas, struct ifd_map **map, uint64_t ste
  * In a container that was adopted, its owner may have mapped something of which only the kernel knows. A place that was
  * not asked for is then looked for further on, and further at each try: a step that doubles soon is past anything.
  */
-static int map_somewhere(struct iommufd_ioas *ioas, struct ifd_map **map, uint32_t flags)
+static int map_within(struct iommufd_ioas *ioas, struct ifd_map **map, uint32_t flags,
+		      const struct iommufd_range *window)
 {
 	bool may_move = ioas->ctx->adopted && !(flags & IOMMUFD_MAP_FIXED);
 	uint64_t step = ifd_map_len(*map);
 	int ret = ifd_map_now(ioas, *map);
 
 	for (; ret == -EEXIST && may_move; step *= 2) {
-		ret = move_up(ioas, map, step);
+		ret = move_up(ioas, map, flags, window, step);
 		if (!ret)
 			ret = ifd_map_now(ioas, *map);
 	}
 	return ret;
 }
 
+static int map_somewhere(struct iommufd_ioas *ioas, struct ifd_map **map, uint32_t flags)
+{
+	return map_within(ioas, map, flags, NULL);
+}
+
 /* Once it is committed, another thread may unmap it: `map` is not looked at from then on. */
-int ifd_map_make(struct iommufd_ioas *ioas, struct ifd_map *map, uint32_t flags, uint64_t *iova)
+static int make_within(struct iommufd_ioas *ioas, struct ifd_map *map, uint32_t flags,
+		       const struct iommufd_range *window, uint64_t *iova)
 {
 	int ret;
 
 	ifd_phys_begin(ioas);
-	ret = map_somewhere(ioas, &map, flags);
+	ret = map_within(ioas, &map, flags, window);
 	if (ret) {
 		give_up(ioas, map);
 	} else {
@@ -202,7 +146,13 @@ int ifd_map_make(struct iommufd_ioas *ioas, struct ifd_map *map, uint32_t flags,
 	return ret;
 }
 
-EXPORT int iommufd_ioas_map(struct iommufd_ioas *ioas, void *vaddr, size_t len, uint32_t flags, uint64_t *iova)
+int ifd_map_make(struct iommufd_ioas *ioas, struct ifd_map *map, uint32_t flags, uint64_t *iova)
+{
+	return make_within(ioas, map, flags, NULL, iova);
+}
+
+int ifd_map_memory(struct iommufd_ioas *ioas, void *vaddr, size_t len, uint32_t flags,
+		   const struct iommufd_range *window, uint64_t *iova)
 {
 	struct iommufd_map request = { .vaddr = vaddr, .len = len, .flags = flags };
 	struct ifd_map *map;
@@ -213,11 +163,16 @@ EXPORT int iommufd_ioas_map(struct iommufd_ioas *ioas, void *vaddr, size_t len, 
 	if (flags & IOMMUFD_MAP_FIXED)
 		request.iova = *iova;
 	pthread_rwlock_rdlock(&ioas->gate);
-	ret = prepare(ioas, &request, &map);
+	ret = prepare_within(ioas, &request, window, &map);
 	if (!ret)
-		ret = ifd_map_make(ioas, map, flags, iova);
+		ret = make_within(ioas, map, flags, window, iova);
 	pthread_rwlock_unlock(&ioas->gate);
 	return ret;
+}
+
+EXPORT int iommufd_ioas_map(struct iommufd_ioas *ioas, void *vaddr, size_t len, uint32_t flags, uint64_t *iova)
+{
+	return ifd_map_memory(ioas, vaddr, len, flags, NULL, iova);
 }
 
 /* ---- Several at once ---- */

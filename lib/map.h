@@ -4,17 +4,37 @@
 #define IFD_MAP_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct ifd_map;
+struct iommufd_range;
 struct iommufd_ioas;
+
+/* Where IOMMUFD_MAP_ALIGN() keeps its number in the flags. */
+#define IFD_MAP_ALIGN_SHIFT 8
+#define IFD_MAP_ALIGN       (UINT32_C(63) << IFD_MAP_ALIGN_SHIFT)
 
 /* The flags and the length of a call, which the words call `what`. No lock. */
 int ifd_map_check(const char *what, uint64_t len, uint32_t flags);
 
-/* A place: at `iova` with IOMMUFD_MAP_FIXED, else wherever the library likes it; or from `low` on. */
+/*
+ * A place, kept in the index for `map` until ifd_map_make() or ifd_index_withdraw(). The alignment is that of
+ * IOMMUFD_MAP_ALIGN() in `flags` at least.
+ *
+ * The first: at `iova` with IOMMUFD_MAP_FIXED, else wherever the library likes it. The second: wherever it likes it
+ * from `low` on and inside of `window`, of which NULL is everywhere; FIXED is not looked at. -ENOSPC: there is none.
+ */
 int ifd_map_reserve(struct iommufd_ioas *ioas, struct ifd_map *map, uint32_t flags, uint64_t iova);
-int ifd_map_reserve_any(struct iommufd_ioas *ioas, struct ifd_map *map, uint64_t low);
+int ifd_map_reserve_any(struct iommufd_ioas *ioas, struct ifd_map *map, uint32_t flags,
+			const struct iommufd_range *window, uint64_t low);
+
+/*
+ * All of it, for memory of the process: checks, takes the gate, reserves inside of `window` (NULL: everywhere), maps
+ * and commits. As iommufd_ioas_map() without a window; with one, as iommufd_ioas_map_within().
+ */
+int ifd_map_memory(struct iommufd_ioas *ioas, void *vaddr, size_t len, uint32_t flags,
+		   const struct iommufd_range *window, uint64_t *iova);
 
 /* What has a place: it is mapped and committed, or else freed. */
 int ifd_map_make(struct iommufd_ioas *ioas, struct ifd_map *map, uint32_t flags, uint64_t *iova);

@@ -29,7 +29,7 @@ struct iommufd_dma {
  *
  * @param ioas  the IOAS
  * @param len   bytes, rounded up to a multiple of the page size
- * @param flags IOMMUFD_MAP_READ, IOMMUFD_MAP_WRITE or both, and perhaps IOMMUFD_DMA_HUGE
+ * @param flags IOMMUFD_MAP_READ, IOMMUFD_MAP_WRITE or both, and perhaps IOMMUFD_DMA_HUGE and IOMMUFD_MAP_ALIGN()
  * @param out   the buffer; give it to iommufd_dma_free()
  *
  * @retval -EINVAL `len` is 0, or the flags are not as above

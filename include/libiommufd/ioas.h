@@ -18,12 +18,22 @@
 
 IOMMUFD_BEGIN_DECLS
 
-/** Flags of iommufd_ioas_map() and iommufd_dma_alloc(). */
+/** Flags of iommufd_ioas_map() and iommufd_dma_alloc(); see IOMMUFD_MAP_ALIGN() too. */
 enum {
 	IOMMUFD_MAP_READ = 1u << 0,  /**< the device may read the memory */
 	IOMMUFD_MAP_WRITE = 1u << 1, /**< the device may write the memory */
 	IOMMUFD_MAP_FIXED = 1u << 2, /**< at the IOVA that the caller gives, and no other */
 };
+
+/**
+ * @brief Flag of all calls that map: the IOVA is to be a multiple of 2^n bytes.
+ *
+ * The library then picks none that is less aligned, and more where that lets the IOMMU use large pages. An n below
+ * iommufd_ioas_alignment() is raised to that, and 0 is the library's choice. A constant expression where n is one; n is
+ * evaluated twice, and one that is not 0 to 63 makes flags that every call refuses with -EINVAL. With IOMMUFD_MAP_FIXED
+ * the given IOVA must be so aligned, or it is -EINVAL.
+ */
+#define IOMMUFD_MAP_ALIGN(n) ((uint32_t)((uint64_t)(n) < 64 ? (uint64_t)(n) << 8 : 1u << 14))
 
 /**
  * @brief Make an empty IOAS.
@@ -60,7 +70,7 @@ void iommufd_ioas_free(struct iommufd_ioas *ioas);
  * @param ioas  the IOAS
  * @param vaddr start of the memory, aligned to iommufd_ioas_alignment()
  * @param len   bytes, a multiple of iommufd_ioas_alignment()
- * @param flags IOMMUFD_MAP_READ, IOMMUFD_MAP_WRITE or both, and perhaps IOMMUFD_MAP_FIXED
+ * @param flags IOMMUFD_MAP_READ, IOMMUFD_MAP_WRITE or both, and perhaps IOMMUFD_MAP_FIXED and IOMMUFD_MAP_ALIGN()
  * @param iova  the address for the device; read with IOMMUFD_MAP_FIXED, written without it
  *
  * @retval -EINVAL    `len` is 0; something is not aligned; neither READ nor WRITE; an unknown flag; the IOVA is not in

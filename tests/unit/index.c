@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "index.h"
+#include "iova.h"
 #include "unit.h"
 
 #define PAGE UINT64_C(0x1000)
@@ -259,6 +260,18 @@ START_TEST(memory_that_is_mapped_twice_is_found_until_both_are_gone)
 }
 END_TEST
 
+static int reserve_any(struct ifd_index *index, struct ifd_map *map, const struct iommufd_range *ranges, size_t count,
+		       uint64_t align)
+{
+	const struct ifd_iova_wish wish = { .ranges = ranges,
+					    .num_ranges = count,
+					    .window = { 1, UINT64_MAX },
+					    .len = ifd_map_len(map),
+					    .align = align };
+
+	return ifd_index_reserve_any(index, map, &wish);
+}
+
 START_TEST(a_place_is_found_in_the_first_range_with_room_and_never_at_0)
 {
 	static const struct iommufd_range ranges[] = { { 0, 0x2fff }, { 0x10000, 0x1ffff } };
@@ -268,21 +281,21 @@ START_TEST(a_place_is_found_in_the_first_range_with_room_and_never_at_0)
 	ifd_index_init(&index);
 	for (uint64_t expected = PAGE; expected < 3 * PAGE; expected += PAGE) {
 		map = ifd_map_new(at(0x100000), PAGE, 3);
-		ck_assert_int_eq(ifd_index_reserve_any(&index, map, 1, ranges, 2, PAGE), 0);
+		ck_assert_int_eq(reserve_any(&index, map, ranges, 2, PAGE), 0);
 		ck_assert_uint_eq(map->iova.start, expected);
 		ck_assert_uint_eq(map->iova.last, expected + PAGE - 1);
 	}
 	map = ifd_map_new(at(0x100000), 15 * PAGE, 3);
-	ck_assert_int_eq(ifd_index_reserve_any(&index, map, 1, ranges, 2, PAGE), 0);
+	ck_assert_int_eq(reserve_any(&index, map, ranges, 2, PAGE), 0);
 	ck_assert_uint_eq(map->iova.start, 0x10000);
 
 	map = ifd_map_new(at(0x100000), 2 * PAGE, 3);
-	ck_assert_int_eq(ifd_index_reserve_any(&index, map, 1, ranges, 2, PAGE), -ENOSPC);
+	ck_assert_int_eq(reserve_any(&index, map, ranges, 2, PAGE), -ENOSPC);
 	free(map);
 	map = ifd_map_new(at(0x100000), PAGE, 3);
-	ck_assert_int_eq(ifd_index_reserve_any(&index, map, 1, ranges, 2, 0x10000), -ENOSPC);
-	ck_assert_int_eq(ifd_index_reserve_any(&index, map, 1, ranges, 0, PAGE), -ENOSPC);
-	ck_assert_int_eq(ifd_index_reserve_any(&index, map, 1, ranges, 2, PAGE), 0);
+	ck_assert_int_eq(reserve_any(&index, map, ranges, 2, 0x10000), -ENOSPC);
+	ck_assert_int_eq(reserve_any(&index, map, ranges, 0, PAGE), -ENOSPC);
+	ck_assert_int_eq(reserve_any(&index, map, ranges, 2, PAGE), 0);
 	ck_assert_uint_eq(map->iova.start, 0x1f000);
 	ck_assert_uint_eq(index.count, 4);
 	ifd_index_fini(&index);

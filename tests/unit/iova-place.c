@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/* Where the library puts what is mapped: the alignment, windows and ranges that a caller asks for. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "scene.h"
+
+#define RW (IOMMUFD_MAP_READ | IOMMUFD_MAP_WRITE)
+
+static const uint32_t backends[] = { IOMMUFD_BACKEND_IOMMUFD, IOMMUFD_BACKEND_VFIO };
+
+#define BACKENDS (sizeof(backends) / sizeof(backends[0]))
+
+static struct scene scene;
+
+static uint64_t picked(size_t len, uint32_t flags)
+{
+	uint64_t iova = 7;
+
+	ck_assert_msg(!iommufd_ioas_map(scene.ioas, scene_memory(1), len, flags, &iova), "%s", iommufd_errmsg());
+	return iova;
+}
+
+/* Constant expressions, in C at least. */
+enum {
+	TWO_MIB = IOMMUFD_MAP_ALIGN(21),
+	NO_ALIGNMENT = IOMMUFD_MAP_ALIGN(0),
+};
+
+START_TEST(an_alignment_fits_into_its_bits_or_into_one_that_is_refused)
+{
+	static const uint32_t good = IOMMUFD_MAP_ALIGN(63);
+	int below = -1;
+	long long beyond = INT64_C(1) << 40;
+
+	ck_assert_uint_eq(good, 63u << 8);
+	ck_assert_uint_eq(TWO_MIB, 21u << 8);
+	ck_assert_uint_eq(NO_ALIGNMENT, 0);
+	ck_assert_uint_eq(IOMMUFD_MAP_ALIGN(64), 1u << 14);
+	ck_assert_uint_eq(IOMMUFD_MAP_ALIGN(below), 1u << 14);
+	ck_assert_uint_eq(IOMMUFD_MAP_ALIGN(beyond), 1u << 14);
+}
+END_TEST
+
+START_TEST(an_iova_is_aligned_as_asked_or_better)
+{
+	uint64_t iova;
+
+	for (size_t b = 0; b < BACKENDS; b++) {
+		scene_open(&scene, backends[b]);
+		ck_assert_uint_eq(picked(SCENE_PAGE, RW), 0x10000);
+		ck_assert_uint_eq(picked(SCENE_PAGE, RW | IOMMUFD_MAP_ALIGN(0)), 0x11000);
+		ck_assert_uint_eq(picked(SCENE_PAGE, RW | IOMMUFD_MAP_ALIGN(1)), 0x12000);
+		ck_assert_uint_eq(picked(SCENE_PAGE, RW | IOMMUFD_MAP_ALIGN(12)), 0x13000);
+		ck_assert_uint_eq(picked(SCENE_PAGE, RW | IOMMUFD_MAP_ALIGN(16)), 0x20000);
+		ck_assert_uint_eq(picked(SCENE_PAGE, RW | IOMMUFD_MAP_ALIGN(21)), 0x200000);
+		ck_assert_uint_eq(picked(SCENE_PAGE, RW | IOMMUFD_MAP_ALIGN(30)), 0x40000000);
+		ck_assert_int_eq(iommufd_device_attach(scene.dev, scene.ioas), 0);
+		ck_assert_uint_eq(picked(SCENE_PAGE, RW | IOMMUFD_MAP_ALIGN(30)), 0x80000000);
+		ck_assert_uint_eq(picked(SCENE_PAGE, RW | IOMMUFD_MAP_ALIGN(32)), UINT64_C(1) << 32);
+		ck_assert_uint_eq(picked(SCENE_PAGE, RW), scene_ranges[0].start ? scene_ranges[0].start : 0x1000);
+		iova = 7;
+		unit_fails(-ENOSPC, iommufd_ioas_map(scene.ioas, scene_memory(1), SCENE_PAGE,
+						     RW | IOMMUFD_MAP_ALIGN(63), &iova));
+		ck_assert_uint_eq(iova, 7);
+		scene_close(&scene);
+	}
+}
+END_TEST
+
+START_TEST(an_alignment_that_is_none_is_refused_by_every_call)
+{
+	const uint32_t flags = RW | IOMMUFD_MAP_ALIGN(64);
+	uint64_t iova = 7;
+	struct iommufd_dma dma;
+	struct iommufd_map request = { .vaddr = scene_memory(1), .len = SCENE_PAGE, .flags = flags };
+
+	scene_open(&scene, backends[0]);
+	unit_fails(-EINVAL, iommufd_ioas_map(scene.ioas, scene_memory(1), SCENE_PAGE, flags, &iova));
+	unit_words_have("0 to 63");
+	unit_fails(-EINVAL, iommufd_ioas_map_batch(scene.ioas, &request, 1));
+	unit_fails(-EINVAL, iommufd_ioas_map_file(scene.ioas, 0, 0, SCENE_PAGE, flags, &iova));
+	unit_fails(-EINVAL, iommufd_ioas_copy(scene.ioas, 0, SCENE_PAGE, scene.ioas, flags, &iova));
+	unit_fails(-EINVAL, iommufd_dma_alloc(scene.ioas, SCENE_PAGE, flags, &dma));
+	ck_assert_int_eq(iommufd_device_attach(scene.dev, scene.ioas), 0);
+	unit_fails(-EINVAL, iommufd_ioas_map_region(scene.ioas, scene.dev, 0, 0, SCENE_PAGE, flags, &iova));
+	ck_assert_uint_eq(iova, 7);
+	scene_close(&scene);
+}
+END_TEST
+
+START_TEST(a_fixed_iova_must_have_the_alignment_that_is_asked_for)
+{
+	uint64_t iova = 0x210000;
+
+	for (size_t b = 0; b < BACKENDS; b++) {
+		scene_open(&scene, backends[b]);
+		unit_fails(-EINVAL, iommufd_ioas_map(scene.ioas, scene_memory(1), SCENE_PAGE,
+						     RW | IOMMUFD_MAP_FIXED | IOMMUFD_MAP_ALIGN(21), &iova));
+		unit_words_have("not aligned to 0x200000");
+		ck_assert_int_eq(iommufd_ioas_map(scene.ioas, scene_memory(1), SCENE_PAGE,
+						  RW | IOMMUFD_MAP_FIXED | IOMMUFD_MAP_ALIGN(16), &iova),
+				 0);
+		scene_close(&scene);
+	}
+}
+END_TEST
+
+START_TEST(batches_copies_and_buffers_are_aligned_too)
+{
+	struct iommufd_map requests[2] = {
+		{ .vaddr = scene_memory(1), .len = SCENE_PAGE, .flags = RW | IOMMUFD_MAP_ALIGN(24) },
+		{ .vaddr = scene_memory(1), .len = SCENE_PAGE, .flags = RW | IOMMUFD_MAP_ALIGN(24) },
+	};
+	struct iommufd_dma dma;
+	uint64_t iova;
+
+	scene_open(&scene, IOMMUFD_BACKEND_VFIO);
+	ck_assert_int_eq(iommufd_ioas_map_batch(scene.ioas, requests, 2), 0);
+	ck_assert_uint_eq(requests[0].iova, 1 << 24);
+	ck_assert_uint_eq(requests[1].iova, 2 << 24);
+	ck_assert_int_eq(
+		iommufd_ioas_copy(scene.ioas, 1 << 24, SCENE_PAGE, scene.ioas, RW | IOMMUFD_MAP_ALIGN(24), &iova), 0);
+	ck_assert_uint_eq(iova, 3 << 24);
+	ck_assert_int_eq(iommufd_dma_alloc(scene.ioas, 1, RW | IOMMUFD_MAP_ALIGN(24), &dma), 0);
+	ck_assert_uint_eq(dma.iova, 4 << 24);
+	iommufd_dma_free(scene.ioas, &dma);
+	scene_close(&scene);
+}
+END_TEST
+
+void unit_tests(TCase *tcase)
+{
+	tcase_add_test(tcase, an_alignment_fits_into_its_bits_or_into_one_that_is_refused);
+	tcase_add_test(tcase, an_iova_is_aligned_as_asked_or_better);
+	tcase_add_test(tcase, an_alignment_that_is_none_is_refused_by_every_call);
+	tcase_add_test(tcase, a_fixed_iova_must_have_the_alignment_that_is_asked_for);
+	tcase_add_test(tcase, batches_copies_and_buffers_are_aligned_too);
+}
