@@ -151,6 +151,18 @@ int ifd_map_make(struct iommufd_ioas *ioas, struct ifd_map *map, uint32_t flags,
 	return make_within(ioas, map, flags, NULL, iova);
 }
 
+static int check_window(uint32_t flags, const struct iommufd_range *window)
+{
+	if (flags & IOMMUFD_MAP_FIXED)
+		return ifd_fail(-EINVAL, "leave out IOMMUFD_MAP_FIXED, or use iommufd_ioas_map()",
+				"map at a fixed IOVA and inside of a window");
+	if (window->start > window->last)
+		return ifd_fail(-EINVAL,
+				"let it not end before it starts, and give the last address that belongs to it",
+				"map inside of 0x%" PRIx64 "-0x%" PRIx64, window->start, window->last);
+	return 0;
+}
+
 int ifd_map_memory(struct iommufd_ioas *ioas, void *vaddr, size_t len, uint32_t flags,
 		   const struct iommufd_range *window, uint64_t *iova)
 {
@@ -158,6 +170,8 @@ int ifd_map_memory(struct iommufd_ioas *ioas, void *vaddr, size_t len, uint32_t 
 	struct ifd_map *map;
 	int ret = ifd_ctx_check(ioas->ctx, "map");
 
+	if (!ret && window)
+		ret = check_window(flags, window);
 	if (ret)
 		return ret;
 	if (flags & IOMMUFD_MAP_FIXED)
@@ -173,6 +187,12 @@ int ifd_map_memory(struct iommufd_ioas *ioas, void *vaddr, size_t len, uint32_t 
 EXPORT int iommufd_ioas_map(struct iommufd_ioas *ioas, void *vaddr, size_t len, uint32_t flags, uint64_t *iova)
 {
 	return ifd_map_memory(ioas, vaddr, len, flags, NULL, iova);
+}
+
+EXPORT int iommufd_ioas_map_within(struct iommufd_ioas *ioas, void *vaddr, size_t len, uint32_t flags,
+				   const struct iommufd_range *window, uint64_t *iova)
+{
+	return ifd_map_memory(ioas, vaddr, len, flags, window, iova);
 }
 
 /* ---- Several at once ---- */

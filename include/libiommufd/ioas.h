@@ -88,6 +88,29 @@ void iommufd_ioas_free(struct iommufd_ioas *ioas);
  */
 int iommufd_ioas_map(struct iommufd_ioas *ioas, void *vaddr, size_t len, uint32_t flags, uint64_t *iova);
 
+/**
+ * @brief Map memory of this process at an IOVA inside of a window, for a device that reaches no other addresses.
+ *
+ * The library picks the lowest place as for iommufd_ioas_map(), inside of what is permitted, of iommufd_ioas_allow()'s
+ * list when there is one, and of the window. Many devices have 32 address bits: { 0, UINT32_MAX }.
+ *
+ * @param ioas   the IOAS
+ * @param vaddr  as for iommufd_ioas_map()
+ * @param len    as for iommufd_ioas_map()
+ * @param flags  as for iommufd_ioas_map(), but never IOMMUFD_MAP_FIXED
+ * @param window of IOVAs, both ends included; NULL for everywhere
+ * @param iova   the address for the device, written
+ *
+ * @retval -EINVAL IOMMUFD_MAP_FIXED; a window that ends before it starts; or see iommufd_ioas_map()
+ * @retval -ENOSPC no place fits; the words have the window, and how much of it is free
+ * @retval -EOVERFLOW, -ENOMEM, -EFAULT  as for iommufd_ioas_map()
+ *
+ * Source: IOMMU_IOAS_MAP (Linux 6.2); VFIO_IOMMU_MAP_DMA.
+ * @since 0.1
+ */
+int iommufd_ioas_map_within(struct iommufd_ioas *ioas, void *vaddr, size_t len, uint32_t flags,
+			    const struct iommufd_range *window, uint64_t *iova);
+
 /** A mapping to be made, for iommufd_ioas_map_batch(). */
 struct iommufd_map {
 	void *vaddr;       /**< start of the memory */

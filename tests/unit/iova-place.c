@@ -130,6 +130,93 @@ START_TEST(batches_copies_and_buffers_are_aligned_too)
 }
 END_TEST
 
+static int map_within(uint64_t start, uint64_t last, size_t len, uint32_t flags, uint64_t *iova)
+{
+	const struct iommufd_range window = { start, last };
+
+	return iommufd_ioas_map_within(scene.ioas, scene_memory(1), len, flags, &window, iova);
+}
+
+static void is_within(uint64_t start, uint64_t last, size_t len, uint32_t flags, uint64_t expected)
+{
+	uint64_t iova = 7;
+
+	ck_assert_msg(!map_within(start, last, len, flags, &iova), "%s", iommufd_errmsg());
+	ck_assert_uint_eq(iova, expected);
+}
+
+START_TEST(a_window_bounds_the_choice_at_both_ends)
+{
+	uint64_t iova = 7;
+
+	for (size_t b = 0; b < BACKENDS; b++) {
+		scene_open(&scene, backends[b]);
+		is_within(0x40000000, 0x40003fff, 2 * SCENE_PAGE, RW, 0x40000000);
+		is_within(0x40000001, 0x40003fff, SCENE_PAGE, RW, 0x40002000);
+		unit_fails(-ENOSPC, map_within(0x40000000, 0x40003ffe, SCENE_PAGE, RW, &iova));
+		unit_words_have("inside of 0x40000000-0x40003ffe");
+		unit_words_have("0xfff bytes of it are free");
+		is_within(0x40000000, 0x40003fff, SCENE_PAGE, RW, 0x40003000);
+		unit_fails(-ENOSPC, map_within(0x40000000, 0x40003fff, SCENE_PAGE, RW, &iova));
+		unit_words_have("0x0 bytes of it are free");
+		is_within(0, UINT64_MAX, SCENE_PAGE, RW, 0x10000);
+		is_within(0, UINT32_MAX, SCENE_PAGE, RW | IOMMUFD_MAP_ALIGN(31), 0x80000000);
+		unit_fails(-ENOSPC, map_within(0, UINT32_MAX, SCENE_PAGE, RW | IOMMUFD_MAP_ALIGN(31), &iova));
+		ck_assert_uint_eq(iova, 7);
+		scene_close(&scene);
+	}
+}
+END_TEST
+
+START_TEST(a_window_is_met_with_what_is_permitted)
+{
+	uint64_t iova = 7;
+
+	for (size_t b = 0; b < BACKENDS; b++) {
+		scene_open(&scene, backends[b]);
+		ck_assert_int_eq(iommufd_device_attach(scene.dev, scene.ioas), 0);
+		/* The x86 interrupt window, and the page on each side of it. */
+		is_within(0xfedff000, 0xfef00fff, SCENE_PAGE, RW, 0xfedff000);
+		is_within(0xfedff000, 0xfef00fff, SCENE_PAGE, RW, 0xfef00000);
+		unit_fails(-ENOSPC, map_within(0xfedff000, 0xfef00fff, SCENE_PAGE, RW, &iova));
+		unit_fails(-ENOSPC, map_within(0xfee00000, 0xfeefffff, SCENE_PAGE, RW, &iova));
+		unit_words_have("0x0 bytes of it are free");
+		scene_close(&scene);
+	}
+}
+END_TEST
+
+/* Where the kernel has no say in it. */
+START_TEST(a_window_is_met_with_what_is_allowed)
+{
+	const struct iommufd_range allowed = { 0x80000000, 0x80001fff };
+	uint64_t iova = 7;
+
+	scene_open(&scene, IOMMUFD_BACKEND_VFIO);
+	ck_assert_int_eq(iommufd_ioas_allow(scene.ioas, &allowed, 1), 0);
+	is_within(0x80001000, 0x8fffffff, SCENE_PAGE, RW, 0x80001000);
+	unit_fails(-ENOSPC, map_within(0x80001000, 0x8fffffff, SCENE_PAGE, RW, &iova));
+	is_within(0, UINT64_MAX, SCENE_PAGE, RW, 0x80000000);
+	scene_close(&scene);
+}
+END_TEST
+
+START_TEST(a_window_that_is_none_is_refused_and_no_window_is_everywhere)
+{
+	uint64_t iova = 0x20000;
+
+	scene_open(&scene, backends[0]);
+	unit_fails(-EINVAL, map_within(0x2000, 0x1fff, SCENE_PAGE, RW, &iova));
+	unit_fails(-EINVAL, map_within(0, UINT32_MAX, SCENE_PAGE, RW | IOMMUFD_MAP_FIXED, &iova));
+	unit_words_have("IOMMUFD_MAP_FIXED");
+	unit_fails(-EINVAL, map_within(0, UINT32_MAX, 0, RW, &iova));
+	ck_assert_uint_eq(iova, 0x20000);
+	ck_assert_int_eq(iommufd_ioas_map_within(scene.ioas, scene_memory(1), SCENE_PAGE, RW, NULL, &iova), 0);
+	ck_assert_uint_eq(iova, 0x10000);
+	scene_close(&scene);
+}
+END_TEST
+
 void unit_tests(TCase *tcase)
 {
 	tcase_add_test(tcase, an_alignment_fits_into_its_bits_or_into_one_that_is_refused);
@@ -137,4 +224,8 @@ void unit_tests(TCase *tcase)
 	tcase_add_test(tcase, an_alignment_that_is_none_is_refused_by_every_call);
 	tcase_add_test(tcase, a_fixed_iova_must_have_the_alignment_that_is_asked_for);
 	tcase_add_test(tcase, batches_copies_and_buffers_are_aligned_too);
+	tcase_add_test(tcase, a_window_bounds_the_choice_at_both_ends);
+	tcase_add_test(tcase, a_window_is_met_with_what_is_permitted);
+	tcase_add_test(tcase, a_window_is_met_with_what_is_allowed);
+	tcase_add_test(tcase, a_window_that_is_none_is_refused_and_no_window_is_everywhere);
 }

@@ -194,6 +194,14 @@ static int map(struct stage *stage)
 	return iommufd_ioas_map(stage->bed.ioas, stage->pages + 4 * PAGE, 2 * PAGE, RW, &stage->out.number);
 }
 
+static int map_within(struct stage *stage)
+{
+	const struct iommufd_range window = { STAGE_FREE, UINT32_MAX };
+
+	return iommufd_ioas_map_within(stage->bed.ioas, stage->pages + 4 * PAGE, 2 * PAGE, RW, &window,
+				       &stage->out.number);
+}
+
 static void unmap(struct stage *stage)
 {
 	ok(iommufd_ioas_unmap(stage->bed.ioas, stage->out.number, 2 * PAGE, NULL));
@@ -390,6 +398,7 @@ const struct act acts[] = {
 	  .handle = true },
 	{ "iommufd_ioas_new, a further one", NEEDS_CONTEXT, ioas_new_further, .undo = free_ioas, .handle = true },
 	{ "iommufd_ioas_map", NEEDS_ATTACHED, map, .undo = unmap },
+	{ "iommufd_ioas_map_within", NEEDS_ATTACHED, map_within, .undo = unmap, .seldom = true },
 	{ "iommufd_ioas_map, fixed", NEEDS_ATTACHED, map_fixed, .undo = unmap_fixed },
 	{ "iommufd_ioas_map_batch", NEEDS_ATTACHED, map_batch, .undo = unmap_batch },
 	{ "iommufd_ioas_maps_left", NEEDS_ATTACHED, maps_left, .seldom = true },
