@@ -10,7 +10,7 @@
 
 void ifd_index_init(struct ifd_index *index)
 {
-	*index = (struct ifd_index){ .count = 0 };
+	*index = (struct ifd_index){ .by_iova.gaps = true };
 	pthread_mutex_init(&index->lock, NULL);
 }
 
@@ -108,7 +108,7 @@ int ifd_index_reserve_any(struct ifd_index *index, struct ifd_map *map, const st
 	bool found;
 
 	pthread_mutex_lock(&index->lock);
-	found = ifd_iova_find(&index->by_iova, wish, &iova);
+	found = ifd_iova_find(&index->by_iova, wish, &iova, NULL);
 	if (found)
 		place(index, map, iova);
 	pthread_mutex_unlock(&index->lock);

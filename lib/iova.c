@@ -51,15 +51,136 @@ static bool next_piece(struct pieces *pieces, struct iommufd_range *piece)
 	return false;
 }
 
-bool ifd_iova_find(const struct ifd_tree *tree, const struct ifd_iova_wish *wish, uint64_t *iova)
-{
-	struct pieces pieces = { .wish = wish, .low = wish->window.start };
+/*
+ * How a gap is judged by its numbers, and all gaps below a node by the largest of each. What a brief or a thorough
+ * search looks for, a gap that fits must have: room for the length, a multiple of the alignment, and a block of what
+ * both have in common. What a sure search looks for, either of two, is enough: a block of the larger one, or room for
+ * the length wherever the gap begins.
+ */
+struct search {
+	const struct ifd_iova_wish *wish;
 	struct iommufd_range piece;
+	uint64_t len;
+	unsigned int point, order;
+	bool sure;
+	size_t visits, most; /* nodes that were looked at, and how many may be */
+	uint64_t found;
+};
 
-	while (next_piece(&pieces, &piece))
-		if (ifd_tree_gap(tree, piece.start, piece.last, wish->len, wish->align, iova))
+static bool may_fit(const struct search *search, uint64_t len, unsigned int point, unsigned int order)
+{
+	if (search->sure)
+		return len >= search->len || order >= search->order;
+	return len >= search->len && point >= search->point && order >= search->order;
+}
+
+/* Whether a gap that may begin and end outside of the piece does. */
+static bool fits(struct search *search, uint64_t start, uint64_t last)
+{
+	const struct iommufd_range gap = { start, last };
+	uint64_t align = search->wish->align, at;
+	struct iommufd_range room;
+
+	if (!clip(&gap, search->piece.start, search->piece.last, &room))
+		return false;
+	at = (room.start + (align - 1)) & ~(align - 1);
+	if (at < room.start || at > room.last || room.last - at < search->wish->len - 1)
+		return false;
+	search->found = at;
+	return true;
+}
+
+/* The gaps before a node and before all below it, in order of addresses. */
+static bool walk(struct search *search, const struct ifd_node *node)
+{
+	while (node && search->visits < search->most) {
+		search->visits++;
+		if (!may_fit(search, node->max_gap, node->max_point, node->max_order))
+			return false;
+		if (node->start > search->piece.start) {
+			if (walk(search, node->left))
+				return true;
+			if (may_fit(search, node->start - node->free, node->point, node->order) &&
+			    node->free < node->start && fits(search, node->free, node->start - 1))
+				return true;
+		}
+		if (node->last >= search->piece.last)
+			return false;
+		node = node->right;
+	}
+	return false;
+}
+
+static bool in_piece(struct search *search, const struct ifd_tree *tree)
+{
+	const struct ifd_node *last = tree->root;
+
+	if (!last)
+		return fits(search, 0, UINT64_MAX);
+	if (tree->first->start && fits(search, 0, tree->first->start - 1))
+		return true;
+	if (walk(search, tree->root))
+		return true;
+	while (last->right)
+		last = last->right;
+	return last->last < UINT64_MAX && fits(search, last->last + 1, UINT64_MAX);
+}
+
+static bool in_pieces(struct search *search, const struct ifd_tree *tree)
+{
+	struct pieces pieces = { .wish = search->wish, .low = search->wish->window.start };
+
+	while (search->visits < search->most && next_piece(&pieces, &search->piece))
+		if (in_piece(search, tree))
 			return true;
 	return false;
+}
+
+/* As exponents of two: the largest power up to a number, and the lowest from it on. */
+static unsigned int log_down(uint64_t n)
+{
+	return 63 - (unsigned int)__builtin_clzll(n);
+}
+
+static unsigned int log_up(uint64_t n)
+{
+	return n > 1 ? log_down(n - 1) + 1 : 0;
+}
+
+bool ifd_iova_find(const struct ifd_tree *tree, const struct ifd_iova_wish *wish, uint64_t *iova, size_t *visits)
+{
+	unsigned int align = log_down(wish->align), len = log_down(wish->len);
+	const struct search exact = {
+		.wish = wish, .len = wish->len, .point = align, .order = align < len ? align : len, .most = SIZE_MAX
+	};
+	struct search search = exact;
+	bool found;
+
+	search.most = IFD_IOVA_BRIEF;
+	found = in_pieces(&search, tree);
+	if (!found && search.visits >= search.most) {
+		/* Room that is surely there is reached without looking at what is not. */
+		search.sure = true;
+		search.most = SIZE_MAX;
+		search.order = align > log_up(wish->len) ? align : log_up(wish->len);
+		search.order = search.order ? search.order : 64; /* 0 says as much as that there is a gap, or none */
+		search.len = wish->len + (wish->align - 1);
+		if (search.len < wish->len)
+			search.len = UINT64_MAX;
+		found = in_pieces(&search, tree);
+		if (!found && wish->thorough) {
+			size_t before = search.visits;
+
+			search = exact;
+			found = in_pieces(&search, tree);
+			search.visits += before;
+		}
+	}
+	if (visits)
+		*visits = search.visits;
+	if (found)
+		*iova = search.found;
+	return found;
 }
 
 uint64_t ifd_iova_free(const struct ifd_tree *tree, const struct ifd_iova_wish *wish)
@@ -71,8 +192,8 @@ uint64_t ifd_iova_free(const struct ifd_tree *tree, const struct ifd_iova_wish *
 
 	while (next_piece(&pieces, &piece)) {
 		sum += piece.last - piece.start + 1;
-		for (node = ifd_tree_first(tree, piece.start, piece.last); node;
-		     node = node->last < piece.last ? ifd_tree_first(tree, node->last + 1, piece.last) : NULL) {
+		node = ifd_tree_first(tree, piece.start, piece.last);
+		for (; node && node->start <= piece.last; node = ifd_tree_after(node)) {
 			const struct iommufd_range range = { node->start, node->last };
 
 			if (clip(&range, piece.start, piece.last, &taken))

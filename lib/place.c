@@ -109,6 +109,7 @@ int ifd_map_reserve_any(struct iommufd_ioas *ioas, struct ifd_map *map, uint32_t
 	for (wish.align = good_alignment(map, least);; wish.align = wish.align > LARGE_PAGE ? LARGE_PAGE : least) {
 		if (wish.align < least)
 			wish.align = least;
+		wish.thorough = wish.align == least;
 		if (!ifd_index_reserve_any(&ioas->index, map, &wish))
 			return 0;
 		if (wish.align == least)

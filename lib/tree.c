@@ -3,96 +3,89 @@
 
 #include "tree.h"
 
-static uint64_t max64(uint64_t a, uint64_t b)
+/* The largest power of two, as an exponent, that has a multiple in start..last. */
+static uint8_t point_of(uint64_t start, uint64_t last)
 {
-	return a > b ? a : b;
+	return (uint8_t)(63 - __builtin_clzll((start - 1) ^ last)); /* what is between two intervals is not at 0 */
 }
 
-/* The free addresses between two neighbours, 0 when they overlap. */
-static uint64_t gap_between(uint64_t last, uint64_t start)
+/* The same, of which one has a whole aligned block there: the largest that the length has room for, or half of that. */
+static uint8_t order_of(uint64_t start, uint64_t last)
 {
-	return start > last ? start - last - 1 : 0;
+	uint64_t len = last - start + 1, block = UINT64_C(1) << (63 - __builtin_clzll(len));
+
+	return (uint8_t)(63 - __builtin_clzll(len) - (block > 1 && len - (-start & (block - 1)) < block));
 }
 
-static void update(struct ifd_node *node)
+/* Addresses from `free` up to the node belong to nobody. */
+static void set_gap(struct ifd_node *node, uint64_t free)
+{
+	node->free = free;
+	node->point = free < node->start ? point_of(free, node->start - 1) : 0;
+	node->order = free < node->start ? order_of(free, node->start - 1) : 0;
+}
+
+/* From the node itself and what is right below; false when it was so before. */
+static bool update_gaps(struct ifd_node *node)
 {
 	const struct ifd_node *left = node->left, *right = node->right;
+	uint64_t gap = node->start - node->free;
+	uint8_t point = node->point, order = node->order;
+	bool changed;
 
-	node->min_start = left ? left->min_start : node->start;
-	node->max_last = node->last;
-	node->max_gap = 0;
 	if (left) {
-		node->max_last = max64(node->max_last, left->max_last);
-		node->max_gap = max64(left->max_gap, gap_between(left->max_last, node->start));
+		gap = left->max_gap > gap ? left->max_gap : gap;
+		point = left->max_point > point ? left->max_point : point;
+		order = left->max_order > order ? left->max_order : order;
 	}
 	if (right) {
-		node->max_last = max64(node->max_last, right->max_last);
-		node->max_gap = max64(node->max_gap, right->max_gap);
-		node->max_gap = max64(node->max_gap, gap_between(node->last, right->min_start));
+		gap = right->max_gap > gap ? right->max_gap : gap;
+		point = right->max_point > point ? right->max_point : point;
+		order = right->max_order > order ? right->max_order : order;
 	}
+	changed = gap != node->max_gap || point != node->max_point || order != node->max_order;
+	node->max_gap = gap;
+	node->max_point = point;
+	node->max_order = order;
+	return changed;
 }
 
-/* A total order, so that equal intervals can be told apart on removal. */
+static bool update_last(struct ifd_node *node)
+{
+	uint64_t old = node->max_last;
+
+	node->max_last = node->last;
+	if (node->left && node->left->max_last > node->max_last)
+		node->max_last = node->left->max_last;
+	if (node->right && node->right->max_last > node->max_last)
+		node->max_last = node->right->max_last;
+	return node->max_last != old;
+}
+
+static bool update(const struct ifd_tree *tree, struct ifd_node *node)
+{
+	return tree->gaps ? update_gaps(node) : update_last(node);
+}
+
+/* What is above a node that changed, as far as that makes a difference there: few levels, most of the time. */
+static void update_above(const struct ifd_tree *tree, struct ifd_node *node)
+{
+	while (node && update(tree, node))
+		node = node->parent;
+}
+
+static void update_up_to(const struct ifd_tree *tree, struct ifd_node *node, const struct ifd_node *end)
+{
+	for (; node != end; node = node->parent)
+		update(tree, node);
+}
+
+/* A total order, so that equal intervals can be told apart. */
 static bool before(const struct ifd_node *a, const struct ifd_node *b)
 {
 	if (a->start != b->start)
 		return a->start < b->start;
 	return (uintptr_t)a < (uintptr_t)b;
-}
-
-static void split(struct ifd_node *root, const struct ifd_node *at, struct ifd_node **left, struct ifd_node **right)
-{
-	if (!root) {
-		*left = *right = NULL;
-	} else if (before(root, at)) {
-		split(root->right, at, &root->right, right);
-		*left = root;
-		update(root);
-	} else {
-		split(root->left, at, left, &root->left);
-		*right = root;
-		update(root);
-	}
-}
-
-static struct ifd_node *merge(struct ifd_node *left, struct ifd_node *right)
-{
-	if (!left || !right)
-		return left ? left : right;
-	if (left->priority > right->priority) {
-		left->right = merge(left->right, right);
-		update(left);
-		return left;
-	}
-	right->left = merge(left, right->left);
-	update(right);
-	return right;
-}
-
-static struct ifd_node *insert(struct ifd_node *root, struct ifd_node *node)
-{
-	if (!root || node->priority > root->priority) {
-		split(root, node, &node->left, &node->right);
-		root = node;
-	} else if (before(node, root)) {
-		root->left = insert(root->left, node);
-	} else {
-		root->right = insert(root->right, node);
-	}
-	update(root);
-	return root;
-}
-
-static struct ifd_node *remove_from(struct ifd_node *root, const struct ifd_node *node)
-{
-	if (root == node)
-		return merge(root->left, root->right);
-	if (before(node, root))
-		root->left = remove_from(root->left, node);
-	else
-		root->right = remove_from(root->right, node);
-	update(root);
-	return root;
 }
 
 /* xorshift: the heights need no better randomness. */
@@ -106,21 +99,124 @@ static uint32_t next_random(struct ifd_tree *tree)
 	return tree->random = x;
 }
 
+struct ifd_node *ifd_tree_after(const struct ifd_node *node)
+{
+	struct ifd_node *next = node->right;
+
+	if (next) {
+		while (next->left)
+			next = next->left;
+		return next;
+	}
+	for (next = node->parent; next && next->right == node; next = next->parent)
+		node = next;
+	return next;
+}
+
 void ifd_tree_insert(struct ifd_tree *tree, struct ifd_node *node)
 {
+	struct ifd_node **link = &tree->root, **left = &node->left, **right = &node->right, *at;
+	struct ifd_node *parent = NULL, *prev = NULL, *next = NULL, *lefts = node, *rights = node;
+
 	node->priority = next_random(tree);
-	tree->root = insert(tree->root, node);
+	while ((at = *link) && at->priority >= node->priority) {
+		parent = at;
+		if (before(at, node)) {
+			prev = at;
+			link = &at->right;
+		} else {
+			next = at;
+			link = &at->left;
+		}
+	}
+	node->parent = parent;
+	*link = node;
+	/* What was there goes below it, to one side or the other. */
+	while (at)
+		if (before(at, node)) {
+			*left = at;
+			at->parent = lefts;
+			prev = lefts = at;
+			left = &at->right;
+			at = at->right;
+		} else {
+			*right = at;
+			at->parent = rights;
+			next = rights = at;
+			right = &at->left;
+			at = at->left;
+		}
+	*left = *right = NULL;
+
+	if (tree->gaps) {
+		set_gap(node, prev ? prev->last + 1 : node->start);
+		if (next)
+			set_gap(next, node->last + 1);
+		if (!prev)
+			tree->first = node;
+	}
+	update_up_to(tree, lefts, node);
+	update_up_to(tree, rights, node);
+	update(tree, node);
+	update_above(tree, parent);
+	if (tree->gaps && rights == node)
+		update_above(tree, next);
 }
 
 void ifd_tree_remove(struct ifd_tree *tree, struct ifd_node *node)
 {
-	tree->root = remove_from(tree->root, node);
+	struct ifd_node *left = node->left, *right = node->right, *top = node->parent, *parent = top;
+	struct ifd_node **link = !top ? &tree->root : top->left == node ? &top->left : &top->right;
+	struct ifd_node *next = tree->gaps ? ifd_tree_after(node) : NULL;
+
+	if (next)
+		set_gap(next, tree->first == node ? next->start : node->free);
+	if (tree->first == node)
+		tree->first = next;
+	while (left && right)
+		if (left->priority > right->priority) {
+			*link = left;
+			left->parent = parent;
+			parent = left;
+			link = &left->right;
+			left = left->right;
+		} else {
+			*link = right;
+			right->parent = parent;
+			parent = right;
+			link = &right->left;
+			right = right->left;
+		}
+	*link = left ? left : right;
+	if (*link)
+		(*link)->parent = parent;
+	update_up_to(tree, parent, top);
+	update_above(tree, top);
+	if (tree->gaps)
+		update_above(tree, next);
+}
+
+/* Where none overlap, the first one that ends high enough is found by the order alone. */
+static struct ifd_node *first_apart(const struct ifd_tree *tree, uint64_t start, uint64_t last)
+{
+	struct ifd_node *node = tree->root, *found = NULL;
+
+	while (node)
+		if (node->last >= start) {
+			found = node;
+			node = node->left;
+		} else {
+			node = node->right;
+		}
+	return found && found->start <= last ? found : NULL;
 }
 
 struct ifd_node *ifd_tree_first(const struct ifd_tree *tree, uint64_t start, uint64_t last)
 {
 	struct ifd_node *node = tree->root;
 
+	if (tree->gaps)
+		return first_apart(tree, start, last);
 	while (node && node->max_last >= start) {
 		if (node->left && node->left->max_last >= start)
 			node = node->left; /* the lowest of those that end high enough is there */
@@ -147,60 +243,4 @@ struct ifd_node *ifd_tree_cover(const struct ifd_tree *tree, uint64_t start, uin
 			node = node->right;
 	}
 	return NULL;
-}
-
-/* A search for a gap, in order of addresses. `from` is the lowest address that is not known to be taken. */
-struct search {
-	uint64_t from, high, len, align, need;
-	bool full; /* the last address of all is taken */
-};
-
-static bool fits(const struct search *search, uint64_t last, uint64_t *out)
-{
-	uint64_t at = (search->from + search->align - 1) & ~(search->align - 1);
-
-	if (last > search->high)
-		last = search->high;
-	if (at < search->from || at > last || last - at < search->len - 1)
-		return false;
-	*out = at;
-	return true;
-}
-
-static void skip(struct search *search, uint64_t last)
-{
-	if (last == UINT64_MAX)
-		search->full = true;
-	else
-		search->from = max64(search->from, last + 1);
-}
-
-static bool walk(const struct ifd_node *node, struct search *search, uint64_t *out)
-{
-	if (!node || node->max_last < search->from || node->min_start > search->high)
-		return false;
-	if (node->max_gap < search->need && gap_between(search->from, node->min_start) + 1 < search->need) {
-		skip(search, node->max_last);
-		return false;
-	}
-	if (walk(node->left, search, out))
-		return true;
-	if (node->start > search->from && fits(search, node->start - 1, out))
-		return true;
-	skip(search, node->last);
-	return !search->full && walk(node->right, search, out);
-}
-
-bool ifd_tree_gap(const struct ifd_tree *tree, uint64_t low, uint64_t high, uint64_t len, uint64_t align, uint64_t *out)
-{
-	/* With this much room any gap can be aligned, so the first one that the walk enters is the answer. */
-	uint64_t roomy = len + align - 1 >= len ? len + align - 1 : UINT64_MAX;
-
-	for (int pass = 0; pass < 2; pass++) {
-		struct search search = { low, high, len, align, pass ? len : roomy, false };
-
-		if (walk(tree->root, &search, out) || (!search.full && fits(&search, high, out)))
-			return true;
-	}
-	return false;
 }

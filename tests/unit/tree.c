@@ -116,47 +116,38 @@ static void check_cover(struct model *model, uint64_t start, uint64_t last)
 		      start, last, found ? found->start : 0, found ? found->last : 0);
 }
 
-/* The lowest place from `from` on, by moving over whatever is in the way. */
-static bool model_gap(const struct model *model, uint64_t from, uint64_t high, uint64_t len, uint64_t align,
-		      uint64_t *out)
+/* What each node says of the gaps before it and below it, of which `free` is where the next one begins. */
+static void check_gaps(const struct ifd_tree *tree, const struct ifd_node *node, uint64_t *free, struct ifd_node *sum)
 {
-	for (;;) {
-		uint64_t at = (from + align - 1) & ~(align - 1);
-		const struct ifd_node *in_the_way = NULL;
+	struct ifd_node mine = { .max_gap = 0 };
+	uint64_t len;
 
-		if (at < from || at > high || high - at < len - 1)
-			return false;
-		for (size_t i = 0; i < MODEL && !in_the_way; i++)
-			if (model->in[i] && overlaps(&model->nodes[i], at, at + (len - 1)))
-				in_the_way = &model->nodes[i];
-		if (!in_the_way) {
-			*out = at;
-			return true;
-		}
-		if (in_the_way->last == UINT64_MAX)
-			return false;
-		from = in_the_way->last + 1;
-	}
-}
-
-static void check_gap(struct model *model, uint64_t low, uint64_t high, uint64_t len, uint64_t align)
-{
-	uint64_t at = 1, lowest = 1;
-	bool expected = model_gap(model, low, high, len, align, &lowest);
-	bool found = ifd_tree_gap(&model->tree, low, high, len, align, &at);
-
-	ck_assert_msg(found == expected,
-		      "seed %" PRIu64 ": %#" PRIx64 " of alignment %#" PRIx64 " in %#" PRIx64 "-%#" PRIx64 ": %s",
-		      model->seed, len, align, low, high, found ? "a gap too many" : "a gap was missed");
-	if (!found)
+	if (!node)
 		return;
-	ck_assert_msg(at >= lowest && at <= high && high - at >= len - 1 && !(at & (align - 1)) &&
-			      is_free(model, at, at + (len - 1)),
-		      "seed %" PRIu64 ": %#" PRIx64 " of alignment %#" PRIx64 " in %#" PRIx64 "-%#" PRIx64
-		      " at %#" PRIx64,
-		      model->seed, len, align, low, high, at);
-	ck_assert_msg(align > 1 || at == lowest, "seed %" PRIu64 ": %#" PRIx64 " is not the lowest, %#" PRIx64 " is",
-		      model->seed, at, lowest);
+	ck_assert_ptr_eq(node->parent ? (node->parent->left == node ? node->parent->left : node->parent->right)
+				      : tree->root,
+			 node);
+	check_gaps(tree, node->left, free, &mine);
+	ck_assert_uint_eq(node->free, tree->first == node ? node->start : *free);
+	len = node->start - node->free;
+	mine.max_gap = mine.max_gap > len ? mine.max_gap : len;
+	for (unsigned int i = 0; i < 64 && len; i++) {
+		uint64_t align = UINT64_C(1) << i, at = (node->free + (align - 1)) & ~(align - 1);
+
+		if (at < node->free || at >= node->start)
+			break;
+		mine.max_point = mine.max_point > i ? mine.max_point : (uint8_t)i;
+		if (node->start - at >= align)
+			mine.max_order = mine.max_order > i ? mine.max_order : (uint8_t)i;
+	}
+	*free = node->last + 1;
+	check_gaps(tree, node->right, free, &mine);
+	ck_assert_uint_eq(node->max_gap, mine.max_gap);
+	ck_assert_uint_eq(node->max_point, mine.max_point);
+	ck_assert_uint_eq(node->max_order, mine.max_order);
+	sum->max_gap = sum->max_gap > mine.max_gap ? sum->max_gap : mine.max_gap;
+	sum->max_point = sum->max_point > mine.max_point ? sum->max_point : mine.max_point;
+	sum->max_order = sum->max_order > mine.max_order ? sum->max_order : mine.max_order;
 }
 
 START_TEST(first_finds_the_lowest_of_overlapping_intervals_as_a_naive_search_does)
@@ -192,76 +183,88 @@ START_TEST(cover_finds_an_interval_among_overlapping_ones_exactly_when_there_is_
 }
 END_TEST
 
-START_TEST(gap_finds_a_free_aligned_place_exactly_when_there_is_one)
+START_TEST(intervals_that_are_apart_are_found_too_and_known_with_the_gaps_between_them)
 {
 	struct model *model = model_new();
-	uint64_t end = unit_now() + BUDGET, low, high, len;
+	uint64_t end = unit_now() + BUDGET, start, last, next = 0;
+	struct ifd_node sum = { .max_gap = 0 };
 
+	model->tree.gaps = true;
 	while (unit_now() < end)
 		for (int i = 0; i < 100; i++) {
 			step(model, true);
-			some_interval(model, &low, &high);
-			len = unit_below(&model->state, 4) ? 1 + unit_below(&model->state, 600)
-							   : unit_random(&model->state) | 1;
-			check_gap(model, low, high, len, UINT64_C(1) << unit_below(&model->state, 12));
-			check_gap(model, 0, UINT64_MAX, len, UINT64_C(1) << unit_below(&model->state, 64));
+			check_gaps(&model->tree, model->tree.root, &next, &sum);
+			some_interval(model, &start, &last);
+			check_first(model, start, last);
+			check_first(model, 0, UINT64_MAX);
 		}
+	next = 0;
+	for (const struct ifd_node *node = model->tree.first; node; node = ifd_tree_after(node)) {
+		ck_assert(node == model->tree.first || node->start >= next);
+		next = node->last + 1;
+		model->in[node - model->nodes] = false;
+	}
+	for (size_t i = 0; i < MODEL; i++)
+		ck_assert(!model->in[i]);
 	free(model);
 }
 END_TEST
 
-START_TEST(an_empty_tree_finds_nothing_and_is_one_gap)
+START_TEST(an_empty_tree_finds_nothing)
 {
 	struct ifd_tree tree = { .root = NULL };
-	uint64_t at = 7;
 
-	ck_assert_ptr_null(ifd_tree_first(&tree, 0, UINT64_MAX));
-	ck_assert_ptr_null(ifd_tree_cover(&tree, 0, 0));
-	ck_assert(ifd_tree_gap(&tree, 0, UINT64_MAX, UINT64_MAX, 1, &at));
-	ck_assert_uint_eq(at, 0);
-	ck_assert(ifd_tree_gap(&tree, UINT64_MAX, UINT64_MAX, 1, 1, &at));
-	ck_assert_uint_eq(at, UINT64_MAX);
-	ck_assert(ifd_tree_gap(&tree, 1, UINT64_MAX, 1, UINT64_C(1) << 63, &at));
-	ck_assert_uint_eq(at, UINT64_C(1) << 63);
-	ck_assert(!ifd_tree_gap(&tree, (UINT64_C(1) << 63) + 1, UINT64_MAX, 1, UINT64_C(1) << 63, &at));
-	ck_assert(!ifd_tree_gap(&tree, 1, UINT64_MAX - 1, UINT64_MAX, 1, &at));
+	for (int gaps = 0; gaps < 2; gaps++) {
+		tree.gaps = gaps;
+		ck_assert_ptr_null(ifd_tree_first(&tree, 0, UINT64_MAX));
+		ck_assert_ptr_null(ifd_tree_cover(&tree, 0, 0));
+	}
 }
 END_TEST
 
-START_TEST(an_interval_over_everything_leaves_no_gap)
+START_TEST(an_interval_over_everything_is_found_everywhere)
 {
-	struct ifd_tree tree = { .root = NULL };
 	struct ifd_node all = { .start = 0, .last = UINT64_MAX };
-	uint64_t at = 7;
 
-	ifd_tree_insert(&tree, &all);
-	ck_assert_ptr_eq(ifd_tree_first(&tree, 0, 0), &all);
-	ck_assert_ptr_eq(ifd_tree_first(&tree, UINT64_MAX, UINT64_MAX), &all);
-	ck_assert_ptr_eq(ifd_tree_cover(&tree, 0, UINT64_MAX), &all);
-	ck_assert(!ifd_tree_gap(&tree, 0, UINT64_MAX, 1, 1, &at));
-	ck_assert_uint_eq(at, 7);
-	ifd_tree_remove(&tree, &all);
-	ck_assert(ifd_tree_gap(&tree, 0, UINT64_MAX, 1, 1, &at));
+	for (int gaps = 0; gaps < 2; gaps++) {
+		struct ifd_tree tree = { .gaps = gaps };
+
+		ifd_tree_insert(&tree, &all);
+		ck_assert_ptr_eq(ifd_tree_first(&tree, 0, 0), &all);
+		ck_assert_ptr_eq(ifd_tree_first(&tree, UINT64_MAX, UINT64_MAX), &all);
+		ck_assert_ptr_null(ifd_tree_after(&all));
+		if (!gaps)
+			ck_assert_ptr_eq(ifd_tree_cover(&tree, 0, UINT64_MAX), &all);
+		ifd_tree_remove(&tree, &all);
+		ck_assert_ptr_null(tree.root);
+		ck_assert_ptr_null(tree.first);
+	}
 }
 END_TEST
 
-START_TEST(single_addresses_at_both_ends_are_found_and_kept_out_of_gaps)
+START_TEST(single_addresses_at_both_ends_are_found)
 {
-	struct ifd_tree tree = { .root = NULL };
 	struct ifd_node first = { .start = 0, .last = 0 }, last = { .start = UINT64_MAX, .last = UINT64_MAX };
-	uint64_t at;
 
-	ifd_tree_insert(&tree, &last);
-	ifd_tree_insert(&tree, &first);
-	ck_assert_ptr_eq(ifd_tree_first(&tree, 0, UINT64_MAX), &first);
-	ck_assert_ptr_eq(ifd_tree_first(&tree, 1, UINT64_MAX), &last);
-	ck_assert_ptr_null(ifd_tree_first(&tree, 1, UINT64_MAX - 1));
-	ck_assert_ptr_eq(ifd_tree_cover(&tree, UINT64_MAX, UINT64_MAX), &last);
-	ck_assert_ptr_null(ifd_tree_cover(&tree, 0, 1));
-	ck_assert(ifd_tree_gap(&tree, 0, UINT64_MAX, UINT64_MAX - 1, 1, &at));
-	ck_assert_uint_eq(at, 1);
-	ck_assert(!ifd_tree_gap(&tree, 0, UINT64_MAX, UINT64_MAX, 1, &at));
-	ck_assert(!ifd_tree_gap(&tree, 0, UINT64_MAX, UINT64_C(1) << 63, UINT64_C(1) << 63, &at));
+	for (int gaps = 0; gaps < 2; gaps++) {
+		struct ifd_tree tree = { .gaps = gaps };
+
+		ifd_tree_insert(&tree, &last);
+		ifd_tree_insert(&tree, &first);
+		ck_assert_ptr_eq(ifd_tree_first(&tree, 0, UINT64_MAX), &first);
+		ck_assert_ptr_eq(ifd_tree_first(&tree, 1, UINT64_MAX), &last);
+		ck_assert_ptr_null(ifd_tree_first(&tree, 1, UINT64_MAX - 1));
+		ck_assert_ptr_eq(ifd_tree_after(&first), &last);
+		ck_assert_ptr_null(ifd_tree_after(&last));
+		if (gaps) {
+			ck_assert_uint_eq(tree.root->max_gap, UINT64_MAX - 1);
+			ck_assert_uint_eq(tree.root->max_point, 63);
+			ck_assert_uint_eq(tree.root->max_order, 62);
+		} else {
+			ck_assert_ptr_eq(ifd_tree_cover(&tree, UINT64_MAX, UINT64_MAX), &last);
+			ck_assert_ptr_null(ifd_tree_cover(&tree, 0, 1));
+		}
+	}
 }
 END_TEST
 
@@ -316,10 +319,10 @@ void unit_tests(TCase *tcase)
 {
 	tcase_add_test(tcase, first_finds_the_lowest_of_overlapping_intervals_as_a_naive_search_does);
 	tcase_add_test(tcase, cover_finds_an_interval_among_overlapping_ones_exactly_when_there_is_one);
-	tcase_add_test(tcase, gap_finds_a_free_aligned_place_exactly_when_there_is_one);
-	tcase_add_test(tcase, an_empty_tree_finds_nothing_and_is_one_gap);
-	tcase_add_test(tcase, an_interval_over_everything_leaves_no_gap);
-	tcase_add_test(tcase, single_addresses_at_both_ends_are_found_and_kept_out_of_gaps);
+	tcase_add_test(tcase, intervals_that_are_apart_are_found_too_and_known_with_the_gaps_between_them);
+	tcase_add_test(tcase, an_empty_tree_finds_nothing);
+	tcase_add_test(tcase, an_interval_over_everything_is_found_everywhere);
+	tcase_add_test(tcase, single_addresses_at_both_ends_are_found);
 	tcase_add_test(tcase, equal_intervals_are_told_apart_on_removal);
 	tcase_add_test(tcase, the_height_stays_logarithmic_when_insertions_come_in_order);
 }

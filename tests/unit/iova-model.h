@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/*
+ * The choice of IOVAs beside one that cannot be wrong: an array of pages, searched from one end to the other. `unit.h`
+ * is not needed, so that the fuzz program can have it.
+ */
+#ifndef IOVA_MODEL_H
+#define IOVA_MODEL_H
+
+#include "iova.h"
+
+#define MODEL_PAGES 4096
+
+struct iova_model {
+	struct ifd_tree tree;
+	struct ifd_node nodes[MODEL_PAGES]; /* the one that begins at a page */
+	uint16_t pages[MODEL_PAGES];        /* how many it takes, 0 for none */
+	bool taken[MODEL_PAGES];
+	uint64_t base; /* where the first page is, a multiple of their size */
+	unsigned int shift;
+	uint64_t free;
+};
+
+void iova_model_init(struct iova_model *model, uint64_t base, unsigned int shift);
+
+static inline uint64_t iova_model_at(const struct iova_model *model, size_t page)
+{
+	return model->base + ((uint64_t)page << model->shift);
+}
+
+/* The lowest place for a wish whose alignment is that of a page at least; all of its ranges are among the pages. */
+bool iova_model_find(const struct iova_model *model, const struct ifd_iova_wish *wish, uint64_t *iova);
+
+/* Whether nothing is in the way of a wish there. */
+bool iova_model_fits(const struct iova_model *model, const struct ifd_iova_wish *wish, uint64_t iova);
+
+/* Bytes that are free for a wish whose ranges, window and spared ones begin and end with pages. */
+uint64_t iova_model_free(const struct iova_model *model, const struct ifd_iova_wish *wish);
+
+void iova_model_take(struct iova_model *model, uint64_t iova, uint64_t len);
+
+/* False when no interval begins at this page. */
+bool iova_model_give(struct iova_model *model, size_t page);
+
+#endif
