@@ -123,6 +123,91 @@ EXPORT int iommufd_ioas_allow(struct iommufd_ioas *ioas, const struct iommufd_ra
 	return ret;
 }
 
+/* ---- What is to be spared ---- */
+
+/* Each is looked at by whoever looks for room. */
+#define SPARED_MAX 256
+
+/* The first one that ends at `start` or above. */
+static size_t spared_at(const struct iommufd_ioas *ioas, uint64_t start)
+{
+	size_t i = 0;
+
+	while (i < ioas->num_spared && ioas->spared[i].last < start)
+		i++;
+	return i;
+}
+
+/* A list with one more at `i`, or with that one less when `range` is NULL, in place of what is there. */
+static int change_spared(struct iommufd_ioas *ioas, size_t i, const struct iommufd_range *range)
+{
+	struct iommufd_range *list = calloc(ioas->num_spared + 1, sizeof(*list)), *old = ioas->spared, *to = list;
+	size_t num = ioas->num_spared;
+
+	if (!list)
+		return ifd_fail(-ENOMEM, NULL, "change what IOVAs are reserved");
+	for (size_t k = 0; k <= num; k++) {
+		if (k == i && range)
+			*to++ = *range;
+		if (k < num && (k != i || range))
+			*to++ = old[k];
+	}
+	/* In this order, for a child process that is forked in the midst of it. */
+	ioas->num_spared = 0;
+	ioas->spared = list;
+	ioas->num_spared = (size_t)(to - list);
+	free(old);
+	return 0;
+}
+
+static int reserve_gated(struct iommufd_ioas *ioas, const struct iommufd_range *range)
+{
+	size_t i = spared_at(ioas, range->start);
+
+	if (i < ioas->num_spared && ioas->spared[i].start <= range->last)
+		return ifd_fail(-EEXIST, "give that back first, or leave it out",
+				"reserve 0x%" PRIx64 "-0x%" PRIx64 ": 0x%" PRIx64 "-0x%" PRIx64 " is reserved",
+				range->start, range->last, ioas->spared[i].start, ioas->spared[i].last);
+	if (ioas->num_spared == SPARED_MAX)
+		return ifd_fail(-EOVERFLOW, "reserve fewer and larger ranges", "reserve a range beside %zu others",
+				ioas->num_spared);
+	return change_spared(ioas, i, range);
+}
+
+EXPORT int iommufd_ioas_reserve(struct iommufd_ioas *ioas, const struct iommufd_range *range)
+{
+	int ret = ifd_ctx_check(ioas->ctx, "reserve IOVAs");
+
+	if (ret)
+		return ret;
+	if (range->start > range->last)
+		return ifd_fail(-EINVAL,
+				"let it not end before it starts, and give the last address that belongs to it",
+				"reserve 0x%" PRIx64 "-0x%" PRIx64, range->start, range->last);
+	pthread_rwlock_wrlock(&ioas->gate);
+	ret = reserve_gated(ioas, range);
+	pthread_rwlock_unlock(&ioas->gate);
+	return ret;
+}
+
+EXPORT int iommufd_ioas_unreserve(struct iommufd_ioas *ioas, const struct iommufd_range *range)
+{
+	int ret = ifd_ctx_check(ioas->ctx, "give reserved IOVAs back");
+	size_t i;
+
+	if (ret)
+		return ret;
+	pthread_rwlock_wrlock(&ioas->gate);
+	i = spared_at(ioas, range->start);
+	if (i < ioas->num_spared && ioas->spared[i].start == range->start && ioas->spared[i].last == range->last)
+		ret = change_spared(ioas, i, NULL);
+	else
+		ret = ifd_fail(-ENOENT, "give the same range as to iommufd_ioas_reserve()",
+			       "give 0x%" PRIx64 "-0x%" PRIx64 " back: it was not reserved", range->start, range->last);
+	pthread_rwlock_unlock(&ioas->gate);
+	return ret;
+}
+
 /* ---- Huge pages ---- */
 
 static int option(const struct iommufd_ioas *ioas, uint16_t op, uint64_t *value)

@@ -127,6 +127,10 @@ struct iommufd_ioas {
 	struct iommufd_range *allowed;
 	size_t num_allowed;
 
+	/* What the library does not pick, ascending and apart; guarded by the gate. */
+	struct iommufd_range *spared;
+	size_t num_spared;
+
 	/* the backend's own */
 	uint32_t id;         /* iommufd: the object; 0 for none */
 	int container;       /* VFIO: or -1 */

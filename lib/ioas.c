@@ -74,6 +74,7 @@ void ifd_ioas_put(struct iommufd_ioas *ioas)
 	pthread_rwlock_destroy(&ioas->gate);
 	free(ioas->ranges);
 	free(ioas->allowed);
+	free(ioas->spared);
 	free(ioas);
 	ifd_ctx_put(ctx);
 }

@@ -70,8 +70,9 @@ static uint64_t good_alignment(const struct ifd_map *map, uint64_t least)
 static int fail_full(struct iommufd_ioas *ioas, const struct ifd_map *map, const struct ifd_iova_wish *wish,
 		     const struct iommufd_range *window)
 {
-	const char *what = ioas->num_allowed ? "allow more with iommufd_ioas_allow()"
-					     : "use IOMMUFD_MAP_FIXED where nothing is attached yet";
+	const char *what = ioas->num_allowed  ? "allow more with iommufd_ioas_allow()"
+			   : ioas->num_spared ? "give back what is reserved with iommufd_ioas_unreserve()"
+					      : "use IOMMUFD_MAP_FIXED where nothing is attached yet";
 	char hint[IFD_HINT_MAX] = "";
 
 	if (!window) {
@@ -92,6 +93,8 @@ int ifd_map_reserve_any(struct iommufd_ioas *ioas, struct ifd_map *map, uint32_t
 	struct ifd_iova_wish wish = {
 		.ranges = ioas->ranges ? ioas->ranges : usual_ranges,
 		.num_ranges = ioas->ranges ? ioas->num_ranges : sizeof(usual_ranges) / sizeof(usual_ranges[0]),
+		.spared = ioas->spared,
+		.num_spared = ioas->num_spared,
 		.window = { low, UINT64_MAX },
 		.len = ifd_map_len(map),
 	};

@@ -333,6 +333,41 @@ int iommufd_ioas_ranges(struct iommufd_ioas *ioas, struct iommufd_range *ranges,
 int iommufd_ioas_allow(struct iommufd_ioas *ioas, const struct iommufd_range *ranges, size_t count);
 
 /**
+ * @brief Keep a range of IOVAs free: the library picks none of it from now on.
+ *
+ * For what the caller wants to map there later, with IOMMUFD_MAP_FIXED, which may use the range as before. What is
+ * mapped there already stays. The kernel is not told: a device may be attached that does not permit the range, and the
+ * other processes that use an adopted descriptor know nothing of it. iommufd_ioas_allow() is the reverse; with both,
+ * the library picks of the list what is not reserved.
+ *
+ * @param ioas  the IOAS, whether something is attached or not
+ * @param range both ends included, of any alignment
+ *
+ * @retval -EINVAL    it ends before it starts
+ * @retval -EEXIST    it overlaps another one that is reserved; the words name that
+ * @retval -EOVERFLOW there are 256 already
+ * @retval -ENOMEM    no memory
+ *
+ * It waits for other threads that map or unmap. Source: none, the library sees to it by itself.
+ * @since 0.1
+ */
+int iommufd_ioas_reserve(struct iommufd_ioas *ioas, const struct iommufd_range *range);
+
+/**
+ * @brief Let the library pick from a range again.
+ *
+ * @param ioas  the IOAS
+ * @param range one that was given to iommufd_ioas_reserve(), all of it
+ *
+ * @retval -ENOENT it is not reserved, or not as one range
+ * @retval -ENOMEM no memory
+ *
+ * Source: none, the library sees to it by itself.
+ * @since 0.1
+ */
+int iommufd_ioas_unreserve(struct iommufd_ioas *ioas, const struct iommufd_range *range);
+
+/**
  * @brief Whether IOMMUs may use pages larger than the CPU's smallest for what is mapped: they may at first.
  *
  * Without them all mappings cost more memory and time. Dirty tracking by small pages, and whoever measures, may want

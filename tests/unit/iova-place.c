@@ -59,7 +59,7 @@ START_TEST(an_iova_is_aligned_as_asked_or_better)
 		ck_assert_int_eq(iommufd_device_attach(scene.dev, scene.ioas), 0);
 		ck_assert_uint_eq(picked(SCENE_PAGE, RW | IOMMUFD_MAP_ALIGN(30)), 0x80000000);
 		ck_assert_uint_eq(picked(SCENE_PAGE, RW | IOMMUFD_MAP_ALIGN(32)), UINT64_C(1) << 32);
-		ck_assert_uint_eq(picked(SCENE_PAGE, RW), scene_ranges[0].start ? scene_ranges[0].start : 0x1000);
+		ck_assert_uint_eq(picked(SCENE_PAGE, RW), 0x1000);
 		iova = 7;
 		unit_fails(-ENOSPC, iommufd_ioas_map(scene.ioas, scene_memory(1), SCENE_PAGE,
 						     RW | IOMMUFD_MAP_ALIGN(63), &iova));
@@ -217,6 +217,92 @@ START_TEST(a_window_that_is_none_is_refused_and_no_window_is_everywhere)
 }
 END_TEST
 
+static int reserve(uint64_t start, uint64_t last)
+{
+	const struct iommufd_range range = { start, last };
+
+	return iommufd_ioas_reserve(scene.ioas, &range);
+}
+
+static int unreserve(uint64_t start, uint64_t last)
+{
+	const struct iommufd_range range = { start, last };
+
+	return iommufd_ioas_unreserve(scene.ioas, &range);
+}
+
+START_TEST(nothing_is_picked_of_what_is_reserved_until_it_is_given_back)
+{
+	uint64_t iova = 0x12000;
+
+	for (size_t b = 0; b < BACKENDS; b++) {
+		scene_open(&scene, backends[b]);
+		ck_assert_uint_eq(picked(SCENE_PAGE, RW), 0x10000);
+		ck_assert_int_eq(reserve(0x10000, 0x13fff), 0); /* over what is mapped */
+		ck_assert_int_eq(reserve(0, 0x5fff), 0);
+		ck_assert_int_eq(reserve(0x16001, 0x16001), 0);
+		ck_assert_uint_eq(picked(2 * SCENE_PAGE, RW), 0x14000);
+		ck_assert_uint_eq(picked(SCENE_PAGE, RW), 0x17000);
+		ck_assert_int_eq(
+			iommufd_ioas_map(scene.ioas, scene_memory(1), SCENE_PAGE, RW | IOMMUFD_MAP_FIXED, &iova), 0);
+		ck_assert_int_eq(iommufd_device_attach(scene.dev, scene.ioas), 0);
+		ck_assert_uint_eq(picked(SCENE_PAGE, RW), 0x6000);
+		ck_assert_int_eq(unreserve(0x10000, 0x13fff), 0);
+		is_within(0x10000, UINT64_MAX, SCENE_PAGE, RW, 0x11000);
+		is_within(0x10000, UINT64_MAX, SCENE_PAGE, RW, 0x13000);
+		is_within(0x10000, UINT64_MAX, SCENE_PAGE, RW, 0x18000);
+		ck_assert_int_eq(unreserve(0x16001, 0x16001), 0);
+		is_within(0x10000, UINT64_MAX, SCENE_PAGE, RW, 0x16000);
+		ck_assert_int_eq(reserve(0, UINT64_MAX >> 1), -EEXIST);
+		ck_assert_int_eq(unreserve(0, 0x5fff), 0);
+		ck_assert_int_eq(reserve(0, UINT64_MAX), 0);
+		unit_fails(-ENOSPC, iommufd_ioas_map(scene.ioas, scene_memory(1), SCENE_PAGE, RW, &iova));
+		unit_words_have("iommufd_ioas_unreserve()");
+		scene_close(&scene);
+	}
+}
+END_TEST
+
+START_TEST(ranges_that_are_reserved_are_apart_and_given_back_as_they_were_reserved)
+{
+	scene_open(&scene, backends[0]);
+	unit_fails(-EINVAL, reserve(0x2000, 0x1fff));
+	unit_fails(-ENOENT, unreserve(0x2000, 0x2fff));
+	ck_assert_int_eq(reserve(0x2000, 0x2fff), 0);
+	unit_fails(-EEXIST, reserve(0x2fff, 0x3fff));
+	unit_words_have("0x2000-0x2fff is reserved");
+	unit_fails(-EEXIST, reserve(0x1000, 0x2000));
+	unit_fails(-EEXIST, reserve(0, UINT64_MAX));
+	ck_assert_int_eq(reserve(0x3000, 0x3fff), 0);
+	ck_assert_int_eq(reserve(0x1000, 0x1fff), 0);
+	unit_fails(-ENOENT, unreserve(0x2000, 0x3fff));
+	unit_fails(-ENOENT, unreserve(0x2000, 0x2ffe));
+	unit_fails(-ENOENT, unreserve(0x2001, 0x2fff));
+	ck_assert_int_eq(unreserve(0x2000, 0x2fff), 0);
+	unit_fails(-ENOENT, unreserve(0x2000, 0x2fff));
+	unit_fails(-EEXIST, reserve(0x2000, 0x3000));
+	ck_assert_int_eq(reserve(0x2000, 0x2fff), 0);
+	scene_close(&scene);
+}
+END_TEST
+
+START_TEST(the_number_of_ranges_that_are_reserved_is_bounded)
+{
+	scene_open(&scene, backends[0]);
+	for (uint64_t i = 256; i; i--)
+		ck_assert_int_eq(reserve(i << 20, (i << 20) + 1), 0);
+	unit_fails(-EOVERFLOW, reserve(0, 1));
+	ck_assert_int_eq(unreserve(UINT64_C(77) << 20, (UINT64_C(77) << 20) + 1), 0);
+	ck_assert_int_eq(reserve(0, 1), 0);
+	inject_fail(INJECT_MEMORY, 1, -ENOMEM);
+	unit_fails(-ENOMEM, unreserve(0, 1));
+	ck_assert_int_eq(unreserve(0, 1), 0);
+	inject_fail(INJECT_MEMORY, 1, -ENOMEM);
+	unit_fails(-ENOMEM, reserve(0, 1));
+	scene_close(&scene);
+}
+END_TEST
+
 void unit_tests(TCase *tcase)
 {
 	tcase_add_test(tcase, an_alignment_fits_into_its_bits_or_into_one_that_is_refused);
@@ -228,4 +314,7 @@ void unit_tests(TCase *tcase)
 	tcase_add_test(tcase, a_window_is_met_with_what_is_permitted);
 	tcase_add_test(tcase, a_window_is_met_with_what_is_allowed);
 	tcase_add_test(tcase, a_window_that_is_none_is_refused_and_no_window_is_everywhere);
+	tcase_add_test(tcase, nothing_is_picked_of_what_is_reserved_until_it_is_given_back);
+	tcase_add_test(tcase, ranges_that_are_reserved_are_apart_and_given_back_as_they_were_reserved);
+	tcase_add_test(tcase, the_number_of_ranges_that_are_reserved_is_bounded);
 }
