@@ -139,6 +139,7 @@ static const struct file files[] = {
 	{ "file", add_file_tests },
 	{ "copy", add_copy_tests },
 	{ "allow", add_allow_tests },
+	{ "place", add_place_tests },
 	{ "process", add_process_tests },
 	{ "coherent", add_coherent_tests },
 	{ "dirty", add_dirty_tests },

@@ -219,6 +219,7 @@ void add_smmuv3_tests(TCase *tc);
 void add_nested_tests(TCase *tc);
 void add_contract_tests(TCase *tc);
 void add_allow_tests(TCase *tc);
+void add_place_tests(TCase *tc);
 void add_copy_tests(TCase *tc);
 void add_process_tests(TCase *tc);
 void add_coherent_tests(TCase *tc);
