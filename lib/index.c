@@ -26,6 +26,7 @@ void ifd_index_fini(struct ifd_index *index)
 		ifd_tree_remove(&index->by_iova, node);
 		ifd_map_free(container_of(node, struct ifd_map, iova));
 	}
+	ifd_radix_fini(&index->radix);
 	pthread_mutex_destroy(&index->lock);
 }
 
@@ -125,12 +126,60 @@ uint64_t ifd_index_free(struct ifd_index *index, const struct ifd_iova_wish *wis
 	return sum;
 }
 
+static bool enter(struct ifd_index *index, const struct ifd_map *map)
+{
+	return ifd_radix_enter(&index->radix, map->vaddr.start, map->vaddr.last, map->iova.start);
+}
+
+static void appear(struct ifd_index *index, struct ifd_map *map)
+{
+	map->apart = !enter(index, map);
+	if (map->apart) {
+		ifd_tree_insert(&index->by_vaddr, &map->vaddr);
+		ifd_radix_more_others(&index->radix);
+	}
+}
+
+static void come_back(struct ifd_index *index, struct ifd_map *map)
+{
+	ifd_tree_remove(&index->by_vaddr, &map->vaddr);
+	map->apart = false;
+	ifd_radix_less_others(&index->radix);
+}
+
+/* What stood apart since something else had its memory may now be found without the lock. */
+static void enter_others(struct ifd_index *index, uint64_t start, uint64_t last)
+{
+	struct ifd_node *node;
+
+	while ((node = ifd_tree_first(&index->by_vaddr, start, last))) {
+		struct ifd_map *map = container_of(node, struct ifd_map, vaddr);
+
+		if (enter(index, map))
+			come_back(index, map);
+		else if (node->last >= last)
+			break;
+		else
+			start = node->last + 1;
+	}
+}
+
+static void vanish(struct ifd_index *index, struct ifd_map *map)
+{
+	if (map->apart) {
+		come_back(index, map);
+	} else {
+		ifd_radix_leave(&index->radix, map->vaddr.start, map->vaddr.last);
+		enter_others(index, map->vaddr.start, map->vaddr.last);
+	}
+}
+
 void ifd_index_commit(struct ifd_index *index, struct ifd_map *map)
 {
 	pthread_mutex_lock(&index->lock);
 	map->state = IFD_MAP_LIVE;
 	if (!map->file)
-		ifd_tree_insert(&index->by_vaddr, &map->vaddr);
+		appear(index, map);
 	pthread_mutex_unlock(&index->lock);
 }
 
@@ -228,7 +277,7 @@ int ifd_index_leave(struct ifd_index *index, uint64_t start, uint64_t last, stru
 	for (map = ret ? NULL : find(index, start, last); map; map = after(index, map, last)) {
 		map->state = IFD_MAP_LEAVING;
 		if (!map->file)
-			ifd_tree_remove(&index->by_vaddr, &map->vaddr);
+			vanish(index, map);
 		map->next = NULL;
 		*tail = map;
 		tail = &map->next;
@@ -312,20 +361,6 @@ size_t ifd_index_peers(struct ifd_index *index)
 	return peers;
 }
 
-int ifd_index_to_iova(struct ifd_index *index, uint64_t vaddr, size_t len, uint64_t *iova)
-{
-	uint64_t last = vaddr + (len - 1);
-	const struct ifd_node *node = NULL;
-
-	pthread_mutex_lock(&index->lock);
-	if (last >= vaddr)
-		node = ifd_tree_cover(&index->by_vaddr, vaddr, last);
-	if (node)
-		*iova = container_of(node, struct ifd_map, vaddr)->iova.start + (vaddr - node->start);
-	pthread_mutex_unlock(&index->lock);
-	return node ? 0 : -ENOENT;
-}
-
 int ifd_index_to_vaddr(struct ifd_index *index, uint64_t iova, size_t len, uint64_t *vaddr)
 {
 	uint64_t last = iova + (len - 1);
@@ -342,28 +377,59 @@ int ifd_index_to_vaddr(struct ifd_index *index, uint64_t iova, size_t len, uint6
 	return map ? 0 : -ENOENT;
 }
 
-bool ifd_index_first_vaddr(struct ifd_index *index, uint64_t start, uint64_t last, struct iommufd_range *piece)
+bool ifd_index_first_vaddr(struct ifd_index *index, uint64_t start, uint64_t last, struct iommufd_range *part)
 {
 	const struct ifd_node *node;
+	bool found;
 
 	pthread_mutex_lock(&index->lock);
+	found = ifd_radix_next(&index->radix, start, last, part);
 	node = ifd_tree_first(&index->by_vaddr, start, last);
-	if (node)
-		*piece = (struct iommufd_range){ node->start, node->last };
-	pthread_mutex_unlock(&index->lock);
-	return node;
-}
-
-int ifd_index_find_vaddr(struct ifd_index *index, uint64_t vaddr, uint64_t *iova, uint64_t *len)
-{
-	const struct ifd_node *node;
-
-	pthread_mutex_lock(&index->lock);
-	node = ifd_tree_cover(&index->by_vaddr, vaddr, vaddr);
-	if (node) {
-		*iova = container_of(node, struct ifd_map, vaddr)->iova.start + (vaddr - node->start);
-		*len = node->last - vaddr + 1;
+	if (node && (!found || node->start < part->start)) {
+		part->start = node->start > start ? node->start : start;
+		part->last = node->last < last ? node->last : last;
+		found = true;
 	}
 	pthread_mutex_unlock(&index->lock);
-	return node ? 0 : -ENOENT;
+	return found;
+}
+
+/* Where a mapping in the radix table has only the begin of it, one in the tree may have it all. */
+static int find_all(struct ifd_index *index, uint64_t vaddr, uint64_t want, uint64_t least, uint64_t *iova,
+		    uint64_t *len)
+{
+	int ret = ifd_radix_find(&index->radix, vaddr, want, least, iova, len);
+	const struct ifd_node *node;
+
+	if (ret != -EBUSY)
+		return ret;
+	node = ifd_tree_cover(&index->by_vaddr, vaddr, vaddr + (least - 1));
+	if (!node)
+		return -ENOENT;
+	*iova = container_of(node, struct ifd_map, vaddr)->iova.start + (vaddr - node->start);
+	*len = node->last - vaddr < want - 1 ? node->last - vaddr + 1 : want;
+	return 0;
+}
+
+int ifd_index_find_vaddr(struct ifd_index *index, uint64_t vaddr, uint64_t want, uint64_t least, uint64_t *iova,
+			 uint64_t *len)
+{
+	int ret;
+
+	if (vaddr + (least - 1) < vaddr)
+		return -ENOENT;
+	ret = ifd_radix_find(&index->radix, vaddr, want, least, iova, len);
+	if (ret != -EBUSY)
+		return ret;
+	pthread_mutex_lock(&index->lock);
+	ret = find_all(index, vaddr, want, least, iova, len);
+	pthread_mutex_unlock(&index->lock);
+	return ret;
+}
+
+int ifd_index_search(struct ifd_index *index, uint64_t vaddr, size_t len, uint64_t *iova)
+{
+	uint64_t all;
+
+	return ifd_index_find_vaddr(index, vaddr, len, len, iova, &all);
 }

@@ -13,6 +13,7 @@
 
 #include <libiommufd/base.h>
 
+#include "radix.h"
 #include "tree.h"
 
 struct ifd_file;
@@ -31,17 +32,21 @@ struct ifd_map {
 	struct ifd_map *next; /* in a list that ifd_index_leave() made */
 	uint32_t flags;       /* IOMMUFD_MAP_READ, IOMMUFD_MAP_WRITE */
 	enum ifd_map_state state;
-	struct ifd_file *file; /* what it is of, or NULL for memory of the process, which alone is in by_vaddr */
+	struct ifd_file *file; /* what it is of, or NULL for memory of the process, which alone is found by address */
 	unsigned int held;     /* by threads that are copying it: it cannot leave */
 	uint64_t *kept;        /* its dirty pages that nobody has been told of, see dirty.c; NULL for none */
 	bool all_dirty;        /* in place of that, where there was no memory for it */
+	bool apart;            /* it is in by_vaddr */
 	bool lost;             /* the kernel has nothing there, see peer.h; guarded by the IOAS's gate */
 };
 
 struct ifd_index {
-	pthread_mutex_t lock;
+	/* Live mappings of memory by their virtual addresses: each is in one of the two, most in the first. */
+	struct ifd_radix radix;
+	struct ifd_tree by_vaddr; /* what the radix table does not take, since they overlap for the most part */
+
+	pthread_mutex_t lock; /* but who looks something up in the radix table goes without */
 	struct ifd_tree by_iova;
-	struct ifd_tree by_vaddr; /* live ones only, and none of a file */
 	size_t count;
 	size_t peers; /* of these, the ones that are of a device's memory */
 	uint64_t bytes;
@@ -119,14 +124,23 @@ uint64_t ifd_index_bytes(struct ifd_index *index);
 size_t ifd_index_count(struct ifd_index *index);
 size_t ifd_index_peers(struct ifd_index *index);
 
-/* Of the memory of live mappings, the piece with the lowest start that shares an address with start..last. */
-bool ifd_index_first_vaddr(struct ifd_index *index, uint64_t start, uint64_t last, struct iommufd_range *piece);
+/* Of a range of memory, the lowest part of which a live mapping has all, and which may go on behind it. */
+bool ifd_index_first_vaddr(struct ifd_index *index, uint64_t start, uint64_t last, struct iommufd_range *part);
 
-/* Where an address is mapped, and how many bytes there are from it to the end of the mapping; -ENOENT. */
-int ifd_index_find_vaddr(struct ifd_index *index, uint64_t vaddr, uint64_t *iova, uint64_t *len);
+/*
+ * Where an address is mapped, and how many bytes are from there on in the same mapping, `want` at most: 0, or -ENOENT
+ * for less than `least`, which is not 0. Without the lock, unless memory is mapped more than once.
+ */
+int ifd_index_find_vaddr(struct ifd_index *index, uint64_t vaddr, uint64_t want, uint64_t least, uint64_t *iova,
+			 uint64_t *len);
 
 /* Translation of a live mapping of memory; -ENOENT when none covers all of it. Sets no words. */
-int ifd_index_to_iova(struct ifd_index *index, uint64_t vaddr, size_t len, uint64_t *iova);
+int ifd_index_search(struct ifd_index *index, uint64_t vaddr, size_t len, uint64_t *iova);
+static inline int ifd_index_to_iova(struct ifd_index *index, uint64_t vaddr, size_t len, uint64_t *iova)
+{
+	return ifd_radix_hit(&index->radix, vaddr, len, iova) ? 0 : ifd_index_search(index, vaddr, len, iova);
+}
+
 int ifd_index_to_vaddr(struct ifd_index *index, uint64_t iova, size_t len, uint64_t *vaddr);
 
 #endif

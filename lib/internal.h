@@ -105,8 +105,8 @@ struct iommufd_ioas {
 	struct iommufd_ioas *next; /* in ctx->ioases; guarded by ctx->lock */
 	atomic_uint refs;          /* the owner, each attached device */
 	struct iommufd_ctx *ctx;
+	struct ifd_index index; /* each translation loads its begin and `ctx`: what is written often is not between */
 	pthread_rwlock_t gate;
-	struct ifd_index index;
 
 	/* guarded by the gate */
 	unsigned int attached;        /* devices */

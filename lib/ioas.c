@@ -159,17 +159,6 @@ EXPORT uint32_t iommufd_ioas_id(const struct iommufd_ioas *ioas)
 	return ioas->id;
 }
 
-EXPORT int iommufd_ioas_to_iova(struct iommufd_ioas *ioas, const void *vaddr, size_t len, uint64_t *iova)
-{
-	int ret = ifd_ctx_check(ioas->ctx, "translate");
-
-	if (ret)
-		return ret;
-	if (!len)
-		return ifd_fail(-EINVAL, "give the length in bytes", "translate no bytes at %p", vaddr);
-	return ifd_index_to_iova(&ioas->index, (uintptr_t)vaddr, len, iova);
-}
-
 EXPORT int iommufd_ioas_to_vaddr(struct iommufd_ioas *ioas, uint64_t iova, size_t len, void **vaddr)
 {
 	uint64_t found;

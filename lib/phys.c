@@ -301,11 +301,10 @@ static int add_piece(struct iommufd_ioas *ioas, const struct iovec *piece, struc
 				piece->iov_base);
 	while (len) {
 		uint64_t iova, addr, run;
-		int ret = ifd_index_find_vaddr(&ioas->index, vaddr, &iova, &run);
+		int ret = ifd_index_find_vaddr(&ioas->index, vaddr, len, 1, &iova, &run);
 
 		if (ret)
 			return ret;
-		run = run < len ? run : len;
 		ret = address_of(ioas, vaddr, iova, &run, &addr);
 		if (!ret)
 			ret = add_run(runs, addr, run);

@@ -420,6 +420,11 @@ uint32_t iommufd_ioas_id(const struct iommufd_ioas *ioas);
 /**
  * @brief The IOVA of memory that is mapped.
  *
+ * For each request of a driver: it takes no lock, writes to nothing that threads share, and takes a few nanoseconds
+ * however many mappings there are, also while other threads map and unmap. Memory that is mapped all the while is
+ * found; memory that another thread maps or unmaps meanwhile is found or not. Where memory is mapped more than once,
+ * in this IOAS, some calls take a lock: those that find nothing, and those for which the other place is the answer.
+ *
  * @param ioas  the IOAS
  * @param vaddr any address inside a mapping
  * @param len   bytes from there that must be inside the same mapping, at least 1
@@ -458,8 +463,9 @@ struct iommufd_segment {
  * (IOMMUFD_CTX_NOIOMMU) they are physical addresses, of which a buffer may need one run for each page. Neighbouring
  * runs are joined. For descriptor lists such as NVMe's PRP or SGL.
  *
- * The runs are looked up one after the other: when another thread unmaps some of the buffer meanwhile, the result is a
- * failure, or has runs that are not mapped any more. On failure nothing is written.
+ * The runs are looked up one after the other, each as by iommufd_ioas_to_iova(): when another thread unmaps some of
+ * the buffer meanwhile, the result is a failure, or has runs that are not mapped any more. On failure nothing is
+ * written.
  *
  * @param ioas     the IOAS
  * @param iov      the pieces of the buffer, each inside what is mapped, though perhaps in several mappings
