@@ -52,25 +52,30 @@ stage_tsan() {
 		run_tests tsan vm --timeout-multiplier 3 "${tsan_machines[@]}"
 }
 
-# fuzz_one NUMBER SECONDS: from the seeds, with a corpus of its own.
+# What is built of tests/unit for libFuzzer, and what each shows.
+declare -A fuzz_targets=(
+	[fuzz-sys]="whatever a kernel answers, the library succeeds or fails with words"
+	[fuzz-translate]="translation finds what a plain list of the mappings finds"
+	[fuzz-iova]="a choice of IOVAs is that of a naive search"
+)
+
+# fuzz_one TARGET NUMBER SECONDS: with a corpus of its own, from the seeds if there are any.
 fuzz_one() {
-	local log=$work/fuzz-$1.log
-	rm -rf "$work/corpus-$1"
-	"$top/tests/unit/fuzz-seeds" "$work/corpus-$1"
-	"$work/fuzz/tests/unit/fuzz-sys" -max_total_time="$2" -timeout=10 -max_len=1000 -print_final_stats=1 \
-		-artifact_prefix="$work/found/" "$work/corpus-$1" >"$log" 2>&1 || {
+	local corpus=$work/corpus-$1-$2 log=$work/$1-$2.log
+	rm -rf "$corpus"
+	mkdir "$corpus"
+	[[ $1 != fuzz-sys ]] || "$top/tests/unit/fuzz-seeds" "$corpus"
+	"$work/fuzz/tests/unit/$1" -max_total_time="$3" -timeout=10 -max_len=1000 -print_final_stats=1 \
+		-artifact_prefix="$work/found/" "$corpus" >"$log" 2>&1 || {
 		tail -n 80 "$log"
-		echo "Again: $work/fuzz/tests/unit/fuzz-sys FILE, with the file that is named above"
+		echo "Again: $work/fuzz/tests/unit/$1 FILE, with the file that is named above"
 		return 1
 	}
 	grep -E 'DONE|stat::' "$log"
 }
 
-# Two at a time share the seconds. Random each time. What breaks the library stays in the folder `found`.
-fuzz_run() {
-	local seconds=$(((${TEST_FUZZ_SECONDS:-60} + 1) / 2)) status=0 other
-	mkdir -p "$work/found"
-	# What is behind an attached device is not seen by who never gets there, and nothing else would tell.
+# What is behind an attached device is not seen by who never gets there, and nothing else would tell.
+fuzz_walk() {
 	rm -rf "$work/corpus"
 	"$top/tests/unit/fuzz-seeds" "$work/corpus"
 	if ! FUZZ_TRACE=1 "$work/fuzz/tests/unit/fuzz-sys" "$work/corpus/1-walk_layer" >"$work/fuzz.log" 2>&1 ||
@@ -78,16 +83,27 @@ fuzz_run() {
 		echo "the walk through the calls of a device does not get to a device: see $work/fuzz.log"
 		return 1
 	fi
-	fuzz_one 1 "$seconds" >"$work/fuzz-1" &
+}
+
+# fuzz_run TARGET: the targets share the seconds; two of each at a time. Random each time. What is found stays in the
+# folder `found`.
+fuzz_run() {
+	local seconds=$(((${TEST_FUZZ_SECONDS:-60} + ${#fuzz_targets[@]} - 1) / ${#fuzz_targets[@]})) status=0 other
+	mkdir -p "$work/found"
+	[[ $1 != fuzz-sys ]] || fuzz_walk || return
+	fuzz_one "$1" 1 "$seconds" >"$work/$1-1" &
 	other=$!
-	fuzz_one 2 "$seconds" || status=1
+	fuzz_one "$1" 2 "$seconds" || status=1
 	wait "$other" || status=1
-	cat "$work/fuzz-1"
+	cat "$work/$1-1"
 	return $status
 }
 
 stage_fuzz() {
+	local target
 	CC=clang CXX=clang++ configure fuzz -Ddocs=disabled -Dfuzz=true -Db_sanitize=address,undefined -Db_lundef=false || return
-	check "build for fuzz" meson compile -C "$work/fuzz" fuzz-sys || return
-	check "whatever a kernel answers, the library succeeds or fails with words" fuzz_run && cat "$work/log"
+	check "build for fuzz" meson compile -C "$work/fuzz" "${!fuzz_targets[@]}" || return
+	for target in "${!fuzz_targets[@]}"; do
+		check "${fuzz_targets[$target]}" fuzz_run "$target" && cat "$work/log"
+	done
 }
