@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /*
- * Several threads at once in one IOAS: some map, copy, map files and unmap, while others read dirty pages and make page
- * tables. Work is counted, not timed. ThreadSanitizer sees what is not guarded.
+ * Several threads at once in one IOAS: some map, copy, map files and unmap, while others read dirty pages, make page
+ * tables and translate. Work is counted, not timed. ThreadSanitizer sees what is not guarded.
  */
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -139,7 +140,86 @@ START_TEST(threads_map_copy_read_dirty_pages_and_make_page_tables_of_one_ioas)
 }
 END_TEST
 
+/* ---- Translation ---- */
+
+#define COMING 12 /* pages that come and go, behind one that stays and one that is there twice for moments */
+
+static atomic_bool done;
+
+static void expect_at(struct worker *worker, uint64_t page, bool stays)
+{
+	uint64_t iova = 0, there = WINDOW + page * PAGE;
+	struct iovec iov = { pool + page * PAGE + 8, 64 };
+	struct iommufd_segment segment = { 0, 0 };
+	int ret = iommufd_ioas_to_iova(worker->bed->ioas, pool + page * PAGE, PAGE, &iova);
+	bool right = ret ? !stays && ret == -ENOENT : iova == there || (page == 1 && iova == there + WINDOW);
+
+	if (!right && !*worker->wrong)
+		snprintf(worker->wrong, sizeof(worker->wrong), "page %d: %d, 0x%llx", (int)page, ret,
+			 (unsigned long long)iova);
+	if (page == 1)
+		return;
+	ret = iommufd_ioas_to_iovas(worker->bed->ioas, &iov, 1, &segment, 1);
+	right = ret < 0 ? !stays && ret == -ENOENT : ret == 1 && segment.addr == there + 8 && segment.len == 64;
+	if (!right && !*worker->wrong)
+		snprintf(worker->wrong, sizeof(worker->wrong), "segment of page %d: %d, 0x%llx", (int)page, ret,
+			 (unsigned long long)segment.addr);
+}
+
+static void *translate(void *arg)
+{
+	struct worker *worker = arg;
+
+	do {
+		for (uint64_t page = 0; page < 2 + COMING; page++)
+			expect_at(worker, page, page < 2);
+	} while (!atomic_load(&done) && !*worker->wrong);
+	return NULL;
+}
+
+/* What is there twice: each of the two in turn is unmapped, and so the other is left. */
+static void come_and_go(struct iommufd_ioas *ioas, int round)
+{
+	uint64_t second = WINDOW + PAGE + (round % 2 ? WINDOW : 0), iova;
+
+	for (uint64_t page = 2; page < 2 + COMING; page++) {
+		iova = WINDOW + page * PAGE;
+		ok(iommufd_ioas_map(ioas, pool + page * PAGE, PAGE, RW | IOMMUFD_MAP_FIXED, &iova));
+	}
+	ok(iommufd_ioas_unmap(ioas, second, PAGE, NULL));
+	ok(iommufd_ioas_unmap(ioas, WINDOW + 2 * PAGE, COMING * PAGE, NULL));
+	ok(iommufd_ioas_map(ioas, pool + PAGE, PAGE, RW | IOMMUFD_MAP_FIXED, &second));
+}
+
+START_TEST(threads_translate_what_stays_while_another_maps_and_unmaps_all_around_it)
+{
+	uint64_t iova = WINDOW, again = 2 * WINDOW + PAGE;
+	struct worker readers[2];
+	struct bed bed;
+
+	pool = memory((2 + COMING) * PAGE);
+	bed_attach(&bed, EDU);
+	ok(iommufd_ioas_map(bed.ioas, pool, PAGE, RW | IOMMUFD_MAP_FIXED, &iova));
+	iova += PAGE;
+	ok(iommufd_ioas_map(bed.ioas, pool + PAGE, PAGE, RW | IOMMUFD_MAP_FIXED, &iova));
+	ok(iommufd_ioas_map(bed.ioas, pool + PAGE, PAGE, RW | IOMMUFD_MAP_FIXED, &again));
+	for (int i = 0; i < 2; i++) {
+		readers[i] = (struct worker){ .bed = &bed };
+		ck_assert_int_eq(pthread_create(&readers[i].thread, NULL, translate, &readers[i]), 0);
+	}
+	for (int i = 0; i < CALLS; i++)
+		come_and_go(bed.ioas, i);
+	atomic_store(&done, true);
+	for (int i = 0; i < 2; i++)
+		pthread_join(readers[i].thread, NULL);
+	for (int i = 0; i < 2; i++)
+		ck_assert_msg(!*readers[i].wrong, "thread %d: %s", i, readers[i].wrong);
+	bed_close(&bed);
+}
+END_TEST
+
 void add_threads_more_tests(TCase *tc)
 {
+	tcase_add_test(tc, threads_translate_what_stays_while_another_maps_and_unmaps_all_around_it);
 	tcase_add_test(tc, threads_map_copy_read_dirty_pages_and_make_page_tables_of_one_ioas);
 }
