@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <linux/capability.h>
 #include <linux/kcmp.h>
+#include <linux/mempolicy.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +22,10 @@
 
 #include "internal.h"
 #include "trace.h"
+
+/* No kernel is built for more NUMA nodes. */
+#define MAX_NODES 1024u
+#define LONG_BITS (8 * sizeof(long))
 
 int ifd_sys_open(const char *path, int flags)
 {
@@ -97,6 +102,17 @@ void ifd_sys_munlock(void *addr, size_t len)
 int ifd_sys_madvise(void *addr, size_t len, int advice)
 {
 	return madvise(addr, len, advice) ? -errno : 0;
+}
+
+/* The kernel takes one bit less than it is told of. */
+int ifd_sys_mbind(void *addr, size_t len, unsigned int node)
+{
+	unsigned long nodes[MAX_NODES / LONG_BITS] = { 0 };
+
+	if (node >= MAX_NODES)
+		return -EINVAL;
+	nodes[node / LONG_BITS] = 1ul << node % LONG_BITS;
+	return syscall(SYS_mbind, addr, len, MPOL_BIND, nodes, (unsigned long)MAX_NODES + 1, 0u) ? -errno : 0;
 }
 
 ssize_t ifd_sys_pread(int fd, void *buf, size_t len, uint64_t offset)

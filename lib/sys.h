@@ -38,6 +38,9 @@ int ifd_sys_mlock(void *addr, size_t len);
 void ifd_sys_munlock(void *addr, size_t len);
 int ifd_sys_madvise(void *addr, size_t len, int advice);
 
+/* Memory that is not there yet comes of this node alone. -EINVAL: there is no such node, or not for this process. */
+int ifd_sys_mbind(void *addr, size_t len, unsigned int node);
+
 /* Bytes that were moved, or -errno. Interrupted calls are made again. */
 ssize_t ifd_sys_pread(int fd, void *buf, size_t len, uint64_t offset);
 ssize_t ifd_sys_pwrite(int fd, const void *buf, size_t len, uint64_t offset);

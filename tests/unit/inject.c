@@ -73,6 +73,7 @@ int __wrap_ifd_sys_ioctl_number(const struct ifd_log *log, int fd, unsigned long
 int __wrap_ifd_sys_mmap(int fd, uint64_t offset, size_t len, int prot, int flags, void **out);
 int __wrap_ifd_sys_munmap(void *addr, size_t len);
 int __wrap_ifd_sys_madvise(void *addr, size_t len, int advice);
+int __wrap_ifd_sys_mbind(void *addr, size_t len, unsigned int node);
 ssize_t __wrap_ifd_sys_pread(int fd, void *buf, size_t len, uint64_t offset);
 ssize_t __wrap_ifd_sys_pwrite(int fd, const void *buf, size_t len, uint64_t offset);
 ssize_t __wrap_ifd_sys_read(int fd, void *buf, size_t len);
@@ -357,6 +358,14 @@ int __wrap_ifd_sys_madvise(void *addr, size_t len, int advice)
 	int err = enter(INJECT_MADVISE);
 
 	return err ? err : __real_ifd_sys_madvise(addr, len, advice);
+}
+
+int __wrap_ifd_sys_mbind(void *addr, size_t len, unsigned int node)
+{
+	(void)addr;
+	(void)len;
+	(void)node;
+	return enter(INJECT_MBIND);
 }
 
 ssize_t __wrap_ifd_sys_pread(int fd, void *buf, size_t len, uint64_t offset)

@@ -358,7 +358,8 @@ END_TEST
 START_TEST(a_buffer_that_cannot_be_had_leaves_nothing)
 {
 	static const enum inject_call calls[] = { INJECT_MMAP, INJECT_MADVISE, INJECT_IOCTL, INJECT_MEMORY };
-	struct iommufd_dma dma = { (void *)1, 2, 3 };
+	struct iommufd_dma_opts opts = { .struct_size = sizeof(opts), .reserved = 1 };
+	struct iommufd_dma dma = { (void *)1, 2, 3, 4 };
 
 	for (size_t b = 0; b < BACKENDS; b++) {
 		open_attached(b);
@@ -374,9 +375,36 @@ START_TEST(a_buffer_that_cannot_be_had_leaves_nothing)
 		unit_fails(-EINVAL, iommufd_dma_alloc(scene.ioas, 100, 0, &dma));
 		unit_fails(-EINVAL, iommufd_dma_alloc(scene.ioas, 100, RW | IOMMUFD_MAP_FIXED, &dma));
 		unit_fails(-EOVERFLOW, iommufd_dma_alloc(scene.ioas, SIZE_MAX - 100, RW, &dma));
+		unit_fails(-EINVAL, iommufd_dma_alloc_opts(scene.ioas, 100, RW, &opts, &dma));
+		opts.struct_size = 4;
+		unit_fails(-EINVAL, iommufd_dma_alloc_opts(scene.ioas, 100, RW, &opts, &dma));
 		ck_assert_uint_eq(inject_mapped(), SCENE_MAPPED);
 		scene_close(&scene);
 	}
+}
+END_TEST
+
+START_TEST(a_buffer_is_where_its_options_want_it)
+{
+	struct iommufd_dma_opts opts = { .struct_size = sizeof(opts), .window = { 0x200000, 0x2fffff } };
+	struct iommufd_dma dma[3] = { { .len = 0 } };
+
+	open_attached(0);
+	ck_assert_int_eq(iommufd_dma_alloc_opts(scene.ioas, 1, RW | IOMMUFD_MAP_ALIGN(19), &opts, &dma[0]), 0);
+	ck_assert_int_eq(iommufd_dma_alloc_opts(scene.ioas, 1, RW | IOMMUFD_MAP_ALIGN(19), &opts, &dma[1]), 0);
+	ck_assert_uint_eq(dma[0].iova, 0x200000);
+	ck_assert_uint_eq(dma[1].iova, 0x280000);
+	unit_fails(-ENOSPC, iommufd_dma_alloc_opts(scene.ioas, 1, RW | IOMMUFD_MAP_ALIGN(19), &opts, &dma[2]));
+	ck_assert_uint_eq(dma[2].len, 0);
+	opts.window = (struct iommufd_range){ 2, 1 };
+	unit_fails(-EINVAL, iommufd_dma_alloc_opts(scene.ioas, 1, RW, &opts, &dma[2]));
+	ck_assert_uint_eq(inject_mapped(), SCENE_MAPPED + 2 * SCENE_PAGE);
+	opts.window = (struct iommufd_range){ 0, 0 };
+	ck_assert_int_eq(iommufd_dma_alloc_opts(scene.ioas, 1, RW | IOMMUFD_MAP_ALIGN(30), &opts, &dma[2]), 0);
+	ck_assert_uint_eq(dma[2].iova % (1 << 30), 0);
+	for (int i = 0; i < 3; i++)
+		iommufd_dma_free(scene.ioas, &dma[i]);
+	scene_close(&scene);
 }
 END_TEST
 
@@ -431,6 +459,7 @@ void unit_tests(TCase *tcase)
 	tcase_add_test(tcase, what_the_index_refuses_does_not_reach_the_kernel);
 	tcase_add_loop_test(tcase, a_batch_is_taken_back_wherever_it_fails, 0, BACKENDS);
 	tcase_add_test(tcase, a_buffer_that_cannot_be_had_leaves_nothing);
+	tcase_add_test(tcase, a_buffer_is_where_its_options_want_it);
 	tcase_add_test(tcase, a_buffer_that_the_kernel_will_not_unmap_is_lost_rather_than_given_back);
 	tcase_add_test(tcase, a_buffer_has_the_alignment_of_an_iommu_with_pages_larger_than_the_cpus);
 }

@@ -57,6 +57,13 @@ static int dma_alloc(struct stage *stage)
 	return iommufd_dma_alloc(stage->scene.ioas, SCENE_PAGE, RW, &stage->dma);
 }
 
+static int dma_alloc_opts(struct stage *stage)
+{
+	struct iommufd_dma_opts opts = { .struct_size = sizeof(opts), .node = 1 };
+
+	return iommufd_dma_alloc_opts(stage->scene.ioas, SCENE_PAGE, RW, &opts, &stage->dma);
+}
+
 static int region_map(struct stage *stage)
 {
 	return iommufd_device_region_map(stage->scene.dev, 1, 0, SCENE_PAGE, PROT_READ, &stage->addr);
@@ -175,6 +182,7 @@ static const struct act acts[] = {
 	{ "iommufd_device_attach", DETACHED, attach },
 	{ "iommufd_ioas_map", ATTACHED, map },
 	{ "iommufd_dma_alloc", ATTACHED, dma_alloc },
+	{ "iommufd_dma_alloc_opts", ATTACHED, dma_alloc_opts },
 	{ "iommufd_device_region_map", ATTACHED, region_map },
 	{ "iommufd_device_region_map_all", ATTACHED, region_map_all },
 	{ "iommufd_device_region_info", ATTACHED, region_info },

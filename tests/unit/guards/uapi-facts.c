@@ -4,6 +4,7 @@
 
 #ifdef KERNEL_HEADERS
 #include <linux/iommufd.h>
+#include <linux/fs.h>
 #include <linux/kvm.h>
 #include <linux/vfio.h>
 #include <linux/vfio_ccw.h>
@@ -13,6 +14,7 @@
 #else
 #include "uapi/iommufd.h"
 #include "uapi/kvm.h"
+#include "uapi/pagemap.h"
 #include "uapi/vfio.h"
 #include "uapi/vfio_ccw.h"
 #define FACTS       facts_ours

@@ -10,4 +10,5 @@
  */
 #include "uapi-iommufd.h"
 #include "uapi-kvm.h"
+#include "uapi-pagemap.h"
 #include "uapi-vfio.h"

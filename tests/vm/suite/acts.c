@@ -298,6 +298,31 @@ static int dma_alloc(struct stage *stage)
 	return ret;
 }
 
+static int alloc_pages(struct stage *stage, uint32_t pages, uint32_t node)
+{
+	struct iommufd_dma_opts opts = { .struct_size = sizeof(opts), .node = node };
+	int ret = iommufd_dma_alloc_opts(stage->bed.ioas, 3 * PAGE, RW | pages, &opts, &stage->out.dma);
+
+	stage->facts = ret ? 0 : stage->out.dma.iova;
+	return ret;
+}
+
+static int dma_alloc_huge(struct stage *stage)
+{
+	return alloc_pages(stage, IOMMUFD_DMA_HUGE, 0);
+}
+
+/* Larger than the buffer, but than no page that will do. */
+static int dma_alloc_thp(struct stage *stage)
+{
+	return alloc_pages(stage, IOMMUFD_DMA_THP, 0);
+}
+
+static int dma_alloc_node(struct stage *stage)
+{
+	return alloc_pages(stage, 0, 1);
+}
+
 static void dma_free(struct stage *stage)
 {
 	iommufd_dma_free(stage->bed.ioas, &stage->out.dma);
@@ -379,6 +404,9 @@ static int unmap_dirty(struct stage *stage)
 		 { IOMMU_OPTION, EACH }, { VFIO_GET_API_VERSION, EACH }, { VFIO_CHECK_EXTENSION, EACH })
 /* A kernel without transparent huge pages need not be kept from making some. */
 #define KEEPS_SMALL SURVIVES({ DOOR_MADVISE, 2 })
+/* The same, after two more pieces of advice, and after one. */
+#define KEEPS_JOINED        SURVIVES({ DOOR_MADVISE, 4 })
+#define KEEPS_SMALL_OF_NODE SURVIVES({ DOOR_MADVISE, 3 })
 /* What an iommufd answers and this is not. */
 #define RECOGNISES SURVIVES({ IOMMU_OPTION, EACH })
 /* A container that may be in use is left alone, and a new one opened. */
@@ -421,5 +449,10 @@ const struct act acts[] = {
 	{ "iommufd_ioas_to_vaddr", NEEDS_ATTACHED, to_vaddr, .silent = true },
 	{ "iommufd_ioas_to_iovas", NEEDS_ATTACHED, to_iovas, .seldom = true },
 	{ "iommufd_dma_alloc", NEEDS_ATTACHED, dma_alloc, .undo = dma_free, .survives = KEEPS_SMALL, .handle = true },
+	{ "iommufd_dma_alloc, huge", NEEDS_ATTACHED, dma_alloc_huge, .undo = dma_free, .handle = true },
+	{ "iommufd_dma_alloc, transparent", NEEDS_ATTACHED, dma_alloc_thp, .undo = dma_free, .on = vm_tells_huge,
+	  .survives = KEEPS_JOINED, .handle = true },
+	{ "iommufd_dma_alloc_opts, of a node", NEEDS_ATTACHED, dma_alloc_node, .undo = dma_free, .on = vm_has_nodes,
+	  .survives = KEEPS_SMALL_OF_NODE, .handle = true },
 	{ .name = NULL },
 };

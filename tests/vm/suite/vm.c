@@ -113,6 +113,7 @@ static const struct file files[] = {
 	{ "ioas", add_ioas_tests },
 	{ "contract", add_contract_tests },
 	{ "dma", add_dma_tests },
+	{ "pages", add_pages_tests },
 	{ "device", add_device_tests },
 	{ "region", add_region_tests },
 	{ "window", add_window_tests },

@@ -150,6 +150,10 @@ int open_fds(void);
 /* The first number of the kernel's version. */
 unsigned long vm_linux(void);
 
+/* Whether the kernel tells what is in transparent huge pages, and whether it knows NUMA nodes. */
+bool vm_tells_huge(void);
+bool vm_has_nodes(void);
+
 /* How often a test is to do what it does: the variable of the environment, or the number. */
 unsigned long vm_rounds(const char *variable, unsigned long usual);
 
@@ -226,6 +230,7 @@ void add_coherent_tests(TCase *tc);
 void add_kvm_tests(TCase *tc);
 void add_kvm_refusal_tests(TCase *tc);
 void add_dma_tests(TCase *tc);
+void add_pages_tests(TCase *tc);
 void add_device_tests(TCase *tc);
 void add_region_tests(TCase *tc);
 void add_window_tests(TCase *tc);

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/* Which pages buffers are made of, and of which NUMA node. The machines have set 16 huge pages of 2 MiB aside. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "uapi/pagemap.h"
+#include "vm.h"
+
+#define HUGE_PAGE ((size_t)2 << 20)
+#define NODES     "/sys/devices/system/node/"
+
+bool vm_tells_huge(void)
+{
+	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC), ret, err;
+
+	ck_assert_int_ge(fd, 0);
+	ret = ioctl(fd, PAGEMAP_SCAN, &(struct pm_scan_arg){ .size = 1 });
+	err = errno;
+	close(fd);
+	ck_assert_int_eq(ret, -1);
+	return err != ENOTTY;
+}
+
+bool vm_has_nodes(void)
+{
+	return !access(NODES "node0", F_OK);
+}
+
+/* KiB that smaps has under a name, of the part of the process's memory where an address is. */
+static unsigned long smaps(const void *addr, const char *name)
+{
+	unsigned long start, end, size;
+	FILE *file = fopen("/proc/self/smaps", "re");
+	bool here = false;
+	char line[256];
+
+	ck_assert_ptr_nonnull(file);
+	while (fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "%lx-%lx ", &start, &end) == 2)
+			here = (unsigned long)addr >= start && (unsigned long)addr < end;
+		else if (here && !strncmp(line, name, strlen(name)) &&
+			 sscanf(line + strlen(name), ": %lu kB", &size) == 1)
+			break;
+		size = 0;
+	}
+	fclose(file);
+	return size;
+}
+
+/* A device copies something from the start of the buffer to its last page. */
+static void is_used(struct edu *edu, const struct iommufd_dma *dma)
+{
+	char *last = (char *)dma->vaddr + dma->len - PAGE;
+
+	for (size_t i = 0; i < dma->len; i += PAGE)
+		ck_assert_uint_eq(((unsigned char *)dma->vaddr)[i], 0);
+	edu_copy_works(edu, dma->iova, dma->vaddr, iommufd_dma_addr(dma, last), last);
+}
+
+START_TEST(a_buffer_says_of_which_pages_it_is)
+{
+	struct iommufd_dma dma;
+	struct bed bed;
+	struct edu edu;
+
+	bed_attach(&bed, EDU);
+	edu_setup(&edu, bed.dev);
+	ok(iommufd_dma_alloc(bed.ioas, PAGE + 1, RW, &dma));
+	ck_assert_uint_eq(dma.page_size, PAGE);
+	ck_assert_uint_eq(dma.len, 2 * PAGE);
+	is_used(&edu, &dma);
+	iommufd_dma_free(bed.ioas, &dma);
+	ck_assert_uint_eq(dma.page_size, 0);
+
+	ok(iommufd_dma_alloc(bed.ioas, HUGE_PAGE + 1, RW | IOMMUFD_DMA_HUGE, &dma));
+	ck_assert_uint_eq(dma.page_size, HUGE_PAGE);
+	ck_assert_uint_eq(dma.len, 2 * HUGE_PAGE);
+	ck_assert_uint_eq(smaps(dma.vaddr, "KernelPageSize"), 2048);
+	is_used(&edu, &dma);
+	iommufd_dma_free(bed.ioas, &dma);
+	bed_close(&bed);
+}
+END_TEST
+
+START_TEST(transparent_huge_pages_are_there_when_the_kernel_says_so)
+{
+	struct iommufd_dma dma = { .len = 0 };
+	struct bed bed;
+	struct edu edu;
+
+	bed_attach(&bed, EDU);
+	edu_setup(&edu, bed.dev);
+	if (vm_tells_huge()) {
+		ok(iommufd_dma_alloc(bed.ioas, 3 * HUGE_PAGE, RW | IOMMUFD_DMA_THP, &dma));
+		ck_assert_uint_eq(dma.page_size, HUGE_PAGE);
+		ck_assert_uint_ge(smaps(dma.vaddr, "AnonHugePages"), 3 * 2048);
+	} else {
+		fails(iommufd_dma_alloc(bed.ioas, 3 * HUGE_PAGE, RW | IOMMUFD_DMA_THP, &dma), -EOPNOTSUPP,
+		      "add IOMMUFD_DMA_SMALL to take what comes");
+		ok(iommufd_dma_alloc(bed.ioas, 3 * HUGE_PAGE, RW | IOMMUFD_DMA_THP | IOMMUFD_DMA_SMALL, &dma));
+		ck_assert_uint_eq(dma.page_size, PAGE);
+	}
+	is_used(&edu, &dma);
+	iommufd_dma_free(bed.ioas, &dma);
+	bed_close(&bed);
+}
+END_TEST
+
+static void allow_thp(const char *when)
+{
+	int fd = open("/sys/kernel/mm/transparent_hugepage/enabled", O_WRONLY | O_CLOEXEC);
+
+	ck_assert_int_eq(write(fd, when, strlen(when)), (ssize_t)strlen(when));
+	close(fd);
+}
+
+START_TEST(transparent_huge_pages_that_are_forbidden_are_not_claimed)
+{
+	struct iommufd_dma dma = { .len = 0 };
+	struct bed bed;
+
+	bed_attach(&bed, EDU);
+	allow_thp("never");
+	fails(iommufd_dma_alloc(bed.ioas, HUGE_PAGE, RW | IOMMUFD_DMA_THP, &dma),
+	      vm_tells_huge() ? -ENOMEM : -EOPNOTSUPP, vm_tells_huge() ? "always madvise [never]" : "Linux tells");
+	ok(iommufd_dma_alloc(bed.ioas, HUGE_PAGE, RW | IOMMUFD_DMA_THP | IOMMUFD_DMA_SMALL, &dma));
+	ck_assert_uint_eq(dma.page_size, PAGE);
+	ck_assert_uint_eq(smaps(dma.vaddr, "AnonHugePages"), 0);
+	iommufd_dma_free(bed.ioas, &dma);
+	allow_thp("always");
+	bed_close(&bed);
+}
+END_TEST
+
+/* All of those that are set aside, and one more: that is an errno and no signal. */
+START_TEST(when_huge_pages_are_used_up_the_next_best_are_taken)
+{
+	uint32_t no_giant = RW | IOMMUFD_DMA_HUGE | IOMMUFD_DMA_THP | IOMMUFD_DMA_SMALL;
+	struct iommufd_dma all, dma = { .len = 0 };
+	struct bed bed;
+	struct edu edu;
+
+	bed_attach(&bed, EDU);
+	edu_setup(&edu, bed.dev);
+	ok(iommufd_dma_alloc(bed.ioas, 16 * HUGE_PAGE, no_giant, &all));
+	ck_assert_uint_eq(all.page_size, HUGE_PAGE);
+	ck_assert_uint_eq(smaps(all.vaddr, "KernelPageSize"), 2048);
+	fails(iommufd_dma_alloc(bed.ioas, HUGE_PAGE, RW | IOMMUFD_DMA_HUGE, &dma), -ENOMEM,
+	      "1 huge pages of 2 MiB are needed and 0 are free");
+	ok(iommufd_dma_alloc(bed.ioas, HUGE_PAGE, RW | IOMMUFD_DMA_BEST, &dma));
+	ck_assert_uint_eq(dma.page_size, vm_tells_huge() ? HUGE_PAGE : PAGE);
+	ck_assert_uint_eq(smaps(dma.vaddr, "KernelPageSize"), 4);
+	is_used(&edu, &dma);
+	iommufd_dma_free(bed.ioas, &dma);
+	ok(iommufd_dma_alloc(bed.ioas, HUGE_PAGE, RW | IOMMUFD_DMA_HUGE | IOMMUFD_DMA_SMALL, &dma));
+	ck_assert_uint_eq(dma.page_size, PAGE);
+	iommufd_dma_free(bed.ioas, &dma);
+	iommufd_dma_free(bed.ioas, &all);
+	ok(iommufd_dma_alloc(bed.ioas, HUGE_PAGE, RW | IOMMUFD_DMA_HUGE, &dma));
+	iommufd_dma_free(bed.ioas, &dma);
+	bed_close(&bed);
+}
+END_TEST
+
+/* No machine has memory enough for such a page: there are none, or the CPU lacks them. */
+START_TEST(a_page_of_one_gibibyte_that_is_not_there_is_refused_with_words)
+{
+	bool known = !access("/sys/kernel/mm/hugepages/hugepages-1048576kB", F_OK);
+	struct iommufd_dma dma = { .len = 0 };
+	struct bed bed;
+
+	bed_attach(&bed, EDU);
+	fails(iommufd_dma_alloc(bed.ioas, 1, RW | IOMMUFD_DMA_HUGE_1G, &dma), known ? -ENOMEM : -EOPNOTSUPP,
+	      known ? "1 huge pages of 1 GiB are needed and 0 are free" : "no huge pages of 1 GiB");
+	ok(iommufd_dma_alloc(bed.ioas, 1, RW | IOMMUFD_DMA_HUGE_1G | IOMMUFD_DMA_SMALL, &dma));
+	ck_assert_uint_eq(dma.page_size, PAGE);
+	iommufd_dma_free(bed.ioas, &dma);
+	bed_close(&bed);
+}
+END_TEST
+
+static size_t memory_of_the_machine(void)
+{
+	return (size_t)sysconf(_SC_PHYS_PAGES) * PAGE;
+}
+
+START_TEST(memory_is_of_the_node_that_is_asked_for)
+{
+	struct iommufd_dma_opts opts = { .struct_size = sizeof(opts), .node = 1 };
+	struct iommufd_dma dma = { .len = 0 };
+	struct bed bed;
+	struct edu edu;
+
+	bed_attach(&bed, EDU);
+	edu_setup(&edu, bed.dev);
+	if (!vm_has_nodes()) {
+		fails(iommufd_dma_alloc_opts(bed.ioas, PAGE, RW, &opts, &dma), -EOPNOTSUPP, "CONFIG_NUMA");
+		bed_close(&bed);
+		return;
+	}
+	ok(iommufd_dma_alloc_opts(bed.ioas, 3 * PAGE, RW, &opts, &dma));
+	ck_assert_uint_eq(smaps(dma.vaddr, "Rss"), 12);
+	is_used(&edu, &dma);
+	iommufd_dma_free(bed.ioas, &dma);
+	ok(iommufd_dma_alloc_opts(bed.ioas, 16 * HUGE_PAGE, RW | IOMMUFD_DMA_HUGE, &opts, &dma));
+	is_used(&edu, &dma);
+	iommufd_dma_free(bed.ioas, &dma);
+	fails(iommufd_dma_alloc_opts(bed.ioas, 17 * HUGE_PAGE, RW | IOMMUFD_DMA_HUGE, &opts, &dma), -ENOMEM,
+	      "17 huge pages of 2 MiB are needed and 16 are free: raise " NODES "node0");
+	fails(iommufd_dma_alloc_opts(bed.ioas, memory_of_the_machine() - PAGE, RW, &opts, &dma), -ENOMEM,
+	      "node 0 has ");
+	opts.node = 2;
+	fails(iommufd_dma_alloc_opts(bed.ioas, PAGE, RW, &opts, &dma), -EINVAL, "the nodes with memory are 0,");
+	opts.node = UINT32_MAX;
+	fails(iommufd_dma_alloc_opts(bed.ioas, PAGE, RW, &opts, &dma), -EINVAL, "the nodes with memory are 0,");
+	bed_close(&bed);
+}
+END_TEST
+
+START_TEST(options_are_read_by_their_size)
+{
+	struct {
+		struct iommufd_dma_opts opts;
+		uint64_t unknown;
+	} newer = { { .struct_size = sizeof(newer) }, 0 };
+	struct iommufd_dma dma = { .len = 0 };
+	struct bed bed;
+
+	bed_open(&bed);
+	ok(iommufd_dma_alloc_opts(bed.ioas, 1, RW, &newer.opts, &dma));
+	iommufd_dma_free(bed.ioas, &dma);
+	newer.unknown = 1;
+	fails(iommufd_dma_alloc_opts(bed.ioas, 1, RW, &newer.opts, &dma), -E2BIG, "older than the program");
+	newer.opts.struct_size = 8;
+	fails(iommufd_dma_alloc_opts(bed.ioas, 1, RW, &newer.opts, &dma), -EINVAL, "struct_size");
+	newer.opts = (struct iommufd_dma_opts){ .struct_size = sizeof(newer.opts), .reserved = 1 };
+	fails(iommufd_dma_alloc_opts(bed.ioas, 1, RW, &newer.opts, &dma), -EINVAL, "reserved");
+	bed_close(&bed);
+}
+END_TEST
+
+void add_pages_tests(TCase *tc)
+{
+	tcase_add_test(tc, a_buffer_says_of_which_pages_it_is);
+	tcase_add_test(tc, transparent_huge_pages_are_there_when_the_kernel_says_so);
+	tcase_add_test(tc, transparent_huge_pages_that_are_forbidden_are_not_claimed);
+	tcase_add_test(tc, when_huge_pages_are_used_up_the_next_best_are_taken);
+	tcase_add_test(tc, a_page_of_one_gibibyte_that_is_not_there_is_refused_with_words);
+	tcase_add_test(tc, memory_is_of_the_node_that_is_asked_for);
+	tcase_add_test(tc, options_are_read_by_their_size);
+}
