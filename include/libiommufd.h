@@ -29,6 +29,7 @@
 #include <libiommufd/object.h>
 #include <libiommufd/pci.h>
 #include <libiommufd/platform.h>
+#include <libiommufd/pool.h>
 #include <libiommufd/region.h>
 #include <libiommufd/report.h>
 #include <libiommufd/viommu.h>

@@ -3,6 +3,7 @@
  * The objects behind the handles, and what the library's files share. Internal.
  *
  * Locks, in the order in which they are taken:
+ *   pool->lock   a pool of small objects, see there: also while it maps more memory
  *   ctx->lending mappings of devices' memory: their making, and their renewal in all IOASes; what lends is not detached
  *   ioas->gate   shared by map and unmap, exclusive for attach, detach and unmap_all: the set of attached devices, the
  *                permitted ranges and the alignment do not change under a mapping that is being made

@@ -46,7 +46,7 @@ static uint64_t size_of(const struct kind *kind)
 	if (kind->flag != IOMMUFD_DMA_THP)
 		return size;
 	size = strtoull(text_of(THP "hpage_pmd_size", text, sizeof(text)), NULL, 10);
-	return size & (size - 1) ? 0 : size;
+	return size & (size - 1) || size < ifd_sys_page_size() ? 0 : size;
 }
 
 static int fail_small(int err, size_t len)

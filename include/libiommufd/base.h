@@ -64,6 +64,8 @@ struct iommufd_migration;
 struct iommufd_kvm;
 /** An interrupt of a device that is led into a virtual machine. */
 struct iommufd_kvm_irqfd;
+/** Small objects of one size that devices reach. */
+struct iommufd_pool;
 /** What iommufd_probe() found. */
 struct iommufd_report;
 /** What iommufd_diagnose() found. */

@@ -88,8 +88,8 @@ struct iommufd_dma_opts {
  * @param opts  the options, or NULL for none
  * @param out   as for iommufd_dma_alloc()
  *
- * @retval -EINVAL the node does not exist, has no memory, or is not for this process; `struct_size` or `reserved` is not
- *                 as it must be; the window ends before it starts; or as for iommufd_dma_alloc()
+ * @retval -EINVAL the node does not exist, has no memory, or is not for this process; `struct_size` or `reserved` is
+ *                 not as it must be; the window ends before it starts; or as for iommufd_dma_alloc()
  * @retval -E2BIG  `opts` has a member that this library does not know
  * @retval -ENOMEM the node cannot give as much, the words tell what it has; or as for iommufd_dma_alloc()
  * @retval -ENOSPC no place is free in the window; or as for iommufd_dma_alloc()

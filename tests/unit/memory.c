@@ -21,8 +21,9 @@ static struct {
 	bool has_giant, has_thp; /* pages of 1 GiB; transparent ones */
 	size_t giants, huges;    /* that are free on all nodes together */
 	size_t huges_of_node;    /* and on the one that memory is bound to */
-	bool comes;              /* memory is there in transparent huge pages, when they are asked for */
-	int scan_err;            /* of the kernel when it is asked for that */
+	const char *thp_size;
+	bool comes;   /* memory is there in transparent huge pages, when they are asked for */
+	int scan_err; /* of the kernel when it is asked for that */
 	int populate_err, bind_err;
 	unsigned long node_free; /* KiB */
 } machine;
@@ -161,7 +162,7 @@ int __wrap_ifd_sys_ioctl_number(const struct ifd_log *log, int fd, unsigned long
 
 ssize_t __wrap_ifd_sys_read_text(const char *path, char *buf, size_t size)
 {
-	const char *text = strstr(path, "hpage_pmd_size")      ? "2097152\n"
+	const char *text = strstr(path, "hpage_pmd_size")      ? machine.thp_size
 			   : strstr(path, "enabled")           ? "always madvise [never]\n"
 			   : strstr(path, "has_memory")        ? "0-1\n"
 			   : strstr(path, "node1/hugepages/")  ? "3\n"
@@ -225,6 +226,7 @@ static void rich(void)
 {
 	memset(&machine, 0, sizeof(machine));
 	machine.has_giant = machine.has_thp = machine.comes = true;
+	machine.thp_size = "2097152\n";
 	machine.giants = 2;
 	machine.huges = machine.huges_of_node = 1024;
 	machine.node_free = 4000000;
@@ -294,6 +296,10 @@ START_TEST(a_kind_that_the_machine_lacks_is_named)
 	lacks(-EOPNOTSUPP, wish(1, IOMMUFD_DMA_HUGE_1G, 0), "no huge pages of 1 GiB");
 	lacks(-EOPNOTSUPP, wish(1, IOMMUFD_DMA_THP, 0), "no transparent huge pages");
 	rich();
+	machine.thp_size = "3000000\n"; /* no power of two */
+	lacks(-EOPNOTSUPP, wish(1, IOMMUFD_DMA_THP, 0), "no transparent huge pages");
+	machine.thp_size = "1024\n";
+	lacks(-EOPNOTSUPP, wish(1, IOMMUFD_DMA_THP, 0), "no transparent huge pages");
 	machine.giants = 0;
 	lacks(-ENOMEM, wish(GIANT + 1, IOMMUFD_DMA_HUGE_1G, 0), "2 huge pages of 1 GiB are needed and 5 are free");
 	unit_words_have("/sys/kernel/mm/hugepages/hugepages-1048576kB/nr_hugepages, or leave out IOMMUFD_DMA_HUGE_1G");

@@ -64,6 +64,27 @@ static int dma_alloc_opts(struct stage *stage)
 	return iommufd_dma_alloc_opts(stage->scene.ioas, SCENE_PAGE, RW, &opts, &stage->dma);
 }
 
+static int pool_new(struct stage *stage)
+{
+	return iommufd_pool_new(stage->scene.ioas, 64, RW, NULL, &stage->pool);
+}
+
+/* One object more than there is room for. */
+static int pool_get(struct stage *stage)
+{
+	struct iommufd_pool *pool = NULL;
+	struct iommufd_dma one;
+	int ret = iommufd_pool_new(stage->scene.ioas, 65536, RW, NULL, &pool);
+
+	for (int i = 0; i < 2 && !ret; i++)
+		ret = iommufd_pool_get(pool, &one);
+	if (ret)
+		iommufd_pool_free(pool);
+	else
+		stage->pool = pool;
+	return ret;
+}
+
 static int region_map(struct stage *stage)
 {
 	return iommufd_device_region_map(stage->scene.dev, 1, 0, SCENE_PAGE, PROT_READ, &stage->addr);
@@ -183,6 +204,8 @@ static const struct act acts[] = {
 	{ "iommufd_ioas_map", ATTACHED, map },
 	{ "iommufd_dma_alloc", ATTACHED, dma_alloc },
 	{ "iommufd_dma_alloc_opts", ATTACHED, dma_alloc_opts },
+	{ "iommufd_pool_new", ATTACHED, pool_new },
+	{ "iommufd_pool_get", ATTACHED, pool_get },
 	{ "iommufd_device_region_map", ATTACHED, region_map },
 	{ "iommufd_device_region_map_all", ATTACHED, region_map_all },
 	{ "iommufd_device_region_info", ATTACHED, region_info },
@@ -231,6 +254,7 @@ static void stage_close(struct stage *stage)
 	iommufd_device_free(stage->dev);
 	iommufd_report_free(stage->report);
 	iommufd_dma_free(stage->scene.ioas, &stage->dma);
+	iommufd_pool_free(stage->pool);
 	sweep_free(stage);
 	scene_close(&stage->scene);
 	close(stage->file);
@@ -238,9 +262,9 @@ static void stage_close(struct stage *stage)
 
 static bool empty(const struct stage *stage)
 {
-	return !stage->ctx && !stage->ioas && !stage->dev && !stage->report && !stage->dma.len && !stage->addr &&
-	       !stage->iova && !stage->hwpt && !stage->faultq && !stage->viommu && !stage->vdevice && !stage->veventq &&
-	       !stage->hwqueue;
+	return !stage->ctx && !stage->ioas && !stage->dev && !stage->report && !stage->dma.len && !stage->pool &&
+	       !stage->addr && !stage->iova && !stage->hwpt && !stage->faultq && !stage->viommu && !stage->vdevice &&
+	       !stage->veventq && !stage->hwqueue;
 }
 
 /* What a call that failed must have left as it was. */

@@ -15,6 +15,7 @@ struct stage {
 	struct iommufd_device *dev;
 	struct iommufd_report *report;
 	struct iommufd_dma dma;
+	struct iommufd_pool *pool;
 	void *addr;
 	uint64_t iova;
 	struct iommufd_hwpt *hwpt;

@@ -328,6 +328,32 @@ static void dma_free(struct stage *stage)
 	iommufd_dma_free(stage->bed.ioas, &stage->out.dma);
 }
 
+static int pool_new(struct stage *stage)
+{
+	return iommufd_pool_new(stage->bed.ioas, 64, RW, NULL, &stage->out.pool);
+}
+
+/* One object more than there is room for. */
+static int pool_get(struct stage *stage)
+{
+	struct iommufd_pool *pool = NULL;
+	struct iommufd_dma one;
+	int ret = iommufd_pool_new(stage->bed.ioas, 65536, RW, NULL, &pool);
+
+	for (int i = 0; i < 2 && !ret; i++)
+		ret = iommufd_pool_get(pool, &one);
+	if (ret)
+		iommufd_pool_free(pool);
+	else
+		stage->out.pool = pool;
+	return ret;
+}
+
+static void pool_free(struct stage *stage)
+{
+	iommufd_pool_free(stage->out.pool);
+}
+
 /* ---- Dirty pages ---- */
 
 /* Where the device is attached while they are tracked. */
@@ -407,6 +433,8 @@ static int unmap_dirty(struct stage *stage)
 /* The same, after two more pieces of advice, and after one. */
 #define KEEPS_JOINED        SURVIVES({ DOOR_MADVISE, 4 })
 #define KEEPS_SMALL_OF_NODE SURVIVES({ DOOR_MADVISE, 3 })
+/* Twice, where the library may advise the same of what it locks. */
+#define KEEPS_BOTH_SMALL SURVIVES({ DOOR_MADVISE, 2 }, { DOOR_MADVISE, 4 }, { DOOR_MADVISE, 5 })
 /* What an iommufd answers and this is not. */
 #define RECOGNISES SURVIVES({ IOMMU_OPTION, EACH })
 /* A container that may be in use is left alone, and a new one opened. */
@@ -454,5 +482,8 @@ const struct act acts[] = {
 	  .survives = KEEPS_JOINED, .handle = true },
 	{ "iommufd_dma_alloc_opts, of a node", NEEDS_ATTACHED, dma_alloc_node, .undo = dma_free, .on = vm_has_nodes,
 	  .survives = KEEPS_SMALL_OF_NODE, .handle = true },
+	{ "iommufd_pool_new", NEEDS_ATTACHED, pool_new, .undo = pool_free, .survives = KEEPS_SMALL, .handle = true },
+	{ "iommufd_pool_get", NEEDS_ATTACHED, pool_get, .undo = pool_free, .survives = KEEPS_BOTH_SMALL,
+	  .handle = true },
 	{ .name = NULL },
 };

@@ -19,6 +19,7 @@ union out {
 	uint32_t on;
 	unsigned char bytes[192];
 	struct iommufd_dma dma;
+	struct iommufd_pool *pool;
 	struct iommufd_map maps[3];
 	struct iommufd_range ranges[4];
 	struct iommufd_segment segments[8];

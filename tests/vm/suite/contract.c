@@ -365,8 +365,38 @@ START_TEST(a_limit_of_mappings_is_named)
 }
 END_TEST
 
+/* Before the first attach, while attached, and after a detach; of the best pages that there are. */
+START_TEST(buffers_and_pools_outlive_attaching_and_detaching)
+{
+	struct iommufd_dma_opts opts = { .struct_size = sizeof(opts) };
+	struct iommufd_dma buf, one, another;
+	struct iommufd_pool *pool;
+	struct bed bed;
+	struct edu edu;
+
+	bed_open_device(&bed, EDU);
+	ok(iommufd_dma_alloc_opts(bed.ioas, 2 << 20, RW | IOMMUFD_DMA_BEST, &opts, &buf));
+	ok(iommufd_pool_new(bed.ioas, PAGE, RW, &opts, &pool));
+	ok(iommufd_pool_get(pool, &one));
+	for (int i = 0; i < 2; i++) {
+		ok(iommufd_device_attach(bed.dev, bed.ioas));
+		edu_setup(&edu, bed.dev);
+		edu_copy_works(&edu, one.iova, one.vaddr, buf.iova, buf.vaddr);
+		for (int more = 0; more < 20; more++)
+			ok(iommufd_pool_get(pool, &another));
+		edu_copy_works(&edu, another.iova, another.vaddr, one.iova, one.vaddr);
+		ok(iommufd_pool_put(pool, another.vaddr));
+		edu_detach(&edu);
+	}
+	iommufd_pool_free(pool);
+	iommufd_dma_free(bed.ioas, &buf);
+	bed_close(&bed);
+}
+END_TEST
+
 void add_contract_tests(TCase *tc)
 {
+	tcase_add_test(tc, buffers_and_pools_outlive_attaching_and_detaching);
 	tcase_add_test(tc, a_map_before_the_first_attach_is_there_after_it);
 	tcase_add_test(tc, a_map_after_the_last_detach_is_there_at_the_next_attach);
 	tcase_add_test(tc, an_attach_that_fails_names_the_mapping_and_changes_nothing);

@@ -114,6 +114,7 @@ static const struct file files[] = {
 	{ "contract", add_contract_tests },
 	{ "dma", add_dma_tests },
 	{ "pages", add_pages_tests },
+	{ "pool", add_pool_tests },
 	{ "device", add_device_tests },
 	{ "region", add_region_tests },
 	{ "window", add_window_tests },

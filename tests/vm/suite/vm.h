@@ -231,6 +231,7 @@ void add_kvm_tests(TCase *tc);
 void add_kvm_refusal_tests(TCase *tc);
 void add_dma_tests(TCase *tc);
 void add_pages_tests(TCase *tc);
+void add_pool_tests(TCase *tc);
 void add_device_tests(TCase *tc);
 void add_region_tests(TCase *tc);
 void add_window_tests(TCase *tc);
