@@ -82,14 +82,16 @@ static int wait_status(struct nvme *c, uint32_t bits, uint32_t value, const char
 }
 
 /* Opens the device, makes sure that it is a drive, and maps its registers up to the last doorbell that is used. */
-static int open_device(struct nvme *c, const char *address)
+static int open_device(struct nvme *c, const struct nvme_settings *how)
 {
+	const struct iommufd_ctx_opts opts = { .struct_size = sizeof(opts), .backend = how->backend };
+	const char *address = how->address;
 	const int rw = PROT_READ | PROT_WRITE;
 	uint32_t class;
 	uint64_t cap;
 	void *bar;
 
-	if (iommufd_ctx_new(NULL, &c->ctx) || iommufd_ioas_new(c->ctx, &c->ioas) ||
+	if (iommufd_ctx_new(&opts, &c->ctx) || iommufd_ioas_new(c->ctx, &c->ioas) ||
 	    iommufd_device_new(c->ctx, address, &c->dev) || iommufd_device_attach(c->dev, c->ioas) ||
 	    iommufd_pci_set_master(c->dev, true) || iommufd_pci_config_read(c->dev, 8, &class, sizeof(class)) ||
 	    iommufd_device_region_read(c->dev, IOMMUFD_PCI_BAR0, REG_CAP, &cap, sizeof(cap)) ||
@@ -102,11 +104,11 @@ static int open_device(struct nvme *c, const char *address)
 	uint32_t min_page_shift = (uint32_t)(cap >> 48 & 0xf);
 	c->doorbell_stride = 4u << (cap >> 32 & 0xf);
 	c->patience_ms = (uint32_t)(cap >> 24 & 0xff) * 500 + 5000; /* shutting down may take longer than starting */
-	c->io.entries = entries < NVME_IO_ENTRIES ? entries : NVME_IO_ENTRIES;
+	c->entries = entries < NVME_IO_ENTRIES ? entries : NVME_IO_ENTRIES;
 	if (min_page_shift)
 		return nvme_fail("the controller wants pages of at least %u bytes", NVME_PAGE << min_page_shift);
 
-	size_t page = (size_t)sysconf(_SC_PAGESIZE), len = 0x1000 + 4 * c->doorbell_stride;
+	size_t page = (size_t)sysconf(_SC_PAGESIZE), len = 0x1000 + 2 * (c->queues + 1) * c->doorbell_stride;
 	if (iommufd_device_region_map(c->dev, IOMMUFD_PCI_BAR0, 0, (len + page - 1) / page * page, rw, &bar))
 		return nvme_fail_lib();
 	c->bar = bar;
@@ -117,8 +119,9 @@ static int open_device(struct nvme *c, const char *address)
 static int enable(struct nvme *c)
 {
 	set(c, REG_CC, 0);
-	if (wait_status(c, CSTS_READY, 0, "stop") || nvme_queue_new(c, &c->admin, 0, NVME_ADMIN_ENTRIES))
+	if (wait_status(c, CSTS_READY, 0, "stop"))
 		return -1;
+	nvme_queue_reset(&c->admin);
 	set(c, REG_AQA, (NVME_ADMIN_ENTRIES - 1) << 16 | (NVME_ADMIN_ENTRIES - 1));
 	iommufd_mmio_write64(c->bar + REG_ASQ, iommufd_dma_addr(&c->admin.mem, c->admin.sq));
 	iommufd_mmio_write64(c->bar + REG_ACQ, iommufd_dma_addr(&c->admin.mem, c->admin.cq));
@@ -167,43 +170,71 @@ static int identify(struct nvme *c)
 	return 0;
 }
 
-/* Sections 5.21.1.7, 5.3 and 5.4: ask for one queue pair, make its completion side, then the other. */
-static int create_io_queue(struct nvme *c)
+/* Sections 5.3 and 5.4: the completion side comes first, the other one names it. */
+static int create_io_queue(struct nvme *c, struct nvme_queue *q)
 {
-	struct nvme_queue *q = &c->io;
-
-	if (nvme_queue_new(c, q, 1, c->io.entries))
-		return -1;
-	q->irq = c->irq;
-	uint32_t size_and_id = (q->entries - 1) << 16 | 1;
-	struct nvme_cmd count = { .opcode = NVME_ADMIN_SET_FEATURES, .cdw10 = 7 };
+	uint32_t size_and_id = (q->entries - 1) << 16 | q->id;
 	struct nvme_cmd cq = { .opcode = NVME_ADMIN_CREATE_CQ,
 			       .prp1 = iommufd_dma_addr(&q->mem, q->cq),
 			       .cdw10 = size_and_id,
-			       .cdw11 = c->irq >= 0 ? 3 : 1 }; /* in one piece; with interrupts, on vector 0 */
+			       .cdw11 = q->irq >= 0 ? 3 : 1 }; /* in one piece; with interrupts, on vector 0 */
 	struct nvme_cmd sq = { .opcode = NVME_ADMIN_CREATE_SQ,
 			       .prp1 = iommufd_dma_addr(&q->mem, q->sq),
 			       .cdw10 = size_and_id,
-			       .cdw11 = 1 << 16 | 1 }; /* completes to queue 1; in one piece */
+			       .cdw11 = q->id << 16 | 1 }; /* completes to that one; in one piece */
 
-	return nvme_run(&c->admin, &count, NULL) || nvme_run(&c->admin, &cq, NULL) || nvme_run(&c->admin, &sq, NULL)
-		       ? -1
-		       : 0;
+	nvme_queue_reset(q);
+	return nvme_run(&c->admin, &cq, NULL) || nvme_run(&c->admin, &sq, NULL) ? -1 : 0;
 }
 
-int nvme_open(struct nvme *c, const char *address, bool interrupts)
+/* Section 5.21.1.7: the controller is asked for queue pairs, and may give fewer. */
+static int create_io_queues(struct nvme *c)
 {
-	*c = (struct nvme){ .irq = -1 };
-	if (open_device(c, address))
+	uint32_t want = c->queues - 1, got;
+	struct nvme_cmd count = { .opcode = NVME_ADMIN_SET_FEATURES, .cdw10 = 7, .cdw11 = want << 16 | want };
+
+	if (nvme_run(&c->admin, &count, &got))
 		return -1;
-	if (interrupts) {
+	got = (got & 0xffff) < got >> 16 ? got & 0xffff : got >> 16;
+	if (got < want)
+		return nvme_fail("this controller gives no more than %u I/O queues", got + 1);
+	for (uint32_t i = 0; i < c->queues; i++)
+		if (create_io_queue(c, &c->io[i]))
+			return -1;
+	return 0;
+}
+
+/* The memory of all queues, which stays the same when the controller is started again. */
+static int allocate_queues(struct nvme *c)
+{
+	if (nvme_queue_new(c, &c->admin, 0, NVME_ADMIN_ENTRIES))
+		return -1;
+	for (uint32_t i = 0; i < c->queues; i++) {
+		if (nvme_queue_new(c, &c->io[i], i + 1, c->entries))
+			return -1;
+		c->io[i].irq = c->irq;
+	}
+	return 0;
+}
+
+int nvme_open(struct nvme *c, const struct nvme_settings *how)
+{
+	*c = (struct nvme){ .irq = -1, .queues = how->queues };
+	if (open_device(c, how))
+		return -1;
+	if (how->interrupts) {
 		c->irq = eventfd(0, EFD_CLOEXEC);
 		if (c->irq < 0)
 			return nvme_fail("no eventfd");
 		if (iommufd_device_irq_enable(c->dev, IOMMUFD_PCI_MSIX, 0, 1, &c->irq))
 			return nvme_fail_lib();
 	}
-	return enable(c) || identify(c) || create_io_queue(c) ? -1 : 0;
+	return allocate_queues(c) || enable(c) || identify(c) || create_io_queues(c) ? -1 : 0;
+}
+
+int nvme_restart(struct nvme *c)
+{
+	return enable(c) || create_io_queues(c) ? -1 : 0;
 }
 
 /* Section 7.6.2. Without bus mastering nothing reaches memory any more, also where the controller did not stop. */
@@ -227,8 +258,11 @@ int nvme_close(struct nvme *c)
 {
 	int result = shut_down(c);
 
+	iommufd_dma_free(c->ioas, &c->lists);
+	iommufd_dma_free(c->ioas, &c->slots);
 	iommufd_dma_free(c->ioas, &c->data);
-	nvme_queue_free(c, &c->io);
+	for (uint32_t i = 0; i < c->queues; i++)
+		nvme_queue_free(c, &c->io[i]);
 	nvme_queue_free(c, &c->admin);
 	iommufd_dma_free(c->ioas, &c->scratch);
 	iommufd_device_free(c->dev);
@@ -241,28 +275,19 @@ int nvme_close(struct nvme *c)
 
 int nvme_transfer(struct nvme *c, uint8_t opcode, uint64_t block, uint64_t iova, uint32_t len)
 {
-	uint64_t *prps = (uint64_t *)((char *)c->scratch.vaddr + NVME_PAGE);
 	struct nvme_cmd cmd = { .opcode = opcode,
 				.nsid = 1,
-				.prp1 = iova,
 				.cdw10 = (uint32_t)block,
 				.cdw11 = (uint32_t)(block >> 32),
 				.cdw12 = len / c->block_size - 1 };
 
-	/* Section 4.3: one page, two pages, or the first page and a list of the others. */
-	if (len > 2 * NVME_PAGE) {
-		for (uint32_t done = NVME_PAGE; done < len; done += NVME_PAGE)
-			*prps++ = iova + done;
-		cmd.prp2 = c->scratch.iova + NVME_PAGE;
-	} else if (len > NVME_PAGE) {
-		cmd.prp2 = iova + NVME_PAGE;
-	}
-	return nvme_run(&c->io, &cmd, NULL);
+	nvme_set_data(&cmd, iova, len, (uint64_t *)((char *)c->scratch.vaddr + NVME_PAGE), c->scratch.iova + NVME_PAGE);
+	return nvme_run(&c->io[0], &cmd, NULL);
 }
 
 int nvme_flush(struct nvme *c)
 {
 	struct nvme_cmd cmd = { .opcode = NVME_FLUSH, .nsid = 1 };
 
-	return nvme_run(&c->io, &cmd, NULL);
+	return nvme_run(&c->io[0], &cmd, NULL);
 }

@@ -4,7 +4,8 @@
  *
  * ctrl.c  brings the controller up and down, reads or writes blocks
  * queue.c submits commands and takes completions
- * main.c  proves that data survives the way there and back, and measures
+ *
+ * What is done with it, see bench.h.
  */
 #ifndef NVME_H
 #define NVME_H
@@ -20,6 +21,7 @@ enum {
 	NVME_PAGE = 4096,              /* the page size that the controller is told to use */
 	NVME_ADMIN_ENTRIES = 64,       /* fills one page of commands */
 	NVME_IO_ENTRIES = 256,         /* at most; the controller may have less */
+	NVME_MAX_QUEUES = 16,          /* for I/O */
 	NVME_MAX_TRANSFER = 512 << 12, /* what one page of PRP entries describes */
 	NVME_TIMEOUT_MS = 5000,        /* for one command */
 };
@@ -63,13 +65,24 @@ struct nvme_queue {
 	struct nvme_cmd *sq;
 	struct nvme_cqe *cq;
 	void *sq_doorbell, *cq_doorbell;
+	uint32_t id;
 	uint32_t entries;       /* of each */
 	uint32_t tail;          /* where the next command goes */
+	uint32_t rung;          /* the tail that the controller was told */
 	uint32_t head;          /* where the next completion comes */
 	uint32_t taken;         /* completions that the controller was not yet told we took */
+	uint32_t flying;        /* commands whose completions have not come */
 	uint16_t phase;         /* of completions that are new */
 	int irq;                /* an eventfd to sleep on, or -1 to poll */
 	struct iommufd_dma mem; /* holds both rings */
+};
+
+/* How to drive a controller. */
+struct nvme_settings {
+	const char *address;
+	uint32_t backend; /* of the library */
+	uint32_t queues;  /* for I/O */
+	bool interrupts;  /* in place of polling; all queues share one */
 };
 
 struct nvme {
@@ -79,15 +92,27 @@ struct nvme {
 	char *bar;
 	uint32_t doorbell_stride;
 	uint32_t patience_ms; /* how long starting, stopping and shutting down may take */
-	struct nvme_queue admin, io;
+	uint32_t entries;     /* of an I/O queue */
+	uint32_t queues;
+	struct nvme_queue admin, io[NVME_MAX_QUEUES];
 	struct iommufd_dma scratch; /* a page for what identify tells, a page for PRP entries */
-	struct iommufd_dma data;    /* for the program; freed with the rest, when the controller has stopped */
-	int irq;                    /* the I/O queue's eventfd, or -1 */
+	int irq;                    /* the I/O queues' eventfd, or -1 */
+
+	/* For the program; freed with the rest, when the controller has stopped. */
+	struct iommufd_dma data;  /* what is written and compared, see region.c */
+	struct iommufd_dma slots; /* a buffer for each command on its way, see load.c */
+	struct iommufd_dma lists; /* and its page of PRP entries */
 
 	char model[41], serial[21], firmware[9];
 	uint32_t max_transfer; /* bytes in one command */
 	uint32_t block_size;
 	uint64_t blocks;
+};
+
+/* How long there was nothing to take. Starts as zeros. */
+struct nvme_patience {
+	uint64_t since;
+	uint32_t looks;
 };
 
 /*
@@ -101,8 +126,10 @@ int nvme_fail_lib(void);
 /* The time in nanoseconds, from a clock that only goes forward. */
 uint64_t nvme_now(void);
 
-/* Brings up a controller with one I/O queue pair. Call nvme_close() also after a failure. */
-int nvme_open(struct nvme *c, const char *address, bool interrupts);
+/* Brings up a controller with its I/O queue pairs. Call nvme_close() also after a failure. */
+int nvme_open(struct nvme *c, const struct nvme_settings *how);
+/* Stops the controller, whatever it was doing, and starts it again: no command is on its way any more. */
+int nvme_restart(struct nvme *c);
 /* Shuts the controller down and frees everything. */
 int nvme_close(struct nvme *c);
 
@@ -111,19 +138,27 @@ int nvme_transfer(struct nvme *c, uint8_t opcode, uint64_t block, uint64_t iova,
 /* What was written is on stable storage afterwards. */
 int nvme_flush(struct nvme *c);
 
+/* Memory and doorbells of a queue, which is empty. */
 int nvme_queue_new(struct nvme *c, struct nvme_queue *q, uint32_t id, uint32_t entries);
+/* Empties a queue that the controller has forgotten. */
+void nvme_queue_reset(struct nvme_queue *q);
 void nvme_queue_free(struct nvme *c, struct nvme_queue *q);
 
-/* Puts a command in the ring. The controller looks at it after nvme_ring(), which can tell of many at once. */
+/* Tells a command where its data is. What is longer than two pages fills a list of a page of its own. */
+void nvme_set_data(struct nvme_cmd *cmd, uint64_t iova, uint32_t len, uint64_t *list, uint64_t list_iova);
+/* Puts a command in the ring. The controller looks at it after nvme_ring(), which tells of all that are new at once. */
 void nvme_submit(struct nvme_queue *q, const struct nvme_cmd *cmd);
 void nvme_ring(struct nvme_queue *q);
 /* Takes a completion if there is one. */
 bool nvme_take(struct nvme_queue *q, struct nvme_cqe *cqe);
-/* Takes a completion, and waits for it until the time is up. */
-int nvme_wait(struct nvme_queue *q, struct nvme_cqe *cqe);
+/*
+ * For who looked at some queues and found nothing: sleeps until the controller interrupts or a signal comes; without
+ * interrupts it only sees to it that this does not go on for ever.
+ */
+int nvme_rest(struct nvme_queue *queues, uint32_t count, struct nvme_patience *patience);
 /* Complains if a completion tells of a failure. */
 int nvme_check(const struct nvme_cqe *cqe);
-/* Runs one command and waits for it. The result may be NULL. */
+/* Runs one command on an empty queue and waits for it. The result may be NULL. */
 int nvme_run(struct nvme_queue *q, const struct nvme_cmd *cmd, uint32_t *result);
 
 #endif

@@ -22,12 +22,20 @@ int nvme_queue_new(struct nvme *c, struct nvme_queue *q, uint32_t id, uint32_t e
 		return nvme_fail_lib();
 	q->sq = q->mem.vaddr;
 	q->cq = (struct nvme_cqe *)((char *)q->mem.vaddr + sq_len);
+	q->id = id;
 	q->sq_doorbell = c->bar + DOORBELLS + 2 * id * c->doorbell_stride;
 	q->cq_doorbell = c->bar + DOORBELLS + (2 * id + 1) * c->doorbell_stride;
 	q->entries = entries;
-	q->phase = 1;
 	q->irq = -1;
+	nvme_queue_reset(q);
 	return 0;
+}
+
+void nvme_queue_reset(struct nvme_queue *q)
+{
+	memset(q->mem.vaddr, 0, q->mem.len); /* else old completions look like new ones */
+	q->tail = q->rung = q->head = q->taken = q->flying = 0;
+	q->phase = 1;
 }
 
 void nvme_queue_free(struct nvme *c, struct nvme_queue *q)
@@ -35,16 +43,33 @@ void nvme_queue_free(struct nvme *c, struct nvme_queue *q)
 	iommufd_dma_free(c->ioas, &q->mem);
 }
 
+/* Section 4.3: one page, two pages, or the first page and a list of the others. */
+void nvme_set_data(struct nvme_cmd *cmd, uint64_t iova, uint32_t len, uint64_t *list, uint64_t list_iova)
+{
+	cmd->prp1 = iova;
+	if (len > 2 * NVME_PAGE) {
+		for (uint32_t done = NVME_PAGE; done < len; done += NVME_PAGE)
+			*list++ = iova + done;
+		cmd->prp2 = list_iova;
+	} else if (len > NVME_PAGE) {
+		cmd->prp2 = iova + NVME_PAGE;
+	}
+}
+
 void nvme_submit(struct nvme_queue *q, const struct nvme_cmd *cmd)
 {
 	q->sq[q->tail] = *cmd;
 	if (++q->tail == q->entries)
 		q->tail = 0;
+	q->flying++;
 }
 
 void nvme_ring(struct nvme_queue *q)
 {
-	iommufd_mmio_write32(q->sq_doorbell, q->tail);
+	/* To be told the same twice is an error for a controller (section 5.2). */
+	if (q->rung != q->tail)
+		iommufd_mmio_write32(q->sq_doorbell, q->tail);
+	q->rung = q->tail;
 }
 
 /* Gives the slots of completions that were taken back to the controller. */
@@ -63,6 +88,7 @@ bool nvme_take(struct nvme_queue *q, struct nvme_cqe *cqe)
 	if ((iommufd_mmio_read16(&next->status) & 1) != q->phase)
 		return false;
 	*cqe = *next;
+	q->flying--;
 	if (++q->head == q->entries) {
 		q->head = 0;
 		q->phase ^= 1;
@@ -73,43 +99,37 @@ bool nvme_take(struct nvme_queue *q, struct nvme_cqe *cqe)
 	return true;
 }
 
-/* Sleeps until the controller interrupts. */
-static int sleep_on(struct nvme_queue *q)
+/* Sleeps until the controller interrupts, or a signal comes. */
+static int sleep_on(int irq)
 {
-	struct pollfd event = { .fd = q->irq, .events = POLLIN };
+	struct pollfd event = { .fd = irq, .events = POLLIN };
 	uint64_t count;
-	int n;
+	int n = poll(&event, 1, NVME_TIMEOUT_MS);
 
-	/* A controller may hold its interrupt back while it thinks that earlier completions are not taken yet. */
-	give_back(q);
-	do
-		n = poll(&event, 1, NVME_TIMEOUT_MS);
-	while (n < 0 && errno == EINTR);
-	if (n != 1 || read(q->irq, &count, sizeof(count)) != sizeof(count))
+	if (n < 0 && errno == EINTR)
+		return 0;
+	if (n != 1 || read(irq, &count, sizeof(count)) != sizeof(count))
 		return nvme_fail("no interrupt in %d ms", NVME_TIMEOUT_MS);
 	return 0;
 }
 
-int nvme_wait(struct nvme_queue *q, struct nvme_cqe *cqe)
+int nvme_rest(struct nvme_queue *queues, uint32_t count, struct nvme_patience *patience)
 {
-	uint64_t start = 0;
-
-	while (q->irq >= 0) {
-		if (nvme_take(q, cqe))
-			return 0;
-		if (sleep_on(q))
-			return -1;
+	if (queues->irq >= 0) {
+		/* A controller may hold its interrupt back while it thinks that earlier completions are not taken. */
+		for (uint32_t i = 0; i < count; i++)
+			give_back(&queues[i]);
+		return sleep_on(queues->irq);
 	}
-	for (;;) {
-		for (int i = 0; i < LOOKS; i++)
-			if (nvme_take(q, cqe))
-				return 0;
-		uint64_t now = nvme_now();
-		if (!start)
-			start = now;
-		if (now - start > NVME_TIMEOUT_MS * 1000000ull)
-			return nvme_fail("no completion in %d ms", NVME_TIMEOUT_MS);
-	}
+	if (++patience->looks < LOOKS)
+		return 0;
+	patience->looks = 0;
+	uint64_t now = nvme_now();
+	if (!patience->since)
+		patience->since = now;
+	if (now - patience->since > NVME_TIMEOUT_MS * 1000000ull)
+		return nvme_fail("no completion in %d ms", NVME_TIMEOUT_MS);
+	return 0;
 }
 
 int nvme_check(const struct nvme_cqe *cqe)
@@ -123,11 +143,15 @@ int nvme_check(const struct nvme_cqe *cqe)
 
 int nvme_run(struct nvme_queue *q, const struct nvme_cmd *cmd, uint32_t *result)
 {
+	struct nvme_patience patience = { 0 };
 	struct nvme_cqe cqe;
 
 	nvme_submit(q, cmd);
 	nvme_ring(q);
-	if (nvme_wait(q, &cqe) || nvme_check(&cqe))
+	while (!nvme_take(q, &cqe))
+		if (nvme_rest(q, 1, &patience))
+			return -1;
+	if (nvme_check(&cqe))
 		return -1;
 	if (result)
 		*result = cqe.result;

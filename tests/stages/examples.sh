@@ -52,6 +52,97 @@ bind_moves_the_drive() {
 			$(grep -c "^$drive is bound; it had nvme$" "$work/said") == 2 ]]
 }
 
+# What is no number, too much, or not to be had together, is an error before the drive is touched.
+nvme_refuses() {
+	local words status
+	for words in '-q 0' '-q 129' '-q 8x' '-n 17' '-b 0' '-b 513' '-b 2097664' '-r 100' '-t 0' 8; do
+		status=0
+		# shellcheck disable=SC2086 # an option and its value
+		LD_LIBRARY_PATH=$bin/../prefix/lib "$bin/nvme" $words >"$work/said" 2>"$work/errors" || status=$?
+		[[ $status == 2 && ! -s $work/said && -s $work/errors ]] || { echo "nvme $words: status $status"; return 1; }
+	done
+}
+
+# The lines of latencies in a file: five times each, none shorter than the one before it.
+latencies_rise() {
+	awk '/: latency p50 / { lines++; last = 0; for (i = 1; i < NF; i++) if ($i ~ /^(p[0-9.]+|max)$/) {
+		times++; if ($(i + 1) + 0 < last) wrong++; last = $(i + 1) + 0 } }
+		END { exit !(lines && times == 5 * lines && !wrong) }' "$1"
+}
+
+# Deep, with several queues, with large commands, writing, one after the other; and what this drive cannot do.
+nvme_carries_loads() {
+	local line status=0
+	LD_LIBRARY_PATH=$bin/../prefix/lib "$top/tests/vm/run" intel -- "$bin/nvme" -t 1 -q 128 -n 3 -l \
+		-- "$bin/nvme" -t 1 -b 131072 -w -S -r 2 -l -- env LIBIOMMUFD_BACKEND=vfio "$bin/nvme" -t 1 -i -n 16 -q 8 -b 12288 -w \
+		-- "$bin/nvme" -b 1048576 >"$work/said" 2>"$work/errors" || status=$?
+	cat "$work/said" "$work/errors"
+	for line in '3 queues of 256 entries, polling' 'depth 128 on 3 queues: [1-9][0-9]* IOPS, .* us mean' \
+		'depth 128: latency p50 .*' 'load: sequential writes of 131072 bytes' \
+		'depth 1: [1-9].* MiB/s, median of 2 .*' 'depth 8: [1-9].* MiB/s, median of 2 .*' \
+		'16 queues of 256 entries, MSI-X' 'load: random writes of 12288 bytes' 'depth 8 on 16 queues: [1-9].* MiB/s'; do
+		grep -qx "$line" "$work/said" || { echo "there is no line: $line"; return 1; }
+	done
+	[[ $status == 1 && $(grep -cx 'compared 4194304 bytes, 0 differences' "$work/said") == 3 ]] &&
+		latencies_rise "$work/said" && grep -q 'a command of 1048576 bytes is none for this drive' "$work/errors"
+}
+
+# In the guest: prints the checksum of what the drive begins with, as the kernel's driver reads it.
+checksum_of_drive() {
+	"$bin/bind" --driver nvme "$drive" >/dev/null
+	until [ -b /dev/nvme0n1 ]; do sleep 0.1; done
+	head -c 6M /dev/nvme0n1 | sha256sum
+	"$bin/bind" "$drive" >/dev/null
+}
+
+# In the guest: switches the device's access to memory off (02) or on (06), behind everybody's back.
+set_command_register() {
+	printf '%b' "\\x$1" | dd "of=/sys/bus/pci/devices/$drive/config" bs=1 seek=4 conv=notrunc status=none
+}
+
+# In the guest: starts a program that writes, and does something to it once it is about it. The drive must be as before.
+disturb() {
+	local wanted=$1 disturbance=$2 line='load: .* writes of' status=0
+	shift 2
+	"$bin/nvme" -w -t 600 "$@" >/tmp/said &
+	until grep -q "$line" /tmp/said; do kill -0 $! && sleep 0.1 || return; done
+	sleep 1
+	$disturbance $!
+	wait $! || status=$?
+	cat /tmp/said
+	[[ $status == "$wanted" ]] || { echo "nvme -w $*: status $status"; return 1; }
+	[[ $(checksum_of_drive) == "$sum" ]] || { echo "nvme -w $*: something was not put back"; return 1; }
+}
+
+interrupt() { kill -INT "$1"; }
+terminate() { kill -TERM "$1"; }
+
+# Commands are lost, and the program gives them five seconds.
+cut_off() {
+	set_command_register 02
+	sleep 2
+	set_command_register 06
+}
+
+disturb_all() {
+	local bin=$1 drive=0000:00:04.0 sum
+	"$bin/bind" --driver nvme "$drive" >/dev/null
+	until [ -b /dev/nvme0n1 ]; do sleep 0.1; done
+	head -c 6M /dev/urandom >/dev/nvme0n1 && sync
+	"$bin/bind" "$drive" >/dev/null
+	sum=$(checksum_of_drive)
+	disturb 130 interrupt -b 131072 -q 32 && disturb 143 terminate -i -n 2 && disturb 1 cut_off -q 64 -b 4096 &&
+		disturb 1 cut_off -i -S
+}
+
+nvme_puts_back() {
+	{
+		declare -f checksum_of_drive set_command_register disturb interrupt terminate cut_off disturb_all
+		echo 'disturb_all "$@"'
+	} >"$work/guest"
+	LD_LIBRARY_PATH=$bin/../prefix/lib "$top/tests/vm/run" intel -- bash "$work/guest" "$bin"
+}
+
 info_tells_the_limit() {
 	LD_LIBRARY_PATH=$bin/../prefix/lib "$top/tests/vm/run" intel -- prlimit --memlock=65536:65536 "$bin/info" \
 		-- prlimit --memlock=unlimited:unlimited "$bin/info" -- prlimit --memlock=1000:1000 "$bin/info" |
@@ -88,6 +179,9 @@ stage_examples() {
 	check "bind gives the drive back and takes it again" bind_moves_the_drive
 	check "examples/run drives the NVMe drive through both backends" "$top/examples/run"
 	cat "$work/log"
+	check "nvme refuses options out of range" nvme_refuses
+	check "nvme carries deep, large and several loads" nvme_carries_loads
+	check "nvme puts back what it overwrote when it is stopped or fails" nvme_puts_back
 	for backend in iommufd vfio; do
 		check "each example runs through $backend" examples_through "$backend" "$bin"
 		check "info --json prints JSON through $backend" info_is_json "$backend"
