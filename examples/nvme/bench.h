@@ -6,6 +6,8 @@
  * drive.c   proves that data survives the way there and back, then measures
  * region.c  keeps what is overwritten, and puts it back
  * load.c    keeps commands on their way
+ * compare.c lets this driver and the kernel's take turns
+ * kernel.c  the same load through the kernel's driver
  * stats.c   percentiles and medians
  */
 #ifndef BENCH_H
@@ -33,6 +35,7 @@ struct options {
 	bool latency;
 	bool interrupts;
 	bool huge;
+	bool compare;
 };
 
 /* The depths that are to be measured; how many there are is the result. */
@@ -105,5 +108,12 @@ double median(double *values, uint32_t count);
 
 /* All that the program does with a drive that is bound to VFIO. */
 int drive(const struct options *opts);
+/* The rate of this driver at each of the depths; also gives what the kernel's driver needs to do the same. */
+int drive_rates(const struct options *opts, uint32_t backend, double *rates, uint32_t *bytes, uint64_t *size);
+/* Both drivers, in turns. */
+int compare(const struct options *opts);
+
+/* The rate of the kernel's driver at each of the depths, with commands of so many bytes on a drive of that size. */
+int kernel_rates(const struct options *opts, uint32_t bytes, uint64_t size, double *rates);
 
 #endif

@@ -116,3 +116,30 @@ int drive(const struct options *opts)
 	load_free(&load);
 	return nvme_close(&c) || result ? -1 : 0;
 }
+
+static int rates_of(struct nvme *c, const struct options *opts, struct region *r, struct load *l, double *rates)
+{
+	uint32_t depths[2], count = options_depths(opts, depths);
+	int result = 0;
+
+	if ((opts->write && region_save(c, r, opts)) || prepare(c, opts, r, l))
+		return -1;
+	r->dirty = opts->write;
+	for (uint32_t i = 0; i < count && !result && !stopped; i++)
+		result = load_rate(l, depths[i], opts->seconds, &rates[i]);
+	return region_put_back(c, r) || result ? -1 : 0;
+}
+
+int drive_rates(const struct options *opts, uint32_t backend, double *rates, uint32_t *bytes, uint64_t *size)
+{
+	const struct nvme_settings how = { opts->address, backend, opts->queues, opts->interrupts };
+	struct region region = { 0 };
+	struct load load = { 0 };
+	struct nvme c;
+	int result = nvme_open(&c, &how) || rates_of(&c, opts, &region, &load, rates) ? -1 : 0;
+
+	*bytes = opts->bytes ? opts->bytes : c.block_size;
+	*size = c.blocks * c.block_size;
+	load_free(&load);
+	return nvme_close(&c) || result ? -1 : 0;
+}

@@ -16,14 +16,15 @@ static const char usage[] =
 	"  -S          one place after the other, in place of random ones\n"
 	"  -w          write, in place of read\n"
 	"  -t SECONDS  for so long (2)\n"
-	"  -r TIMES    so often, and tell the median (1)\n"
+	"  -r TIMES    so often, and tell the median (once; 3 times with --compare)\n"
 	"  -l          then once more, to tell how long the commands took: the clock is read more often\n"
 	"  -s MIB      before all that write, read back and compare so many MiB (4)\n"
 	"  -i          wait for MSI-X interrupts instead of polling\n"
 	"  -H          put the data in huge pages\n"
+	"  --compare   measure only, in turns with the kernel's own driver, to which the drive is given\n"
 	"  --help      print this\n"
 	"The first MIB of namespace 1 are overwritten and put back at the end, also after SIGINT and\n"
-	"SIGTERM.\n";
+	"SIGTERM; with --compare only -w overwrites them.\n";
 
 volatile sig_atomic_t stopped;
 
@@ -69,6 +70,8 @@ static bool set_flag(struct options *opts, int option)
 		return opts->interrupts = true;
 	case 'H':
 		return opts->huge = true;
+	case 'c':
+		return opts->compare = true;
 	default:
 		return false;
 	}
@@ -111,7 +114,9 @@ static void set_option(struct options *opts, int option)
 
 int main(int argc, char **argv)
 {
-	static const struct option words[] = { { "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 } };
+	static const struct option words[] = { { "help", no_argument, NULL, 'h' },
+					       { "compare", no_argument, NULL, 'c' },
+					       { NULL, 0, NULL, 0 } };
 	const struct sigaction action = { .sa_handler = stop };
 	struct options opts = { .address = "0000:00:04.0", .queues = 1, .seconds = 2, .mib = 4 };
 	int option, result;
@@ -119,13 +124,13 @@ int main(int argc, char **argv)
 	opterr = 0; /* the usage says it all */
 	while ((option = getopt_long(argc, argv, "d:q:n:b:Swt:r:ls:iH", words, NULL)) != -1)
 		set_option(&opts, option);
-	if (optind < argc) {
+	if (optind < argc || (opts.compare && opts.latency)) {
 		fputs(usage, stderr);
 		return 2;
 	}
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
-	result = drive(&opts);
+	result = opts.compare ? compare(&opts) : drive(&opts);
 	/* All is put back: now the signal may do what it always does. */
 	if (stopped) {
 		nvme_fail("stopped by signal %d", (int)stopped);

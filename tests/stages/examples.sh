@@ -55,7 +55,7 @@ bind_moves_the_drive() {
 # What is no number, too much, or not to be had together, is an error before the drive is touched.
 nvme_refuses() {
 	local words status
-	for words in '-q 0' '-q 129' '-q 8x' '-n 17' '-b 0' '-b 513' '-b 2097664' '-r 100' '-t 0' 8; do
+	for words in '-q 0' '-q 129' '-q 8x' '-n 17' '-b 0' '-b 513' '-b 2097664' '-r 100' '-t 0' '--compare -l' 8; do
 		status=0
 		# shellcheck disable=SC2086 # an option and its value
 		LD_LIBRARY_PATH=$bin/../prefix/lib "$bin/nvme" $words >"$work/said" 2>"$work/errors" || status=$?
@@ -87,6 +87,24 @@ nvme_carries_loads() {
 		latencies_rise "$work/said" && grep -q 'a command of 1048576 bytes is none for this drive' "$work/errors"
 }
 
+# As told in the README; and of a drive that the kernel's driver has, with much at once. It must have it again.
+nvme_compares() {
+	local depth backend drive=0000:00:04.0 kernels="the kernel's driver"
+	"$top/examples/run" nvme --compare -t 1 >"$work/said" || return
+	cat "$work/said"
+	for depth in 1 8; do
+		for backend in iommufd vfio; do
+			grep -qx "compare depth $depth, $backend: [0-9.]* times $kernels ([1-9].* to [1-9].* IOPS; 3 rounds, .*)" \
+				"$work/said" || return
+		done
+	done
+	LD_LIBRARY_PATH=$bin/../prefix/lib "$top/tests/vm/run" intel -- "$bin/bind" --restore $drive \
+		-- "$bin/nvme" --compare -t 1 -r 1 -q 128 -n 2 -b 131072 -w -S -- "$bin/bind" >"$work/said" || return
+	sed "s/^$drive .* group/group/" "$work/said"
+	[[ $(grep -c "^compare depth 128, .* times $kernels ([1-9].* to [1-9].* IOPS)$" "$work/said") == 2 ]] &&
+		grep -q "^$drive .* nvme$" "$work/said"
+}
+
 # In the guest: prints the checksum of what the drive begins with, as the kernel's driver reads it.
 checksum_of_drive() {
 	"$bin/bind" --driver nvme "$drive" >/dev/null
@@ -111,6 +129,7 @@ disturb() {
 	wait $! || status=$?
 	cat /tmp/said
 	[[ $status == "$wanted" ]] || { echo "nvme -w $*: status $status"; return 1; }
+	[[ $(readlink "/sys/bus/pci/devices/$drive/driver") == */vfio-pci ]] || { echo "nvme -w $*: left the drive"; return 1; }
 	[[ $(checksum_of_drive) == "$sum" ]] || { echo "nvme -w $*: something was not put back"; return 1; }
 }
 
@@ -124,6 +143,13 @@ cut_off() {
 	set_command_register 06
 }
 
+# The signal comes while the drive is the kernel's; the program takes it back.
+interrupt_in_the_kernels_turn() {
+	until [ -b /dev/nvme0n1 ]; do sleep 0.1; done
+	sleep 1
+	kill -INT "$1"
+}
+
 disturb_all() {
 	local bin=$1 drive=0000:00:04.0 sum
 	"$bin/bind" --driver nvme "$drive" >/dev/null
@@ -132,12 +158,13 @@ disturb_all() {
 	"$bin/bind" "$drive" >/dev/null
 	sum=$(checksum_of_drive)
 	disturb 130 interrupt -b 131072 -q 32 && disturb 143 terminate -i -n 2 && disturb 1 cut_off -q 64 -b 4096 &&
-		disturb 1 cut_off -i -S
+		disturb 1 cut_off -i -S && disturb 130 interrupt --compare && disturb 130 interrupt_in_the_kernels_turn --compare -t 2
 }
 
 nvme_puts_back() {
 	{
-		declare -f checksum_of_drive set_command_register disturb interrupt terminate cut_off disturb_all
+		declare -f checksum_of_drive set_command_register disturb interrupt terminate cut_off \
+			interrupt_in_the_kernels_turn disturb_all
 		echo 'disturb_all "$@"'
 	} >"$work/guest"
 	LD_LIBRARY_PATH=$bin/../prefix/lib "$top/tests/vm/run" intel -- bash "$work/guest" "$bin"
@@ -182,6 +209,7 @@ stage_examples() {
 	check "nvme refuses options out of range" nvme_refuses
 	check "nvme carries deep, large and several loads" nvme_carries_loads
 	check "nvme puts back what it overwrote when it is stopped or fails" nvme_puts_back
+	check "nvme compares itself with the kernel's driver" nvme_compares
 	for backend in iommufd vfio; do
 		check "each example runs through $backend" examples_through "$backend" "$bin"
 		check "info --json prints JSON through $backend" info_is_json "$backend"
