@@ -71,7 +71,7 @@ wanted_machines() {
 		device) printf '%s\n' "${device_machines[@]}" ;;
 		asan) [[ -z $all ]] || printf '%s\n' "${few[@]}" ;;
 		tsan) [[ -z $all ]] || printf '%s\n' "${tsan_machines[@]}" ;;
-		examples) echo intel ;;
+		examples | bench) echo intel ;;
 		arm64) "$top/tests/vm/run" --list-apart | cut -d' ' -f1 ;;
 		esac
 	done
