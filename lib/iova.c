@@ -90,24 +90,34 @@ static bool fits(struct search *search, uint64_t start, uint64_t last)
 	return true;
 }
 
-/* The gaps before a node and before all below it, in order of addresses. */
+/* Then there may be a lower place than any that is still found. */
+static bool gave_up(const struct search *search)
+{
+	return search->visits > search->most;
+}
+
+static bool may_fit_below(const struct search *search, const struct ifd_node *node)
+{
+	return node && may_fit(search, node->max_gap, node->max_point, node->max_order);
+}
+
+/* The gaps before a node, of which one may fit, and before all below it, in order of addresses. */
 static bool walk(struct search *search, const struct ifd_node *node)
 {
-	while (node && search->visits < search->most) {
-		search->visits++;
-		if (!may_fit(search, node->max_gap, node->max_point, node->max_order))
+	do {
+		if (++search->visits > search->most)
 			return false;
 		if (node->start > search->piece.start) {
-			if (walk(search, node->left))
+			if (may_fit_below(search, node->left) && walk(search, node->left))
 				return true;
+			if (gave_up(search))
+				return false;
 			if (may_fit(search, node->start - node->free, node->point, node->order) &&
-			    node->free < node->start && fits(search, node->free, node->start - 1))
+			    fits(search, node->free, node->start - 1))
 				return true;
 		}
-		if (node->last >= search->piece.last)
-			return false;
-		node = node->right;
-	}
+		node = node->last < search->piece.last ? node->right : NULL;
+	} while (may_fit_below(search, node));
 	return false;
 }
 
@@ -119,8 +129,10 @@ static bool in_piece(struct search *search, const struct ifd_tree *tree)
 		return fits(search, 0, UINT64_MAX);
 	if (tree->first->start && fits(search, 0, tree->first->start - 1))
 		return true;
-	if (walk(search, tree->root))
+	if (may_fit_below(search, tree->root) && walk(search, tree->root))
 		return true;
+	if (gave_up(search))
+		return false;
 	while (last->right)
 		last = last->right;
 	return last->last < UINT64_MAX && fits(search, last->last + 1, UINT64_MAX);
@@ -130,7 +142,7 @@ static bool in_pieces(struct search *search, const struct ifd_tree *tree)
 {
 	struct pieces pieces = { .wish = search->wish, .low = search->wish->window.start };
 
-	while (search->visits < search->most && next_piece(&pieces, &search->piece))
+	while (!gave_up(search) && next_piece(&pieces, &search->piece))
 		if (in_piece(search, tree))
 			return true;
 	return false;
@@ -147,33 +159,45 @@ static unsigned int log_up(uint64_t n)
 	return n > 1 ? log_down(n - 1) + 1 : 0;
 }
 
+static void look_for_what_may_fit(struct search *search, size_t most)
+{
+	unsigned int align = log_down(search->wish->align), len = log_down(search->wish->len);
+
+	search->sure = false;
+	search->len = search->wish->len;
+	search->point = align;
+	search->order = align < len ? align : len;
+	search->most = most;
+}
+
+static void look_for_what_fits(struct search *search)
+{
+	const struct ifd_iova_wish *wish = search->wish;
+	unsigned int align = log_down(wish->align), len = log_up(wish->len);
+
+	search->sure = true;
+	search->len = wish->len + (wish->align - 1);
+	if (search->len < wish->len)
+		search->len = UINT64_MAX;
+	search->order = align > len ? align : len;
+	if (!search->order)
+		search->order = 64; /* 0 is said of no gap as well as of a single address */
+	search->most = SIZE_MAX;
+}
+
 bool ifd_iova_find(const struct ifd_tree *tree, const struct ifd_iova_wish *wish, uint64_t *iova, size_t *visits)
 {
-	unsigned int align = log_down(wish->align), len = log_down(wish->len);
-	const struct search exact = {
-		.wish = wish, .len = wish->len, .point = align, .order = align < len ? align : len, .most = SIZE_MAX
-	};
-	struct search search = exact;
+	struct search search = { .wish = wish };
 	bool found;
 
-	search.most = IFD_IOVA_BRIEF;
+	look_for_what_may_fit(&search, IFD_IOVA_BRIEF);
 	found = in_pieces(&search, tree);
-	if (!found && search.visits >= search.most) {
-		/* Room that is surely there is reached without looking at what is not. */
-		search.sure = true;
-		search.most = SIZE_MAX;
-		search.order = align > log_up(wish->len) ? align : log_up(wish->len);
-		search.order = search.order ? search.order : 64; /* 0 says as much as that there is a gap, or none */
-		search.len = wish->len + (wish->align - 1);
-		if (search.len < wish->len)
-			search.len = UINT64_MAX;
+	if (!found && gave_up(&search)) {
+		look_for_what_fits(&search);
 		found = in_pieces(&search, tree);
 		if (!found && wish->thorough) {
-			size_t before = search.visits;
-
-			search = exact;
+			look_for_what_may_fit(&search, SIZE_MAX);
 			found = in_pieces(&search, tree);
-			search.visits += before;
 		}
 	}
 	if (visits)

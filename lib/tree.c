@@ -74,6 +74,20 @@ static void update_above(const struct ifd_tree *tree, struct ifd_node *node)
 		node = node->parent;
 }
 
+/* A gap that has grown over all that it was joined from: so much is above it, at least. */
+static void raise_above(struct ifd_node *node)
+{
+	uint64_t gap = node->start - node->free;
+	uint8_t point = node->point, order = node->order;
+
+	for (; node && (node->max_gap < gap || node->max_point < point || node->max_order < order);
+	     node = node->parent) {
+		node->max_gap = gap > node->max_gap ? gap : node->max_gap;
+		node->max_point = point > node->max_point ? point : node->max_point;
+		node->max_order = order > node->max_order ? order : node->max_order;
+	}
+}
+
 static void update_up_to(const struct ifd_tree *tree, struct ifd_node *node, const struct ifd_node *end)
 {
 	for (; node != end; node = node->parent)
@@ -169,10 +183,12 @@ void ifd_tree_remove(struct ifd_tree *tree, struct ifd_node *node)
 	struct ifd_node **link = !top ? &tree->root : top->left == node ? &top->left : &top->right;
 	struct ifd_node *next = tree->gaps ? ifd_tree_after(node) : NULL;
 
-	if (next)
-		set_gap(next, tree->first == node ? next->start : node->free);
 	if (tree->first == node)
 		tree->first = next;
+	if (next) {
+		set_gap(next, tree->first == next ? next->start : node->free);
+		raise_above(next);
+	}
 	while (left && right)
 		if (left->priority > right->priority) {
 			*link = left;
@@ -192,7 +208,7 @@ void ifd_tree_remove(struct ifd_tree *tree, struct ifd_node *node)
 		(*link)->parent = parent;
 	update_up_to(tree, parent, top);
 	update_above(tree, top);
-	if (tree->gaps)
+	if (tree->first == next)
 		update_above(tree, next);
 }
 
