@@ -5,8 +5,9 @@
 
 void iova_model_init(struct iova_model *model, uint64_t base, unsigned int shift)
 {
-	memset(model, 0, sizeof(*model));
-	model->tree.gaps = true;
+	memset(model->pages, 0, sizeof(model->pages));
+	memset(model->taken, false, sizeof(model->taken));
+	model->tree = (struct ifd_tree){ .gaps = true };
 	model->base = base;
 	model->shift = shift;
 	model->free = (uint64_t)MODEL_PAGES << shift;
@@ -45,7 +46,7 @@ bool iova_model_fits(const struct iova_model *model, const struct ifd_iova_wish 
 bool iova_model_find(const struct iova_model *model, const struct ifd_iova_wish *wish, uint64_t *iova)
 {
 	for (size_t page = 0; page < MODEL_PAGES; page++)
-		if (iova_model_fits(model, wish, iova_model_at(model, page))) {
+		if (!model->taken[page] && iova_model_fits(model, wish, iova_model_at(model, page))) {
 			*iova = iova_model_at(model, page);
 			return true;
 		}

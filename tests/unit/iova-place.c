@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "scene.h"
+#include "uapi/vfio.h"
 
 #define RW (IOMMUFD_MAP_READ | IOMMUFD_MAP_WRITE)
 
@@ -217,6 +218,33 @@ START_TEST(a_window_that_is_none_is_refused_and_no_window_is_everywhere)
 }
 END_TEST
 
+/* What somebody else has mapped in a container that was adopted, of which only the kernel knows. */
+#define FOREIGN_END UINT64_C(0x18000)
+
+static int map_beside_another(int fd, void *arg)
+{
+	(void)fd;
+	return ((struct vfio_iommu_type1_dma_map *)arg)->iova < FOREIGN_END ? -EEXIST : 0;
+}
+
+START_TEST(a_place_that_turns_out_to_be_taken_is_left_for_one_of_the_same_window_and_alignment)
+{
+	uint64_t iova = 7;
+
+	scene_open(&scene, IOMMUFD_BACKEND_VFIO);
+	ck_assert_int_eq(iommufd_device_attach(scene.dev, scene.ioas), 0);
+	scene.ctx->adopted = true;
+	inject_ioctl(VFIO_IOMMU_MAP_DMA, map_beside_another);
+	is_within(0x10000, 0x1bfff, SCENE_PAGE, RW | IOMMUFD_MAP_ALIGN(14), 0x18000);
+	unit_fails(-ENOSPC, map_within(0x10000, 0x1bfff, SCENE_PAGE, RW | IOMMUFD_MAP_ALIGN(14), &iova));
+	unit_fails(-ENOSPC, map_within(0x10000, 0x17fff, SCENE_PAGE, RW, &iova));
+	ck_assert_uint_eq(iova, 7);
+	ck_assert_uint_eq(ifd_index_count(&scene.ioas->index), 1);
+	scene.ctx->adopted = false;
+	scene_close(&scene);
+}
+END_TEST
+
 static int reserve(uint64_t start, uint64_t last)
 {
 	const struct iommufd_range range = { start, last };
@@ -314,6 +342,7 @@ void unit_tests(TCase *tcase)
 	tcase_add_test(tcase, a_window_is_met_with_what_is_permitted);
 	tcase_add_test(tcase, a_window_is_met_with_what_is_allowed);
 	tcase_add_test(tcase, a_window_that_is_none_is_refused_and_no_window_is_everywhere);
+	tcase_add_test(tcase, a_place_that_turns_out_to_be_taken_is_left_for_one_of_the_same_window_and_alignment);
 	tcase_add_test(tcase, nothing_is_picked_of_what_is_reserved_until_it_is_given_back);
 	tcase_add_test(tcase, ranges_that_are_reserved_are_apart_and_given_back_as_they_were_reserved);
 	tcase_add_test(tcase, the_number_of_ranges_that_are_reserved_is_bounded);
