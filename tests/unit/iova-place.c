@@ -202,6 +202,22 @@ START_TEST(a_window_is_met_with_what_is_allowed)
 }
 END_TEST
 
+START_TEST(where_there_is_no_place_for_the_largest_pages_one_for_large_ones_is_picked)
+{
+	const uint64_t gib = UINT64_C(1) << 30, start = gib + 0x200000;
+	const struct iommufd_range window = { start - SCENE_PAGE, start + gib - 1 };
+	uint64_t iova;
+
+	for (size_t b = 0; b < BACKENDS; b++) {
+		scene_open(&scene, backends[b]);
+		ck_assert_int_eq(iommufd_ioas_map_within(scene.ioas, (void *)(uintptr_t)gib, gib, RW, &window, &iova),
+				 0);
+		ck_assert_uint_eq(iova, start);
+		scene_close(&scene);
+	}
+}
+END_TEST
+
 START_TEST(a_window_that_is_none_is_refused_and_no_window_is_everywhere)
 {
 	uint64_t iova = 0x20000;
@@ -341,6 +357,7 @@ void unit_tests(TCase *tcase)
 	tcase_add_test(tcase, a_window_bounds_the_choice_at_both_ends);
 	tcase_add_test(tcase, a_window_is_met_with_what_is_permitted);
 	tcase_add_test(tcase, a_window_is_met_with_what_is_allowed);
+	tcase_add_test(tcase, where_there_is_no_place_for_the_largest_pages_one_for_large_ones_is_picked);
 	tcase_add_test(tcase, a_window_that_is_none_is_refused_and_no_window_is_everywhere);
 	tcase_add_test(tcase, a_place_that_turns_out_to_be_taken_is_left_for_one_of_the_same_window_and_alignment);
 	tcase_add_test(tcase, nothing_is_picked_of_what_is_reserved_until_it_is_given_back);

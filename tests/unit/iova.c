@@ -437,6 +437,10 @@ START_TEST(gaps_that_fit_but_for_chance_are_passed_over_after_a_bound)
 	at = nodes[MANY - 7].start - KIB(32);
 	is_found_soon(&tree, KIB(64), MIB(2), true, at, IFD_IOVA_BRIEF + ONE_WAY);
 	is_found_soon(&tree, KIB(64), MIB(2), false, at, IFD_IOVA_BRIEF + ONE_WAY);
+	wish.window.last = UINT64_MAX;
+	ck_assert(ifd_iova_find(&tree, &wish, &at, NULL));
+	ck_assert_uint_eq(at, nodes[MANY - 7].start - KIB(32)); /* which is below what is above all */
+	wish.window.last = nodes[MANY - 1].last;
 	ifd_tree_insert(&tree, &nodes[MANY - 7]);
 
 	/* And what fits by chance by who insists, though that takes long. */
@@ -445,6 +449,22 @@ START_TEST(gaps_that_fit_but_for_chance_are_passed_over_after_a_bound)
 	ifd_tree_insert(&tree, &nodes[MANY - 7]);
 	is_found_soon(&tree, KIB(64), MIB(2), true, at, 4 * (size_t)MANY);
 	ck_assert(!ifd_iova_find(&tree, &wish, &at, &visits));
+}
+END_TEST
+
+START_TEST(a_length_that_is_no_power_of_two_is_sure_of_a_larger_block_only)
+{
+	struct ifd_tree tree;
+	struct ifd_iova_wish wish;
+	size_t visits = 0;
+	uint64_t at;
+
+	/* Three pages, of which the first one is odd: with a block of two. */
+	slots(&tree, KIB(16), 0, KIB(4) - 1);
+	wish = wish_of(&everything, KIB(12), KIB(8), false);
+	ck_assert(!ifd_iova_find(&tree, &wish, &at, &visits));
+	ck_assert_uint_le(visits, IFD_IOVA_BRIEF + ONE_WAY);
+	is_found_soon(&tree, KIB(12), KIB(4), false, nodes[0].last + 1, ONE_WAY);
 }
 END_TEST
 
@@ -472,5 +492,6 @@ void unit_tests(TCase *tcase)
 	tcase_add_test(tcase, gaps_without_a_multiple_of_the_alignment_are_not_looked_at);
 	tcase_add_test(tcase, gaps_without_an_aligned_block_are_not_looked_at);
 	tcase_add_test(tcase, gaps_that_fit_but_for_chance_are_passed_over_after_a_bound);
+	tcase_add_test(tcase, a_length_that_is_no_power_of_two_is_sure_of_a_larger_block_only);
 	tcase_add_test(tcase, gaps_that_are_too_short_are_not_looked_at);
 }
