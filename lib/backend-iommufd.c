@@ -455,6 +455,7 @@ const struct ifd_backend ifd_backend_iommufd = {
 	.ioas_limits = be_ioas_limits,
 	.ioas_allow = be_ioas_allow,
 	.map = be_map,
+	.maps_at_once = true,
 	.unmap = be_unmap,
 	.lends = be_lends,
 	.copy = be_copy,

@@ -59,8 +59,12 @@ struct ifd_backend {
 	 */
 	int (*ioas_allow)(struct iommufd_ioas *ioas, const struct iommufd_range *ranges, size_t count);
 
-	/* One mapping, reserved in the index. Gate shared. Where the kernel cannot take it yet, remember to replay. */
+	/*
+	 * One mapping, reserved in the index. Gate shared. Where the kernel cannot take it yet, remember to replay.
+	 * Several threads may call it at once; whether the kernel then does their work at once is `maps_at_once`.
+	 */
 	int (*map)(struct iommufd_ioas *ioas, const struct ifd_map *map);
+	bool maps_at_once;
 
 	/*
 	 * A range that is made up of whole mappings without a hole, and how many bytes the kernel says were unmapped.

@@ -5,11 +5,29 @@
 #include "internal.h"
 #include "udev.h"
 
+/* Whose callback this thread is in: one that is called while a lock is held, which the library might take again. */
+static _Thread_local const struct iommufd_ctx *in_callback_of;
+
+void ifd_ctx_call_begin(struct iommufd_ctx *ctx)
+{
+	ctx->calling++;
+	in_callback_of = ctx;
+}
+
+void ifd_ctx_call_end(struct iommufd_ctx *ctx)
+{
+	in_callback_of = NULL;
+	ctx->calling--;
+}
+
 int ifd_ctx_check(const struct iommufd_ctx *ctx, const char *what)
 {
-	return ifd_in_child(ctx) ? ifd_fail(-EPERM, "free what the parent made, and make a context here",
-					    "%s: the handle was made before fork()", what)
-				 : 0;
+	if (ifd_in_child(ctx))
+		return ifd_fail(-EPERM, "free what the parent made, and make a context here",
+				"%s: the handle was made before fork()", what);
+	if (ctx->calling && in_callback_of == ctx)
+		return ifd_fail(-EDEADLK, "return from it first", "%s in a callback of a call that is under way", what);
+	return 0;
 }
 
 int ifd_device_attached(const struct iommufd_device *dev, const char *what)

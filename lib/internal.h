@@ -99,6 +99,7 @@ struct iommufd_ctx {
 	const volatile unsigned char *home; /* a page that the kernel wipes in child processes: 0 there, 1 here */
 	atomic_uint known, has;  /* features: which were asked for, and which of them are there; a bit each */
 	atomic_uint attachments; /* that there were */
+	atomic_uint calling;     /* threads that are in a callback of the caller's, see check.c */
 	bool container_free;     /* VFIO: no IOAS has `fd` as its container; guarded by `lock` */
 };
 
@@ -270,9 +271,16 @@ void ifd_target_put(const struct ifd_target *target);
 /* pasid.c: when the device is freed. In a child process the kernel is not asked. */
 void ifd_pasid_detach_all(struct iommufd_device *dev);
 
-/* check.c: 0, or in a child process -EPERM; the second also -ENOTCONN. With words that name `what`. */
+/*
+ * check.c: 0, or in a child process -EPERM, and in a callback -EDEADLK; the second also -ENOTCONN. With words that name
+ * `what`.
+ */
 int ifd_ctx_check(const struct iommufd_ctx *ctx, const char *what);
 int ifd_device_attached(const struct iommufd_device *dev, const char *what);
+
+/* Around a callback of the caller's, by the thread that calls it. There is one at a time in a thread and context. */
+void ifd_ctx_call_begin(struct iommufd_ctx *ctx);
+void ifd_ctx_call_end(struct iommufd_ctx *ctx);
 
 /* The same, and there is a descriptor: -EOPNOTSUPP where that is somebody else's. */
 int ifd_device_ready(const struct iommufd_device *dev, const char *what);

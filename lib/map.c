@@ -35,9 +35,8 @@ static int check_map(const struct iommufd_ioas *ioas, const void *vaddr, size_t 
 	return 0;
 }
 
-/* Checks the request and reserves its place: from then on no other thread can take that. The kernel is not asked. */
-static int prepare_within(struct iommufd_ioas *ioas, const struct iommufd_map *request,
-			  const struct iommufd_range *window, struct ifd_map **out)
+int ifd_map_prepare(struct iommufd_ioas *ioas, const struct iommufd_map *request, const struct iommufd_range *window,
+		    struct ifd_map **out)
 {
 	struct ifd_map *map;
 	int ret = check_map(ioas, request->vaddr, request->len, request->flags);
@@ -56,12 +55,7 @@ static int prepare_within(struct iommufd_ioas *ioas, const struct iommufd_map *r
 	return ret;
 }
 
-static int prepare(struct iommufd_ioas *ioas, const struct iommufd_map *request, struct ifd_map **out)
-{
-	return prepare_within(ioas, request, NULL, out);
-}
-
-static void give_up(struct iommufd_ioas *ioas, struct ifd_map *map)
+void ifd_map_give_up(struct iommufd_ioas *ioas, struct ifd_map *map)
 {
 	ifd_index_withdraw(&ioas->index, map);
 	ifd_map_free(map);
@@ -99,7 +93,7 @@ static int move_up(struct iommufd_ioas *ioas, struct ifd_map **map, uint32_t fla
 		ifd_map_free(fresh);
 		return ret;
 	}
-	give_up(ioas, *map);
+	ifd_map_give_up(ioas, *map);
 	*map = fresh;
 	return 0;
 }
@@ -108,7 +102,7 @@ static int move_up(struct iommufd_ioas *ioas, struct ifd_map **map, uint32_t fla
  * In a container that was adopted, its owner may have mapped something of which only the kernel knows. A place that was
  * not asked for is then looked for further on, and further at each try: a step that doubles soon is past anything.
  */
-static int map_within(struct iommufd_ioas *ioas, struct ifd_map **map, uint32_t flags,
+int ifd_map_somewhere(struct iommufd_ioas *ioas, struct ifd_map **map, uint32_t flags,
 		      const struct iommufd_range *window)
 {
 	bool may_move = ioas->ctx->adopted && !(flags & IOMMUFD_MAP_FIXED);
@@ -123,11 +117,6 @@ static int map_within(struct iommufd_ioas *ioas, struct ifd_map **map, uint32_t 
 	return ret;
 }
 
-static int map_somewhere(struct iommufd_ioas *ioas, struct ifd_map **map, uint32_t flags)
-{
-	return map_within(ioas, map, flags, NULL);
-}
-
 /* Once it is committed, another thread may unmap it: `map` is not looked at from then on. */
 static int make_within(struct iommufd_ioas *ioas, struct ifd_map *map, uint32_t flags,
 		       const struct iommufd_range *window, uint64_t *iova)
@@ -135,9 +124,9 @@ static int make_within(struct iommufd_ioas *ioas, struct ifd_map *map, uint32_t 
 	int ret;
 
 	ifd_phys_begin(ioas);
-	ret = map_within(ioas, &map, flags, window);
+	ret = ifd_map_somewhere(ioas, &map, flags, window);
 	if (ret) {
-		give_up(ioas, map);
+		ifd_map_give_up(ioas, map);
 	} else {
 		*iova = map->iova.start;
 		ifd_index_commit(&ioas->index, map);
@@ -177,7 +166,7 @@ int ifd_map_memory(struct iommufd_ioas *ioas, void *vaddr, size_t len, uint32_t 
 	if (flags & IOMMUFD_MAP_FIXED)
 		request.iova = *iova;
 	pthread_rwlock_rdlock(&ioas->gate);
-	ret = prepare_within(ioas, &request, window, &map);
+	ret = ifd_map_prepare(ioas, &request, window, &map);
 	if (!ret)
 		ret = make_within(ioas, map, flags, window, iova);
 	pthread_rwlock_unlock(&ioas->gate);
@@ -195,8 +184,6 @@ EXPORT int iommufd_ioas_map_within(struct iommufd_ioas *ioas, void *vaddr, size_
 	return ifd_map_memory(ioas, vaddr, len, flags, window, iova);
 }
 
-/* ---- Several at once ---- */
-
 bool ifd_map_take_back(struct iommufd_ioas *ioas, struct ifd_map *map)
 {
 	uint64_t bytes;
@@ -204,70 +191,13 @@ bool ifd_map_take_back(struct iommufd_ioas *ioas, struct ifd_map *map)
 
 	if (!ret || ret == -ENOENT) {
 		ifd_phys_unpin(ioas, map);
-		give_up(ioas, map);
+		ifd_map_give_up(ioas, map);
 		return true;
 	}
 	ifd_error(&ioas->ctx->log, "a mapping of several that failed stays: %s", iommufd_errmsg());
 	ifd_phys_keep(ioas, map);
 	ifd_index_commit(&ioas->index, map);
 	return false;
-}
-
-/* All places first, so that most mistakes are found before the kernel has to pin anything. */
-static int batch_gated(struct iommufd_ioas *ioas, const struct iommufd_map *requests, struct ifd_map **maps,
-		       size_t count)
-{
-	size_t prepared = 0, mapped = 0, stay = 0, failed;
-	char hint[IFD_HINT_MAX] = "", why[IFD_HINT_MAX];
-	int ret = 0;
-
-	for (; prepared < count && !ret; prepared += !ret)
-		ret = requests[prepared].reserved
-			      ? ifd_fail(-EINVAL, "set it to 0", "map with a reserved member that is not 0")
-			      : prepare(ioas, &requests[prepared], &maps[prepared]);
-	for (; mapped < count && !ret; mapped += !ret)
-		ret = map_somewhere(ioas, &maps[mapped], requests[mapped].flags);
-	if (!ret)
-		return 0;
-
-	failed = prepared < count ? prepared : mapped;
-	snprintf(why, sizeof(why), "%s", iommufd_errmsg());
-	for (size_t i = 0; i < prepared; i++)
-		if (i < mapped)
-			stay += !ifd_map_take_back(ioas, maps[i]);
-		else
-			give_up(ioas, maps[i]);
-	if (stay)
-		ifd_hint(hint, "%zu mappings could not be taken back and stay; %s", stay, why);
-	else
-		ifd_hint(hint, "nothing was mapped; %s", why);
-	return ifd_fail(ret, hint, "map %zu of a batch of %zu", failed, count);
-}
-
-EXPORT int iommufd_ioas_map_batch(struct iommufd_ioas *ioas, struct iommufd_map *requests, size_t count)
-{
-	struct ifd_map **maps;
-	int ret = ifd_ctx_check(ioas->ctx, "map a batch");
-
-	if (ret)
-		return ret;
-	if (!count)
-		return ifd_fail(-EINVAL, "name one mapping at least", "map a batch of nothing");
-	maps = calloc(count, sizeof(struct ifd_map *));
-	if (!maps)
-		return ifd_fail(-ENOMEM, NULL, "map a batch of %zu", count);
-
-	pthread_rwlock_rdlock(&ioas->gate);
-	ifd_phys_begin(ioas);
-	ret = batch_gated(ioas, requests, maps, count);
-	for (size_t i = 0; i < count && !ret; i++) {
-		requests[i].iova = maps[i]->iova.start;
-		ifd_index_commit(&ioas->index, maps[i]);
-	}
-	ifd_phys_end(ioas);
-	pthread_rwlock_unlock(&ioas->gate);
-	free(maps);
-	return ret;
 }
 
 /* ---- How many more ---- */

@@ -10,6 +10,7 @@
 struct ifd_map;
 struct iommufd_range;
 struct iommufd_ioas;
+struct iommufd_map;
 
 /* Where IOMMUFD_MAP_ALIGN() keeps its number in the flags. */
 #define IFD_MAP_ALIGN_SHIFT 8
@@ -36,13 +37,30 @@ int ifd_map_reserve_any(struct iommufd_ioas *ioas, struct ifd_map *map, uint32_t
 int ifd_map_memory(struct iommufd_ioas *ioas, void *vaddr, size_t len, uint32_t flags,
 		   const struct iommufd_range *window, uint64_t *iova);
 
+/*
+ * A request, checked, and its place, inside of `window` (NULL: everywhere): from then on no other thread can take that.
+ * The kernel is not asked.
+ */
+int ifd_map_prepare(struct iommufd_ioas *ioas, const struct iommufd_map *request, const struct iommufd_range *window,
+		    struct ifd_map **out);
+
+/* The place is free again, and the mapping freed. */
+void ifd_map_give_up(struct iommufd_ioas *ioas, struct ifd_map *map);
+
 /* What has a place: it is mapped and committed, or else freed. */
 int ifd_map_make(struct iommufd_ioas *ioas, struct ifd_map *map, uint32_t flags, uint64_t *iova);
 
-/* Between ifd_phys_begin() and ifd_phys_end(): mapped and no more than that; the reverse, and freed. */
+/*
+ * Between ifd_phys_begin() and ifd_phys_end(): mapped and no more than that. The second one may move what has not asked
+ * for its place, and is then another.
+ */
 int ifd_map_now(struct iommufd_ioas *ioas, const struct ifd_map *map);
+int ifd_map_somewhere(struct iommufd_ioas *ioas, struct ifd_map **map, uint32_t flags,
+		      const struct iommufd_range *window);
 
-/* What the kernel does not let go stays in the index, so that the two do not part: false then. */
+/*
+ * The reverse, and freed. What the kernel does not let go stays in the index, so that the two do not part: false then.
+ */
 bool ifd_map_take_back(struct iommufd_ioas *ioas, struct ifd_map *map);
 
 #endif

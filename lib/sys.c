@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <linux/capability.h>
 #include <linux/kcmp.h>
@@ -449,6 +451,29 @@ uint64_t ifd_sys_memlock_limit(void)
 uint64_t ifd_sys_page_size(void)
 {
 	return (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+unsigned int ifd_sys_cpus(void)
+{
+	long online = sysconf(_SC_NPROCESSORS_ONLN); /* for machines of more than a set can have */
+	cpu_set_t set;
+
+	if (!sched_getaffinity(0, sizeof(set), &set))
+		return (unsigned int)CPU_COUNT(&set);
+	return online > 0 ? (unsigned int)online : 1;
+}
+
+/* It hears no signal, since the handlers are the caller's. */
+int ifd_sys_thread(pthread_t *thread, void *(*fn)(void *data), void *data)
+{
+	sigset_t all, before;
+	int err;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	err = pthread_create(thread, NULL, fn, data);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return -err;
 }
 
 int ifd_sys_wait_readable(int fd, unsigned int ms)

@@ -8,6 +8,7 @@
 #ifndef IFD_SYS_H
 #define IFD_SYS_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -97,6 +98,12 @@ uint64_t ifd_sys_memlock_limit(void);
 
 /* The page size of the CPU. */
 uint64_t ifd_sys_page_size(void);
+
+/* How many CPUs this thread may run on: 1 at least. */
+unsigned int ifd_sys_cpus(void);
+
+/* A thread, to be joined. 0, or -errno. */
+int ifd_sys_thread(pthread_t *thread, void *(*fn)(void *data), void *data);
 
 /* Waits until there is something to read. 1, or 0 when the time is over, or -errno. */
 int ifd_sys_wait_readable(int fd, unsigned int ms);

@@ -6,14 +6,7 @@
 #include "internal.h"
 #include "vma.h"
 
-/* A line of /proc/self/maps, and a header in smaps. `name` is what is mapped; "" for anonymous memory. */
-struct area {
-	uint64_t start, end;
-	char perms[8];
-	const char *name;
-};
-
-static bool parse(const char *line, struct area *area)
+bool ifd_vma_parse(const char *line, struct ifd_vma *area)
 {
 	int name = 0;
 
@@ -29,11 +22,11 @@ struct walk {
 	char *hint;
 	uint64_t next, last; /* what has not been looked at yet */
 	bool written, done;
-	struct area area; /* smaps: the area that the lines are about; its name is not kept */
+	struct ifd_vma area; /* smaps: the area that the lines are about; its name is not kept */
 };
 
 /* True while there is more to look at. */
-static bool advance(struct walk *walk, const struct area *area)
+static bool advance(struct walk *walk, const struct ifd_vma *area)
 {
 	if (area->end > walk->last)
 		return false;
@@ -42,7 +35,7 @@ static bool advance(struct walk *walk, const struct area *area)
 	return true;
 }
 
-static uint64_t last_of(const struct walk *walk, const struct area *area)
+static uint64_t last_of(const struct walk *walk, const struct ifd_vma *area)
 {
 	return area->end - 1 < walk->last ? area->end - 1 : walk->last;
 }
@@ -51,9 +44,9 @@ static uint64_t last_of(const struct walk *walk, const struct area *area)
 static bool look_at_rights(void *data, const char *line)
 {
 	struct walk *walk = data;
-	struct area area;
+	struct ifd_vma area;
 
-	if (!parse(line, &area) || area.end <= walk->next)
+	if (!ifd_vma_parse(line, &area) || area.end <= walk->next)
 		return true;
 	walk->done = true;
 	if (area.start > walk->next)
@@ -70,7 +63,7 @@ static bool look_at_rights(void *data, const char *line)
 	return !walk->done && advance(walk, &area);
 }
 
-static void is_device_memory(struct walk *walk, const struct area *area)
+static void is_device_memory(struct walk *walk, const struct ifd_vma *area)
 {
 	ifd_hint(walk->hint,
 		 "0x%" PRIx64 "-0x%" PRIx64
@@ -83,9 +76,9 @@ static void is_device_memory(struct walk *walk, const struct area *area)
 static bool look_at_name(void *data, const char *line)
 {
 	struct walk *walk = data;
-	struct area area;
+	struct ifd_vma area;
 
-	if (!parse(line, &area) || area.end <= walk->next)
+	if (!ifd_vma_parse(line, &area) || area.end <= walk->next)
 		return true;
 	if (!strncmp(area.name, "/dev/vfio/", 10) || !strcmp(area.name, "anon_inode:[vfio-device]"))
 		is_device_memory(walk, &area);
@@ -103,10 +96,10 @@ static bool has_flag(const char *flags, const char *flag)
 static bool look_at_kind(void *data, const char *line)
 {
 	struct walk *walk = data;
-	struct area area;
+	struct ifd_vma area;
 
 	if (strncmp(line, "VmFlags:", 8) != 0) {
-		if (parse(line, &area))
+		if (ifd_vma_parse(line, &area))
 			walk->area = area;
 		return true;
 	}
@@ -121,9 +114,9 @@ static bool look_at_kind(void *data, const char *line)
 static bool look_at_file(void *data, const char *line)
 {
 	struct walk *walk = data;
-	struct area area;
+	struct ifd_vma area;
 
-	if (!parse(line, &area) || area.end <= walk->next)
+	if (!ifd_vma_parse(line, &area) || area.end <= walk->next)
 		return true;
 	if (*area.name == '/') {
 		ifd_hint(walk->hint,

@@ -78,7 +78,8 @@ enum {
 /**
  * @brief A log callback.
  *
- * It is called from the thread that called the library, and must not call the library itself.
+ * It is called from the thread that called the library, or from one that iommufd_ioas_map_batch() has made, and must
+ * not call the library itself.
  *
  * @param data    as given in the options
  * @param level   one of IOMMUFD_LOG_ERROR to IOMMUFD_LOG_DEBUG

@@ -120,24 +120,70 @@ struct iommufd_map {
 	uint32_t reserved; /**< 0 */
 };
 
+/** Flags of struct iommufd_batch_opts. */
+enum {
+	IOMMUFD_BATCH_POPULATE = 1u << 0, /**< memory is brought in before it is mapped, by all threads at once */
+	IOMMUFD_BATCH_ALL_CPUS =
+		1u << 1, /**< a thread for each CPU that the caller's may run on; `threads` is 0 then */
+};
+
+/**
+ * @brief How far a batch is. It is called by the thread that called the library, between its own pieces of the work.
+ *
+ * Neither a handle of the batch's context nor of what was made from that may be used in it: what the library notices is
+ * -EDEADLK. They must not be freed in it either, since that cannot fail.
+ *
+ * @param data  as given in the options
+ * @param done  bytes, never fewer than before; `total` in the last call, unless the batch failed
+ * @param total bytes: each counts once for being mapped, and with IOMMUFD_BATCH_POPULATE once for being brought in
+ * @return 0 to go on; anything else and all is taken back, also at the last call
+ */
+typedef int (*iommufd_progress_fn)(void *data, uint64_t done, uint64_t total);
+
+/** Options of a batch. Set `struct_size`, leave at zero what does not matter. */
+struct iommufd_batch_opts {
+	size_t struct_size;           /**< `sizeof(struct iommufd_batch_opts)` */
+	uint32_t flags;               /**< IOMMUFD_BATCH bits */
+	uint32_t threads;             /**< to work, up to 1024, with the caller's; 0 and 1 are the caller's alone */
+	iommufd_progress_fn progress; /**< the callback, or NULL */
+	void *data;                   /**< handed to `progress` */
+};
+
 /**
  * @brief Map several pieces of memory: all of them, or none.
  *
  * All places are reserved before the kernel is asked, so that a mistake in any of them is found before memory is
- * pinned. When the kernel refuses one, those before it are unmapped again. Should it refuse that as well, which it
+ * pinned. When the kernel refuses one, those that were made are unmapped again. Should it refuse that as well, which it
  * does only when somebody uses the IOAS behind the library's back, the mapping stays known and the log has an error.
+ *
+ * With IOMMUFD_BATCH_POPULATE memory is brought in first (MADV_POPULATE_WRITE), in pieces that end at borders of huge
+ * pages; what a device only reads, of files, with MADV_POPULATE_READ. It stays in memory also when the batch fails.
+ * What the kernel cannot bring in, as any before Linux 5.14 and a device's memory, is left to the mapping.
+ *
+ * Threads bring in pieces of any mapping at once. On iommufd they also make mappings at once, each of which is made by
+ * one ioctl of one thread. On VFIO, whose lock is one for all, they are made one after the other, in the order of
+ * `maps`. Threads live during the call, hear no signals, and may call the log's callback; where one cannot be had, the
+ * others do its work.
  *
  * @param ioas  the IOAS
  * @param maps  what to map; `iova` of those without IOMMUFD_MAP_FIXED is written when all have been made
  * @param count how many
+ * @param opts  how, or NULL: by the caller's thread, and nothing is brought in before
  *
- * @retval -EINVAL `count` or one of the `reserved` is not as it must be
- * @retval others  as iommufd_ioas_map(), for the first that cannot be made; the words have its place, from 0
+ * @retval -EINVAL    `count`, `struct_size`, one of the `reserved`, flags or number of threads is not as it must be
+ * @retval -E2BIG     the options have something that this library does not know
+ * @retval -EOVERFLOW 2^63 bytes or more
+ * @retval -ECANCELED the progress callback said so
+ * @retval -EHWPOISON a page of the memory is broken in hardware
+ * @retval others     as iommufd_ioas_map(), for the first that cannot be made (with several threads: for one of those);
+ *                    the words have its place, from 0. With IOMMUFD_BATCH_POPULATE -EFAULT, and -ENOMEM where memory
+ *                    is short, also while no device is attached
  *
- * Source: IOMMU_IOAS_MAP (Linux 6.2); VFIO_IOMMU_MAP_DMA.
+ * Source: IOMMU_IOAS_MAP (Linux 6.2); VFIO_IOMMU_MAP_DMA; madvise().
  * @since 0.1
  */
-int iommufd_ioas_map_batch(struct iommufd_ioas *ioas, struct iommufd_map *maps, size_t count);
+int iommufd_ioas_map_batch(struct iommufd_ioas *ioas, struct iommufd_map *maps, size_t count,
+			   const struct iommufd_batch_opts *opts);
 
 /**
  * @brief Map a piece of a file for devices: of a memfd, of tmpfs or hugetlbfs, or of a dma-buf.

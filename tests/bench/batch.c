@@ -23,7 +23,7 @@ static void map_all(const struct side *side)
 			.flags = GUEST_FLAGS | IOMMUFD_MAP_FIXED,
 		};
 	if (!side->raw)
-		bench_ok("map a batch", iommufd_ioas_map_batch(side->ioas, maps, COUNT));
+		bench_ok("map a batch", iommufd_ioas_map_batch(side->ioas, maps, COUNT, NULL));
 	for (size_t i = 0; i < COUNT && side->raw; i++)
 		guest_map(side, maps[i].vaddr, maps[i].len, true, &maps[i].iova);
 }

@@ -43,7 +43,7 @@ static void map_many(struct iommufd_ioas *to)
 
 	for (size_t i = 0; i < count; i++)
 		was[i] = maps[i] = some_map();
-	if (CALL(iommufd_ioas_map_batch, to, maps, count))
+	if (CALL(iommufd_ioas_map_batch, to, maps, count, NULL))
 		for (size_t i = 0; i < count; i++)
 			fuzz_check(maps[i].iova == was[i].iova, "IOVA %zu of a batch that failed was written", i);
 }
@@ -95,11 +95,11 @@ static void buffer_make(unsigned int slot, struct iommufd_ioas *in)
 
 	if (dma->len)
 		return;
-	ret = CALL(iommufd_dma_alloc, in, len, how & 4 ? IOMMUFD_DMA_HUGE | 1 : how & 3, dma);
+	ret = CALL(iommufd_dma_alloc, in, len, (how & 7 ? how & 3 : 1) | (uint32_t)(how >> 4) << 16, dma);
 	fuzz_check(!ret == (dma->len > 0), "a buffer of %zu bytes, and %d", dma->len, ret);
 	if (ret)
 		return;
-	fuzz_check(dma->len >= len && dma->vaddr, "a buffer of %zu bytes", dma->len);
+	fuzz_check(dma->len >= len && dma->vaddr && dma->page_size >= PAGE, "a buffer of %zu bytes", dma->len);
 	memset(dma->vaddr, 1, dma->len < PAGE ? dma->len : PAGE);
 	((char *)dma->vaddr)[dma->len - 1] = 1;
 	fuzz.buffers[slot].ioas = in;

@@ -41,6 +41,7 @@ static unsigned int late;
 static inject_reader reader;
 static int readable;
 static inject_writer writer;
+static inject_adviser adviser;
 static bool no_proc;
 
 int __real_ifd_sys_open(const char *path, int flags);
@@ -141,6 +142,11 @@ void inject_queue(inject_reader new_reader, inject_writer new_writer)
 {
 	reader = new_reader;
 	writer = new_writer;
+}
+
+void inject_advice(inject_adviser new_adviser)
+{
+	adviser = new_adviser;
 }
 
 void inject_readable(int answer)
@@ -357,7 +363,7 @@ int __wrap_ifd_sys_madvise(void *addr, size_t len, int advice)
 {
 	int err = enter(INJECT_MADVISE);
 
-	return err ? err : __real_ifd_sys_madvise(addr, len, advice);
+	return err ? err : adviser ? adviser(addr, len, advice) : __real_ifd_sys_madvise(addr, len, advice);
 }
 
 int __wrap_ifd_sys_mbind(void *addr, size_t len, unsigned int node)

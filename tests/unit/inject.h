@@ -59,6 +59,10 @@ void inject_queue(inject_reader reader, inject_writer writer);
 /* What who asks, without waiting, whether there is something to read is told; 0 by itself. */
 void inject_readable(int answer);
 
+/* The same for what is said about memory; NULL for the kernel. By several threads at once. */
+typedef int (*inject_adviser)(void *addr, size_t len, int advice);
+void inject_advice(inject_adviser adviser);
+
 /* The answer that fills nothing and returns 0. */
 int inject_succeed(int fd, void *arg);
 

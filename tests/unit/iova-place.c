@@ -80,7 +80,7 @@ START_TEST(an_alignment_that_is_none_is_refused_by_every_call)
 	scene_open(&scene, backends[0]);
 	unit_fails(-EINVAL, iommufd_ioas_map(scene.ioas, scene_memory(1), SCENE_PAGE, flags, &iova));
 	unit_words_have("0 to 63");
-	unit_fails(-EINVAL, iommufd_ioas_map_batch(scene.ioas, &request, 1));
+	unit_fails(-EINVAL, iommufd_ioas_map_batch(scene.ioas, &request, 1, NULL));
 	unit_fails(-EINVAL, iommufd_ioas_map_file(scene.ioas, 0, 0, SCENE_PAGE, flags, &iova));
 	unit_fails(-EINVAL, iommufd_ioas_copy(scene.ioas, 0, SCENE_PAGE, scene.ioas, flags, &iova));
 	unit_fails(-EINVAL, iommufd_dma_alloc(scene.ioas, SCENE_PAGE, flags, &dma));
@@ -118,7 +118,7 @@ START_TEST(batches_copies_and_buffers_are_aligned_too)
 	uint64_t iova;
 
 	scene_open(&scene, IOMMUFD_BACKEND_VFIO);
-	ck_assert_int_eq(iommufd_ioas_map_batch(scene.ioas, requests, 2), 0);
+	ck_assert_int_eq(iommufd_ioas_map_batch(scene.ioas, requests, 2, NULL), 0);
 	ck_assert_uint_eq(requests[0].iova, 1 << 24);
 	ck_assert_uint_eq(requests[1].iova, 2 << 24);
 	ck_assert_int_eq(

@@ -336,7 +336,7 @@ START_TEST(a_batch_is_taken_back_wherever_it_fails)
 		for (unsigned int i = 0; i < 5; i++)
 			maps[i] = (struct iommufd_map){ scene_memory(2 * i), SCENE_PAGE, 42, IOMMUFD_MAP_READ, 0 };
 		inject_ioctl_fail(map_request, nth, 1, -EFAULT);
-		unit_fails(-EFAULT, iommufd_ioas_map_batch(scene.ioas, maps, 5));
+		unit_fails(-EFAULT, iommufd_ioas_map_batch(scene.ioas, maps, 5, NULL));
 		ck_assert_uint_eq(ifd_index_count(&scene.ioas->index), 0);
 		ck_assert_uint_eq(inject_ioctls(unmap_request) - unmapped, nth - 1);
 		for (unsigned int i = 0; i < 5; i++)
@@ -347,10 +347,10 @@ START_TEST(a_batch_is_taken_back_wherever_it_fails)
 	/* One of those before it cannot be unmapped again: index and kernel go on agreeing. */
 	inject_ioctl_fail(map_request, 3, 1, -EFAULT);
 	inject_ioctl_fail(unmap_request, 2, 1, -EBUSY);
-	unit_fails(-EFAULT, iommufd_ioas_map_batch(scene.ioas, maps, 5));
+	unit_fails(-EFAULT, iommufd_ioas_map_batch(scene.ioas, maps, 5, NULL));
 	ck_assert_uint_eq(ifd_index_count(&scene.ioas->index), 1);
 	ck_assert_int_eq(iommufd_ioas_to_iova(scene.ioas, scene_memory(2), 1, &iova), 0);
-	ck_assert_int_eq(iommufd_ioas_map_batch(scene.ioas, maps, 5), 0);
+	ck_assert_int_eq(iommufd_ioas_map_batch(scene.ioas, maps, 5, NULL), 0);
 	scene_close(&scene);
 }
 END_TEST

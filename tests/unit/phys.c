@@ -245,7 +245,7 @@ START_TEST(what_is_not_taken_back_of_a_batch_stays_locked)
 						.flags = IOMMUFD_MAP_READ };
 	inject_ioctl_fail(IOMMU_IOAS_MAP, 3, 1, -EIO);
 	inject_ioctl_fail(IOMMU_IOAS_UNMAP, 1, 1, -EBUSY); /* the first one, pages 0 to 3, stays */
-	unit_fails(-EIO, iommufd_ioas_map_batch(spaces[0], maps, 3));
+	unit_fails(-EIO, iommufd_ioas_map_batch(spaces[0], maps, 3, NULL));
 	ck_assert_uint_eq(count_locked(), 4);
 	ck_assert(locked[0] && locked[3]);
 	close_spaces();

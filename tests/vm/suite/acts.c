@@ -220,7 +220,7 @@ static void unmap_fixed(struct stage *stage)
 }
 
 /* The second of them goes where the library likes it. */
-static int map_batch(struct stage *stage)
+static int map_batch_opts(struct stage *stage, const struct iommufd_batch_opts *opts)
 {
 	uint32_t flags[3] = { RW | IOMMUFD_MAP_FIXED, RW, RW | IOMMUFD_MAP_FIXED };
 	struct iommufd_map maps[3];
@@ -233,13 +233,26 @@ static int map_batch(struct stage *stage)
 			.iova = STAGE_FREE + i * PAGE,
 			.flags = flags[i],
 		};
-	ret = iommufd_ioas_map_batch(stage->bed.ioas, maps, 3);
+	ret = iommufd_ioas_map_batch(stage->bed.ioas, maps, 3, opts);
 	if (!ret)
 		memcpy(stage->out.maps, maps, sizeof(maps));
 	else
 		for (unsigned int i = 0; i < 3; i++)
 			ck_assert_uint_eq(maps[i].iova, STAGE_FREE + i * PAGE);
 	return ret;
+}
+
+static int map_batch(struct stage *stage)
+{
+	return map_batch_opts(stage, NULL);
+}
+
+/* By this thread alone, since it is whose calls fail. */
+static int map_batch_populated(struct stage *stage)
+{
+	struct iommufd_batch_opts opts = { .struct_size = sizeof(opts), .flags = IOMMUFD_BATCH_POPULATE };
+
+	return map_batch_opts(stage, &opts);
 }
 
 static void unmap_batch(struct stage *stage)
@@ -457,6 +470,7 @@ const struct act acts[] = {
 	{ "iommufd_ioas_map_within", NEEDS_ATTACHED, map_within, .undo = unmap, .seldom = true },
 	{ "iommufd_ioas_map, fixed", NEEDS_ATTACHED, map_fixed, .undo = unmap_fixed },
 	{ "iommufd_ioas_map_batch", NEEDS_ATTACHED, map_batch, .undo = unmap_batch },
+	{ "iommufd_ioas_map_batch, brought in before", NEEDS_ATTACHED, map_batch_populated, .undo = unmap_batch },
 	{ "iommufd_ioas_maps_left", NEEDS_ATTACHED, maps_left, .seldom = true },
 	{ "iommufd_ioas_maps_left, detached", NEEDS_DEVICE, maps_left, .seldom = true },
 	{ "iommufd_ioas_unmap", NEEDS_ATTACHED, unmap_one, .undo = map_second, .survives = UNMAPS, .seldom = true },

@@ -113,9 +113,9 @@ START_TEST(a_place_that_the_owner_of_the_container_uses_is_passed_over)
 	edu_setup(&edu, bed.dev);
 
 	/* Who asks for a place gets that one or none, and then nothing is left of the others. */
-	fails(iommufd_ioas_map_batch(bed.ioas, maps, 3), -EEXIST, "nothing was mapped");
+	fails(iommufd_ioas_map_batch(bed.ioas, maps, 3, NULL), -EEXIST, "nothing was mapped");
 	fails(iommufd_ioas_unmap(bed.ioas, 0, 1 << 20, NULL), -ENOENT, "");
-	ok(iommufd_ioas_map_batch(bed.ioas, maps, 2));
+	ok(iommufd_ioas_map_batch(bed.ioas, maps, 2, NULL));
 	ck_assert_uint_ne(maps[0].iova, maps[1].iova);
 	edu_copy_works(&edu, maps[0].iova, pages, maps[1].iova, pages + PAGE);
 	ok(iommufd_dma_alloc(bed.ioas, 2 * PAGE, RW, &dma));

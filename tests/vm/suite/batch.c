@@ -39,7 +39,7 @@ START_TEST(a_batch_makes_all_mappings)
 	fill(maps, pages);
 	maps[3].flags |= IOMMUFD_MAP_FIXED;
 	maps[3].iova = 0x700000;
-	ok(iommufd_ioas_map_batch(bed.ioas, maps, N));
+	ok(iommufd_ioas_map_batch(bed.ioas, maps, N, NULL));
 	ck_assert_uint_eq(maps[3].iova, 0x700000);
 	for (unsigned int i = 0; i < N; i++) {
 		ok(iommufd_ioas_to_iova(bed.ioas, pages + i * PAGE, PAGE, &iova));
@@ -60,21 +60,21 @@ START_TEST(a_batch_with_a_mistake_in_it_maps_nothing_and_names_the_mistake)
 	struct bed bed;
 
 	bed_attach(&bed, EDU);
-	fails(iommufd_ioas_map_batch(bed.ioas, maps, 0), -EINVAL, "one mapping at least");
+	fails(iommufd_ioas_map_batch(bed.ioas, maps, 0, NULL), -EINVAL, "one mapping at least");
 	fill(maps, pages);
 	maps[7].len = 0;
-	fails(iommufd_ioas_map_batch(bed.ioas, maps, N), -EINVAL, "map 7 of a batch of 16");
+	fails(iommufd_ioas_map_batch(bed.ioas, maps, N, NULL), -EINVAL, "map 7 of a batch of 16");
 	fill(maps, pages);
 	maps[0].reserved = 1;
-	fails(iommufd_ioas_map_batch(bed.ioas, maps, N), -EINVAL, "map 0 of a batch");
+	fails(iommufd_ioas_map_batch(bed.ioas, maps, N, NULL), -EINVAL, "map 0 of a batch");
 	fill(maps, pages);
 	maps[15].flags = 0;
-	fails(iommufd_ioas_map_batch(bed.ioas, maps, N), -EINVAL, "IOMMUFD_MAP_READ");
+	fails(iommufd_ioas_map_batch(bed.ioas, maps, N, NULL), -EINVAL, "IOMMUFD_MAP_READ");
 	/* Two of the same batch in each other's way. */
 	fill(maps, pages);
 	maps[4].iova = maps[9].iova = 0x500000;
 	maps[4].flags = maps[9].flags = RW | IOMMUFD_MAP_FIXED;
-	fails(iommufd_ioas_map_batch(bed.ioas, maps, N), -EEXIST, "0x500000-0x500fff is mapped");
+	fails(iommufd_ioas_map_batch(bed.ioas, maps, N, NULL), -EEXIST, "0x500000-0x500fff is mapped");
 	ck_assert_uint_eq(maps[0].iova, 42);
 	check_empty(&bed, pages);
 	bed_close(&bed);
@@ -90,12 +90,12 @@ START_TEST(a_batch_that_the_kernel_refuses_in_the_middle_is_taken_back)
 	bed_attach(&bed, EDU);
 	fill(maps, pages);
 	mprotect(pages + 11 * PAGE, PAGE, PROT_NONE);
-	fails(iommufd_ioas_map_batch(bed.ioas, maps, N), -EFAULT, "map 11 of a batch of 16");
+	fails(iommufd_ioas_map_batch(bed.ioas, maps, N, NULL), -EFAULT, "map 11 of a batch of 16");
 	for (unsigned int i = 0; i < N; i++)
 		ck_assert_uint_eq(maps[i].iova, 42);
 	mprotect(pages + 11 * PAGE, PAGE, PROT_READ | PROT_WRITE);
 	check_empty(&bed, pages);
-	ok(iommufd_ioas_map_batch(bed.ioas, maps, N));
+	ok(iommufd_ioas_map_batch(bed.ioas, maps, N, NULL));
 	bed_close(&bed);
 }
 END_TEST
@@ -111,7 +111,7 @@ START_TEST(the_number_of_mappings_left_goes_down_and_up)
 	fill(maps, pages);
 	for (int attached = 0; attached < 2; attached++) {
 		ok(iommufd_ioas_maps_left(bed.ioas, &before));
-		ok(iommufd_ioas_map_batch(bed.ioas, maps, N));
+		ok(iommufd_ioas_map_batch(bed.ioas, maps, N, NULL));
 		ok(iommufd_ioas_maps_left(bed.ioas, &left));
 		ck_assert_uint_eq(before, vm_backend == IOMMUFD_BACKEND_IOMMUFD ? UINT64_MAX
 					  : vm_path->compat && attached         ? UINT32_MAX

@@ -129,7 +129,7 @@ START_TEST(buffers_and_batches_are_aligned_too)
 	struct edu edu;
 
 	bed_attach(&bed, EDU);
-	ok(iommufd_ioas_map_batch(bed.ioas, &batch, 1));
+	ok(iommufd_ioas_map_batch(bed.ioas, &batch, 1, NULL));
 	ck_assert_uint_eq(batch.iova, GIB);
 	ok(iommufd_dma_alloc(bed.ioas, PAGE, RW | IOMMUFD_MAP_ALIGN(30), &dma));
 	ck_assert_uint_eq(dma.iova, 2 * GIB);

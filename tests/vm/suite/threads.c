@@ -109,12 +109,17 @@ static void map_fixed(struct worker *worker)
 
 static void map_batch(struct worker *worker)
 {
+	struct iommufd_batch_opts opts = {
+		.struct_size = sizeof(opts),
+		.flags = below(worker, 2) ? IOMMUFD_BATCH_POPULATE : 0,
+		.threads = (uint32_t)below(worker, 4),
+	};
 	struct iommufd_map maps[3];
 	int ret;
 
 	for (int i = 0; i < 3; i++)
 		maps[i] = some_map(worker);
-	ret = iommufd_ioas_map_batch(worker->bed->ioas, maps, 3);
+	ret = iommufd_ioas_map_batch(worker->bed->ioas, maps, 3, &opts);
 	expect(worker, !ret || ret == -EEXIST, "a batch", ret);
 	for (int i = 0; i < 3 && !ret; i++)
 		worker->mapped += maps[i].len;

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/* How a batch brings memory in: in which pieces, and for what. */
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "batch-scene.h"
+
+#define GIB (UINT64_C(1) << 30)
+
+void batch_memory_tests(TCase *tcase);
+
+static int map_batch(struct iommufd_map *maps, size_t count, uint32_t threads)
+{
+	struct iommufd_batch_opts opts = { sizeof(opts), IOMMUFD_BATCH_POPULATE, threads, NULL, NULL };
+
+	return iommufd_ioas_map_batch(batch.scene.ioas, maps, count, &opts);
+}
+
+START_TEST(memory_is_cut_at_borders_of_huge_pages_only)
+{
+	static const struct {
+		uint64_t start, len;
+		uint32_t threads;
+		uint64_t piece;
+	} cases[] = {
+		{ 0x700000001000, HUGE, 8, HUGE },      { 0x700000000000, 12 * HUGE, 1, HUGE },
+		{ 0x7000001ff000, 13 * HUGE, 2, HUGE }, { 0x700000201000, 64 * HUGE, 2, 2 * HUGE },
+		{ 0x700000201000, 64 * HUGE, 4, HUGE }, { 0x700000000000 - 0x1000, 64 * GIB, 4, GIB },
+		{ 0x700000200000, 640 * GIB, 1, GIB },
+	};
+	static struct batch_advice advice[1000];
+	size_t c = (size_t)_i / 2, count;
+	struct iommufd_map map;
+	uint64_t next = cases[c].start;
+
+	batch_open((size_t)_i % 2);
+	batch_fill(&map, 1, cases[c].start, cases[c].len);
+	ck_assert_int_eq(map_batch(&map, 1, cases[c].threads), 0);
+	count = batch_advice(advice, 1000);
+	for (size_t i = 0; i < count; i++) {
+		ck_assert_uint_eq(advice[i].start, next);
+		ck_assert_int_eq(advice[i].advice, MADV_POPULATE_WRITE);
+		next += advice[i].len;
+		if (i)
+			ck_assert_uint_eq(advice[i].start % cases[c].piece, 0);
+		if (i && i + 1 < count)
+			ck_assert_uint_eq(advice[i].len, cases[c].piece);
+	}
+	ck_assert_uint_eq(next, cases[c].start + cases[c].len);
+	batch_close();
+}
+END_TEST
+
+/* Six pages: of no file; of a memfd, shared and private; of none, not to be written; of none, shared; of none. */
+static unsigned char *all_kinds(void)
+{
+	int fd = memfd_create("kinds", 0), rw = PROT_READ | PROT_WRITE;
+	unsigned char *at = mmap(NULL, 6 * SCENE_PAGE, rw, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	ck_assert(at != MAP_FAILED && fd >= 0 && !ftruncate(fd, 2 * SCENE_PAGE));
+	ck_assert(mmap(at + SCENE_PAGE, SCENE_PAGE, rw, MAP_SHARED | MAP_FIXED, fd, 0) != MAP_FAILED);
+	ck_assert(mmap(at + 2 * SCENE_PAGE, SCENE_PAGE, rw, MAP_PRIVATE | MAP_FIXED, fd, 0) != MAP_FAILED);
+	ck_assert_int_eq(mprotect(at + 3 * SCENE_PAGE, SCENE_PAGE, PROT_READ), 0);
+	ck_assert(mmap(at + 4 * SCENE_PAGE, SCENE_PAGE, rw, MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1, 0) !=
+		  MAP_FAILED);
+	close(fd);
+	return at;
+}
+
+START_TEST(what_devices_only_read_is_neither_written_nor_made_of_zeroes)
+{
+	struct batch_advice advice[16];
+	unsigned char *at = all_kinds();
+	struct iommufd_map map;
+
+	batch_open((size_t)_i);
+	batch_fill(&map, 1, (uintptr_t)at, 6 * SCENE_PAGE);
+	map.flags = IOMMUFD_MAP_READ | IOMMUFD_MAP_FIXED;
+	ck_assert_int_eq(map_batch(&map, 1, 1), 0);
+	/* A border of huge pages may be among them. */
+	for (size_t i = 0, count = batch_advice(advice, 16); i < count; i++)
+		for (uint64_t page = advice[i].start; page < advice[i].start + advice[i].len; page += SCENE_PAGE) {
+			size_t n = (page - (uintptr_t)at) / SCENE_PAGE;
+
+			ck_assert_uint_lt(n, 6);
+			ck_assert_int_eq(advice[i].advice, n % 5 ? MADV_POPULATE_READ : MADV_POPULATE_WRITE);
+		}
+	ck_assert_int_eq(iommufd_ioas_unmap_all(batch.scene.ioas, NULL), 0);
+
+	/* What they write is brought in for that, whatever it is. */
+	map.flags = IOMMUFD_MAP_WRITE | IOMMUFD_MAP_FIXED;
+	ck_assert_int_eq(map_batch(&map, 1, 1), 0);
+	for (size_t i = 0, count = batch_advice(advice, 16); i < count; i++)
+		ck_assert_int_eq(advice[i].advice, MADV_POPULATE_WRITE);
+	munmap(at, 6 * SCENE_PAGE);
+	batch_close();
+}
+END_TEST
+
+START_TEST(what_the_process_has_is_looked_at_once_a_batch_and_only_if_devices_only_read)
+{
+	enum { MANY = 10000 };
+	static struct iommufd_map many[MANY];
+	unsigned char *at = mmap(NULL, MANY * SCENE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	unsigned int lines;
+
+	ck_assert_ptr_ne(at, MAP_FAILED);
+	batch_open((size_t)_i);
+	batch_fill(many, MANY, (uintptr_t)at, SCENE_PAGE);
+	lines = batch_lines;
+	ck_assert_int_eq(map_batch(many, MANY, 2), 0);
+	ck_assert_uint_eq(batch_lines, lines);
+	ck_assert_int_eq(iommufd_ioas_unmap_all(batch.scene.ioas, NULL), 0);
+	for (size_t i = 0; i < MANY; i++)
+		many[i].flags = IOMMUFD_MAP_READ | IOMMUFD_MAP_FIXED;
+	ck_assert_int_eq(map_batch(many, MANY, 2), 0);
+	ck_assert_uint_eq(batch_lines, lines + 1);
+	munmap(at, MANY * SCENE_PAGE);
+	batch_close();
+}
+END_TEST
+
+START_TEST(memory_that_the_kernel_cannot_bring_in_is_left_to_the_mapping)
+{
+	struct iommufd_map maps[3];
+
+	batch_open((size_t)_i);
+	batch_fill(maps, 3, 0x700000001000, HUGE);
+	batch_advice_fail(0, -EINVAL);
+	ck_assert_int_eq(map_batch(maps, 3, 2), 0);
+	ck_assert_uint_eq(ifd_index_count(&batch.scene.ioas->index), 3);
+	batch_close();
+}
+END_TEST
+
+START_TEST(a_lack_of_memory_is_told_from_memory_that_is_not_there)
+{
+	unsigned char *at = mmap(NULL, 2 * SCENE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct iommufd_map map;
+
+	ck_assert_ptr_ne(at, MAP_FAILED);
+	batch_open((size_t)_i);
+	batch_fill(&map, 1, (uintptr_t)at, 2 * SCENE_PAGE);
+	batch_advice_fail(0, -ENOMEM);
+	unit_fails(-ENOMEM, map_batch(&map, 1, 2));
+	unit_words_have("memory is short");
+	munmap(at + SCENE_PAGE, SCENE_PAGE);
+	unit_fails(-EFAULT, map_batch(&map, 1, 2));
+	unit_words_have("nothing is mapped at");
+	munmap(at, SCENE_PAGE);
+	batch_close();
+}
+END_TEST
+
+void batch_memory_tests(TCase *tcase)
+{
+	tcase_add_loop_test(tcase, memory_is_cut_at_borders_of_huge_pages_only, 0, 7 * BATCH_BACKENDS);
+	tcase_add_loop_test(tcase, what_devices_only_read_is_neither_written_nor_made_of_zeroes, 0, BATCH_BACKENDS);
+	tcase_add_loop_test(tcase, what_the_process_has_is_looked_at_once_a_batch_and_only_if_devices_only_read, 0,
+			    BATCH_BACKENDS);
+	tcase_add_loop_test(tcase, memory_that_the_kernel_cannot_bring_in_is_left_to_the_mapping, 0, BATCH_BACKENDS);
+	tcase_add_loop_test(tcase, a_lack_of_memory_is_told_from_memory_that_is_not_there, 0, BATCH_BACKENDS);
+}
