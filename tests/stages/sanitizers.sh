@@ -48,7 +48,7 @@ stage_tsan() {
 	around=()
 	[[ -n $all ]] || return 0
 	# The guest's kernel is less random. One race is enough, and must not be a line in a log only.
-	TSAN_OPTIONS=halt_on_error=1:exitcode=66 CK_INCLUDE_TAGS="threads threads-more" TEST_PATHS=$tsan_paths \
+	TSAN_OPTIONS=halt_on_error=1:exitcode=66 CK_INCLUDE_TAGS="threads threads-more batch-threads" TEST_PATHS=$tsan_paths \
 		run_tests tsan vm --timeout-multiplier 3 "${tsan_machines[@]}"
 }
 

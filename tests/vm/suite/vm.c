@@ -128,6 +128,7 @@ static const struct file files[] = {
 	{ "fork", add_fork_tests },
 	{ "replace", add_replace_tests },
 	{ "batch", add_batch_tests },
+	{ "batch-threads", add_batch_threads_tests },
 	{ "adopt", add_adopt_tests },
 	{ "words", add_words_tests },
 	{ "diagnose", add_diagnose_tests },

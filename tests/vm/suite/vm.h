@@ -246,6 +246,7 @@ void add_file_tests(TCase *tc);
 void add_fork_tests(TCase *tc);
 void add_replace_tests(TCase *tc);
 void add_batch_tests(TCase *tc);
+void add_batch_threads_tests(TCase *tc);
 void add_adopt_tests(TCase *tc);
 void add_handed_tests(TCase *tc);
 void add_bound_tests(TCase *tc);
