@@ -68,9 +68,11 @@ static struct ifd_map *find(const struct ifd_index *index, uint64_t start, uint6
 }
 
 /* The next one inside of a range that ends with `last`. */
-static struct ifd_map *after(const struct ifd_index *index, const struct ifd_map *map, uint64_t last)
+static struct ifd_map *after(const struct ifd_map *map, uint64_t last)
 {
-	return map->iova.last < last ? find(index, map->iova.last + 1, last) : NULL;
+	struct ifd_node *node = map->iova.last < last ? ifd_tree_after(&map->iova) : NULL;
+
+	return node && node->start <= last ? container_of(node, struct ifd_map, iova) : NULL;
 }
 
 static bool is_peer(const struct ifd_map *map)
@@ -216,7 +218,7 @@ static int check_hold(const struct ifd_index *index, uint64_t start, uint64_t la
 	const struct ifd_map *map = find(index, start, last);
 
 	*there = (struct iommufd_range){ start, last };
-	for (*count = 0; map && map->iova.start <= there->start; map = after(index, map, last)) {
+	for (*count = 0; map && map->iova.start <= there->start; map = after(map, last)) {
 		if (map->state != IFD_MAP_LIVE) {
 			*there = (struct iommufd_range){ map->iova.start, map->iova.last };
 			return -EBUSY;
@@ -235,7 +237,7 @@ int ifd_index_hold(struct ifd_index *index, uint64_t start, uint64_t last, size_
 
 	pthread_mutex_lock(&index->lock);
 	ret = check_hold(index, start, last, count, there);
-	for (struct ifd_map *map = ret ? NULL : find(index, start, last); map; map = after(index, map, last))
+	for (struct ifd_map *map = ret ? NULL : find(index, start, last); map; map = after(map, last))
 		map->held++;
 	pthread_mutex_unlock(&index->lock);
 	return ret;
@@ -244,43 +246,46 @@ int ifd_index_hold(struct ifd_index *index, uint64_t start, uint64_t last, size_
 void ifd_index_release(struct ifd_index *index, uint64_t start, uint64_t last)
 {
 	pthread_mutex_lock(&index->lock);
-	for (struct ifd_map *map = find(index, start, last); map; map = after(index, map, last))
+	for (struct ifd_map *map = find(index, start, last); map; map = after(map, last))
 		map->held--;
 	pthread_mutex_unlock(&index->lock);
 }
 
-/* Why the range cannot be unmapped as it is, looking only. */
-static int check_leave(const struct ifd_index *index, uint64_t start, uint64_t last, struct iommufd_range *there)
+/* Chains what can leave the range, or says why it cannot; nobody else looks at `next` of a live mapping. */
+static int gather(const struct ifd_index *index, uint64_t start, uint64_t last, struct ifd_map **list,
+		  struct iommufd_range *there)
 {
-	struct ifd_map *map = find(index, start, last);
+	struct ifd_map *map = find(index, start, last), **tail = list;
 
 	if (!map)
 		return -ENOENT;
-	for (; map; map = after(index, map, last)) {
+	for (; map; map = after(map, last)) {
 		*there = (struct iommufd_range){ map->iova.start, map->iova.last };
 		if (map->iova.start < start || map->iova.last > last)
 			return -EINVAL;
 		if (map->state != IFD_MAP_LIVE || map->held)
 			return -EBUSY;
+		*tail = map;
+		tail = &map->next;
 	}
+	*tail = NULL;
 	return 0;
 }
 
 int ifd_index_leave(struct ifd_index *index, uint64_t start, uint64_t last, struct ifd_map **list,
 		    struct iommufd_range *there)
 {
-	struct ifd_map *map, **tail = list;
+	struct ifd_map *first = NULL;
 	int ret;
 
 	pthread_mutex_lock(&index->lock);
-	ret = check_leave(index, start, last, there);
-	for (map = ret ? NULL : find(index, start, last); map; map = after(index, map, last)) {
+	ret = gather(index, start, last, &first, there);
+	if (!ret)
+		*list = first;
+	for (struct ifd_map *map = ret ? NULL : first; map; map = map->next) {
 		map->state = IFD_MAP_LEAVING;
 		if (!map->file)
 			vanish(index, map);
-		map->next = NULL;
-		*tail = map;
-		tail = &map->next;
 	}
 	pthread_mutex_unlock(&index->lock);
 	return ret;
@@ -312,7 +317,7 @@ struct ifd_map *ifd_index_after(struct ifd_index *index, const struct ifd_map *m
 	struct ifd_map *next;
 
 	pthread_mutex_lock(&index->lock);
-	next = after(index, map, last);
+	next = after(map, last);
 	pthread_mutex_unlock(&index->lock);
 	return next;
 }
@@ -324,7 +329,7 @@ bool ifd_index_first(struct ifd_index *index, bool (*is)(const struct ifd_map *m
 	pthread_mutex_lock(&index->lock);
 	map = find(index, 0, UINT64_MAX);
 	while (map && !is(map))
-		map = after(index, map, UINT64_MAX);
+		map = after(map, UINT64_MAX);
 	if (map)
 		*range = (struct iommufd_range){ map->iova.start, map->iova.last };
 	pthread_mutex_unlock(&index->lock);
