@@ -57,14 +57,19 @@ static int reserve_fixed(struct iommufd_ioas *ioas, struct ifd_map *map, uint32_
 	return 0;
 }
 
-/* The alignment that lets the IOMMU use pages as large as the memory and its address allow. */
+static uint64_t less(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* The alignment that lets the IOMMU use pages as large as the memory and its address allow: the lowest bit of it. */
 static uint64_t good_alignment(const struct ifd_map *map, uint64_t least)
 {
-	uint64_t align = MAX_ALIGNMENT, len = ifd_map_len(map);
+	uint64_t start = map->vaddr.start | MAX_ALIGNMENT, highest = UINT64_C(1)
+								     << (63 - __builtin_clzll(ifd_map_len(map)));
+	uint64_t align = less(start & -start, highest);
 
-	while (align > least && (align > len || (map->vaddr.start & (align - 1))))
-		align >>= 1;
-	return align;
+	return align > least ? align : least;
 }
 
 static int fail_full(struct iommufd_ioas *ioas, const struct ifd_map *map, const struct ifd_iova_wish *wish,
