@@ -375,6 +375,20 @@ void *__wrap_calloc(size_t count, size_t size)
 	return __real_calloc(count, size);
 }
 
+struct ifd_map *__real_ifd_map_new(const void *vaddr, size_t len, uint32_t flags);
+struct ifd_map *__wrap_ifd_map_new(const void *vaddr, size_t len, uint32_t flags);
+struct ifd_map *__wrap_ifd_map_new(const void *vaddr, size_t len, uint32_t flags)
+{
+	return memory_fails_in && !--memory_fails_in ? NULL : __real_ifd_map_new(vaddr, len, flags);
+}
+
+struct ifd_map *__real_ifd_map_part(const struct ifd_map *map, uint64_t offset, uint64_t len, uint32_t flags);
+struct ifd_map *__wrap_ifd_map_part(const struct ifd_map *map, uint64_t offset, uint64_t len, uint32_t flags);
+struct ifd_map *__wrap_ifd_map_part(const struct ifd_map *map, uint64_t offset, uint64_t len, uint32_t flags)
+{
+	return memory_fails_in && !--memory_fails_in ? NULL : __real_ifd_map_part(map, offset, len, flags);
+}
+
 /* ---- The rest ---- */
 
 bool __wrap_ifd_sys_capable(int capability);

@@ -63,7 +63,6 @@ int __real_ifd_sys_write_text_within(const char *path, const char *text, unsigne
 ssize_t __real_ifd_sys_readlink(const char *path, char *buf, size_t size);
 ssize_t __real_ifd_sys_read_text(const char *path, char *buf, size_t size);
 ssize_t __real_ifd_sys_read_text_within(const char *path, char *buf, size_t size, unsigned int ms);
-void *__real_calloc(size_t count, size_t size);
 
 int __wrap_ifd_sys_open(const char *path, int flags);
 int __wrap_ifd_sys_dup(int fd);
@@ -89,7 +88,6 @@ int __wrap_ifd_sys_access(const char *path);
 int __wrap_ifd_sys_wait_readable(int fd, unsigned int ms);
 void __wrap_ifd_sys_sleep_ms(unsigned int ms);
 uint64_t __wrap_ifd_sys_now_ms(void);
-void *__wrap_calloc(size_t count, size_t size);
 
 /* ---- What tests say and ask ---- */
 
@@ -235,7 +233,7 @@ unsigned int inject_slept_ms(void)
 
 /* ---- Counting and failing ---- */
 
-static int enter(enum inject_call call)
+int inject_enter(enum inject_call call)
 {
 	counts[call]++;
 	if (call != INJECT_MEMORY)
@@ -249,7 +247,7 @@ static int enter(enum inject_call call)
 	return fail_err;
 }
 
-static void leave(enum inject_call call)
+void inject_leave(enum inject_call call)
 {
 	void (*hook)(void) = atomic_exchange(&after[call], NULL);
 
@@ -284,7 +282,7 @@ static bool is_node(const char *path)
 
 int __wrap_ifd_sys_open(const char *path, int flags)
 {
-	int err = enter(INJECT_OPEN);
+	int err = inject_enter(INJECT_OPEN);
 
 	if (err)
 		return err;
@@ -295,14 +293,14 @@ int __wrap_ifd_sys_open(const char *path, int flags)
 
 int __wrap_ifd_sys_dup(int fd)
 {
-	int err = enter(INJECT_DUP);
+	int err = inject_enter(INJECT_DUP);
 
 	return err ? err : own(__real_ifd_sys_dup(fd));
 }
 
 int __wrap_ifd_sys_eventfd(void)
 {
-	int err = enter(INJECT_OPEN);
+	int err = inject_enter(INJECT_OPEN);
 
 	return err ? err : own(__real_ifd_sys_eventfd());
 }
@@ -320,7 +318,7 @@ void __wrap_ifd_sys_close(int fd)
 int __wrap_ifd_sys_ioctl_number(const struct ifd_log *log, int fd, unsigned long number, void *arg)
 {
 	struct request *request = find(number);
-	int err = enter(INJECT_IOCTL);
+	int err = inject_enter(INJECT_IOCTL);
 
 	if (!err && request->fail_in && --request->fail_in == 0) {
 		err = request->err;
@@ -344,7 +342,7 @@ int __wrap_ifd_sys_ioctl(const struct ifd_log *log, int fd, unsigned long number
 
 int __wrap_ifd_sys_mmap(int fd, uint64_t offset, size_t len, int prot, int flags, void **out)
 {
-	int err = enter(INJECT_MMAP);
+	int err = inject_enter(INJECT_MMAP);
 
 	err = err ? err : __real_ifd_sys_mmap(fd, offset, len, prot, flags, out);
 	if (!err)
@@ -361,7 +359,7 @@ int __wrap_ifd_sys_munmap(void *addr, size_t len)
 
 int __wrap_ifd_sys_madvise(void *addr, size_t len, int advice)
 {
-	int err = enter(INJECT_MADVISE);
+	int err = inject_enter(INJECT_MADVISE);
 
 	return err ? err : adviser ? adviser(addr, len, advice) : __real_ifd_sys_madvise(addr, len, advice);
 }
@@ -371,44 +369,44 @@ int __wrap_ifd_sys_mbind(void *addr, size_t len, unsigned int node)
 	(void)addr;
 	(void)len;
 	(void)node;
-	return enter(INJECT_MBIND);
+	return inject_enter(INJECT_MBIND);
 }
 
 ssize_t __wrap_ifd_sys_pread(int fd, void *buf, size_t len, uint64_t offset)
 {
-	int err = enter(INJECT_PREAD);
+	int err = inject_enter(INJECT_PREAD);
 	ssize_t ret = err ? err : __real_ifd_sys_pread(fd, buf, len, offset);
 
-	leave(INJECT_PREAD);
+	inject_leave(INJECT_PREAD);
 	return ret;
 }
 
 ssize_t __wrap_ifd_sys_pwrite(int fd, const void *buf, size_t len, uint64_t offset)
 {
-	int err = enter(INJECT_PWRITE);
+	int err = inject_enter(INJECT_PWRITE);
 	ssize_t ret = err ? err : __real_ifd_sys_pwrite(fd, buf, len, offset);
 
-	leave(INJECT_PWRITE);
+	inject_leave(INJECT_PWRITE);
 	return ret;
 }
 
 ssize_t __wrap_ifd_sys_read(int fd, void *buf, size_t len)
 {
-	int err = enter(INJECT_READ);
+	int err = inject_enter(INJECT_READ);
 
 	return err ? err : reader ? reader(fd, buf, len) : __real_ifd_sys_read(fd, buf, len);
 }
 
 ssize_t __wrap_ifd_sys_write(int fd, const void *buf, size_t len)
 {
-	int err = enter(INJECT_WRITE);
+	int err = inject_enter(INJECT_WRITE);
 
 	return err ? err : writer ? writer(fd, buf, len) : __real_ifd_sys_write(fd, buf, len);
 }
 
 int __wrap_ifd_sys_stat(const char *path, struct stat *st)
 {
-	int err = enter(INJECT_STAT);
+	int err = inject_enter(INJECT_STAT);
 
 	*st = (struct stat){ .st_mode = S_IFDIR };
 	if (!err && there && !strcmp(path, there))
@@ -418,7 +416,7 @@ int __wrap_ifd_sys_stat(const char *path, struct stat *st)
 
 int __wrap_ifd_sys_fstat(int fd, struct stat *st)
 {
-	int err = enter(INJECT_FSTAT);
+	int err = inject_enter(INJECT_FSTAT);
 
 	return err ? err : __real_ifd_sys_fstat(fd, st);
 }
@@ -430,7 +428,7 @@ ssize_t __wrap_ifd_sys_readlink(const char *path, char *buf, size_t size)
 
 ssize_t __wrap_ifd_sys_read_text(const char *path, char *buf, size_t size)
 {
-	int err = enter(INJECT_READ_TEXT);
+	int err = inject_enter(INJECT_READ_TEXT);
 
 	if (!err && text_path && !strcmp(path, text_path)) {
 		size_t len = text_len < size ? text_len : size - 1;
@@ -444,14 +442,14 @@ ssize_t __wrap_ifd_sys_read_text(const char *path, char *buf, size_t size)
 
 ssize_t __wrap_ifd_sys_read_text_within(const char *path, char *buf, size_t size, unsigned int ms)
 {
-	int err = enter(INJECT_READ_TEXT);
+	int err = inject_enter(INJECT_READ_TEXT);
 
 	return err ? err : __real_ifd_sys_read_text_within(path, buf, size, ms);
 }
 
 int __wrap_ifd_sys_write_text_within(const char *path, const char *text, unsigned int ms)
 {
-	int err = enter(INJECT_WRITE);
+	int err = inject_enter(INJECT_WRITE);
 
 	return err ? err : __real_ifd_sys_write_text_within(path, text, ms);
 }
@@ -489,14 +487,4 @@ uint64_t __wrap_ifd_sys_now_ms(void)
 	static uint64_t now;
 
 	return now += 20;
-}
-
-/* ---- libc ---- */
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-	void *memory = enter(INJECT_MEMORY) ? NULL : __real_calloc(count, size);
-
-	leave(INJECT_MEMORY);
-	return memory;
 }

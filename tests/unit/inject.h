@@ -129,4 +129,8 @@ void inject_after(enum inject_call call, void (*hook)(void));
 /* How long the library has slept or waited for something to read, which it does in no time. */
 unsigned int inject_slept_ms(void);
 
+/* For the other files that stand between: the errno that this call is to fail with, or 0; and what comes after it. */
+int inject_enter(enum inject_call call);
+void inject_leave(enum inject_call call);
+
 #endif
