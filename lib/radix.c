@@ -64,7 +64,11 @@ static void become_busy(struct ifd_radix *radix, struct ifd_table *table)
 	radix->num_idle--;
 }
 
-/* Another key's slot must not be taken for this one's, by whoever has read the key before. */
+/*
+ * Another key's slot must not be taken for this one's. Keys change while the slot is 0, which says nothing, and `moves`
+ * grows between the key and the slot: who has read the key before and the slot after finds `moves` changed, and who has
+ * seen the new `moves` sees the new key.
+ */
 static void set_shortcut(struct ifd_radix *radix, uint64_t key, uint64_t value)
 {
 	struct ifd_shortcut *shortcut = &radix->shortcuts[key % IFD_RADIX_SHORTCUTS];
@@ -72,8 +76,8 @@ static void set_shortcut(struct ifd_radix *radix, uint64_t key, uint64_t value)
 	if (peek(&shortcut->key) == key) {
 		store(&shortcut->slot, value);
 	} else if (value && !peek(&shortcut->slot)) {
-		add(&radix->moves, 1);
 		store(&shortcut->key, key);
+		add(&radix->moves, 1);
 		store(&shortcut->slot, value);
 	}
 }
