@@ -319,63 +319,81 @@ static bool leave_small(struct ifd_radix *radix, uint64_t at)
 	return true;
 }
 
+/* The slots that a mapping takes, in their order. */
+struct way {
+	uint64_t at, last, count;
+	struct ifd_table *table;
+	unsigned int shift;
+};
+
+/* The one where it is; or NULL, no memory for its table, or a mapping in its place. */
+static _Atomic uint64_t *slot_of(struct ifd_radix *radix, struct way *way)
+{
+	if (!way->count) {
+		way->shift = best_shift(way->at, way->last);
+		way->count = count_slots(way->at, way->last, way->shift);
+		way->table = make_table(radix, way->at, way->shift);
+	}
+	return way->table ? &way->table->slots[(way->at >> way->shift) & MASK] : NULL;
+}
+
+static bool go_on(struct way *way)
+{
+	bool more = way->last - way->at >= size_of(way->shift);
+
+	way->at += size_of(way->shift);
+	way->count--;
+	return more;
+}
+
+/* Whether all of it is free; the tables are there then. */
+static bool make_way(struct ifd_radix *radix, struct way way)
+{
+	do {
+		const _Atomic uint64_t *slot = slot_of(radix, &way);
+		uint64_t value = slot ? peek(slot) : IFD_RADIX_LEAF;
+
+		if (value & IFD_RADIX_LEAF || (value && !clear(radix, IFD_RADIX_TABLE(value))))
+			return false;
+	} while (go_on(&way));
+	return true;
+}
+
+/* Readers go on from one slot to the next, so nothing is stored before it is certain that all can be. */
 bool ifd_radix_enter(struct ifd_radix *radix, uint64_t start, uint64_t last, uint64_t iova)
 {
-	uint64_t at = start, count = 0;
-	struct ifd_table *table = NULL;
-	unsigned int shift = 0;
+	struct way way = { .at = start, .last = last };
 
 	if ((start | iova | (last + 1)) & (size_of(IFD_RADIX_SMALL) - 1))
 		return false;
 	if (is_small(start, last) && enter_small(radix, start, iova))
 		return true;
-	for (;; at += size_of(shift), count--) {
-		uint64_t slot;
-
-		if (!count) {
-			shift = best_shift(at, last);
-			count = count_slots(at, last, shift);
-			table = make_table(radix, at, shift);
-		}
-		slot = table ? peek(&table->slots[(at >> shift) & MASK]) : IFD_RADIX_LEAF;
-		if (slot & IFD_RADIX_LEAF || (slot && !clear(radix, IFD_RADIX_TABLE(slot))))
-			break;
-		use(radix, table);
-		table->leaves++;
-		set_slot(radix, table, at, leaf(at, last, iova + (at - start), shift));
-		if (last - at < size_of(shift))
-			return true;
+	if (!make_way(radix, way)) {
+		trim(radix);
+		return false;
 	}
-	/* What could not go in whole comes out again. */
-	if (at > start)
-		ifd_radix_leave(radix, start, at - 1);
-	trim(radix);
-	return false;
+	do {
+		slot_of(radix, &way);
+		use(radix, way.table);
+		way.table->leaves++;
+		set_slot(radix, way.table, way.at, leaf(way.at, last, iova + (way.at - start), way.shift));
+	} while (go_on(&way));
+	return true;
 }
 
 void ifd_radix_leave(struct ifd_radix *radix, uint64_t start, uint64_t last)
 {
-	uint64_t at = start, count = 0;
-	struct ifd_table *table = NULL;
-	unsigned int shift = 0;
+	struct way way = { .at = start, .last = last };
 
-	if (is_small(start, last) && leave_small(radix, start)) {
-		trim(radix);
-		return;
+	if (!is_small(start, last) || !leave_small(radix, start)) {
+		do {
+			slot_of(radix, &way);
+			set_slot(radix, way.table, way.at, 0);
+			way.table->leaves--;
+			unuse(radix, way.table);
+		} while (go_on(&way));
+		add(&radix->removals, 1);
 	}
-	for (;; at += size_of(shift), count--) {
-		if (!count) {
-			shift = best_shift(at, last);
-			count = count_slots(at, last, shift);
-			table = make_table(radix, at, shift); /* it is there */
-		}
-		set_slot(radix, table, at, 0);
-		table->leaves--;
-		unuse(radix, table);
-		if (last - at < size_of(shift))
-			break;
-	}
-	add(&radix->removals, 1);
 	trim(radix);
 }
 
@@ -416,7 +434,10 @@ static uint64_t look(const struct ifd_radix *radix, uint64_t vaddr, unsigned int
 /* From one slot to the next that is not told of goes up by a size, or down. Who walks further was led astray. */
 #define MAX_WALK 32
 
-/* How much of one mapping there is. What several slots tell goes together when nothing was removed meanwhile. */
+/*
+ * How much of one mapping there is. What several slots tell goes together when nothing was removed meanwhile: a mapping
+ * goes on behind each slot that is not its end, and nothing else is there. Should something be, it has other IOVAs.
+ */
 static uint64_t walk(const struct ifd_radix *radix, uint64_t vaddr, uint64_t want, uint64_t *iova, bool *torn)
 {
 	uint64_t removals = ifd_radix_load(&radix->removals), found = 0, slot;
@@ -428,6 +449,8 @@ static uint64_t walk(const struct ifd_radix *radix, uint64_t vaddr, uint64_t wan
 			break;
 		if (!slots++)
 			*iova = ifd_radix_at(slot, vaddr, shift);
+		else if (ifd_radix_at(slot, vaddr + found, shift) != *iova + found)
+			break;
 		found += ifd_radix_reach(slot, vaddr + found, shift);
 	} while (found < want && !(slot & IFD_RADIX_END) && slots < MAX_WALK);
 	*torn = slots == MAX_WALK || (slots > 1 && ifd_radix_load(&radix->removals) != removals);
