@@ -505,9 +505,9 @@ struct iommufd_segment {
 /**
  * @brief The addresses by which devices reach a buffer, as few runs as there are.
  *
- * Behind an IOMMU these are IOVAs, and a buffer inside one mapping is one run. For a device without an IOMMU
- * (IOMMUFD_CTX_NOIOMMU) they are physical addresses, of which a buffer may need one run for each page. Neighbouring
- * runs are joined. For descriptor lists such as NVMe's PRP or SGL.
+ * Behind an IOMMU these are IOVAs, and a buffer inside one mapping is one run, unless some of it is in another one too.
+ * For a device without an IOMMU (IOMMUFD_CTX_NOIOMMU) they are physical addresses, of which a buffer may need one run
+ * for each page. Neighbouring runs are joined. For descriptor lists such as NVMe's PRP or SGL.
  *
  * The runs are looked up one after the other, each as by iommufd_ioas_to_iova(): when another thread unmaps some of
  * the buffer meanwhile, the result is a failure, or has runs that are not mapped any more. On failure nothing is
