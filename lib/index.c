@@ -153,26 +153,29 @@ static void come_back(struct ifd_index *index, struct ifd_map *map)
 /* What stood apart since something else had its memory may now be found without the lock. */
 static void enter_others(struct ifd_index *index, uint64_t start, uint64_t last)
 {
-	struct ifd_node *node;
+	struct ifd_node *node = ifd_tree_first(&index->by_vaddr, start, last), *next;
 
-	while ((node = ifd_tree_first(&index->by_vaddr, start, last))) {
+	for (; node && node->start <= last; node = next) {
 		struct ifd_map *map = container_of(node, struct ifd_map, vaddr);
 
-		if (enter(index, map))
+		next = ifd_tree_after(node);
+		if (node->last >= start && enter(index, map))
 			come_back(index, map);
-		else if (node->last >= last)
-			break;
-		else
-			start = node->last + 1;
 	}
 }
 
 static void vanish(struct ifd_index *index, struct ifd_map *map)
 {
-	if (map->apart) {
+	bool was_apart = map->apart;
+
+	if (was_apart)
 		come_back(index, map);
-	} else {
+	else
 		ifd_radix_leave(&index->radix, map->vaddr.start, map->vaddr.last);
+	if (index->radix.starved) {
+		index->radix.starved = false;
+		enter_others(index, 0, UINT64_MAX);
+	} else if (!was_apart) {
 		enter_others(index, map->vaddr.start, map->vaddr.last);
 	}
 }

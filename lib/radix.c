@@ -110,6 +110,7 @@ static struct ifd_table *new_table(struct ifd_radix *radix, uint64_t at, unsigne
 		radix->spare = table->next;
 	} else {
 		table = calloc(1, sizeof(*table));
+		radix->starved |= !table;
 		if (!table)
 			return NULL;
 		table->older = radix->tables;

@@ -67,6 +67,7 @@ struct ifd_radix {
 	_Atomic uint64_t removals;
 	struct ifd_table *tables, *spare, *first_idle, *last_idle;
 	size_t num_tables, num_idle;
+	bool starved; /* there was no memory for a table; the owner takes note and clears it */
 };
 
 /* Of what was filled with zeros. */

@@ -196,6 +196,21 @@ static void check_around(struct model *model, const struct entry *entry)
 	check_first(model, entry->start / 2, entry->last);
 }
 
+/* Nothing stays where the lock must be taken without need. */
+static void check_apart(struct model *model)
+{
+	for (size_t i = 0; i < MAPS && !model->index.radix.starved; i++) {
+		const struct entry *entry = &model->entries[i];
+		bool needed = (entry->start | entry->iova | (entry->last + 1)) % PAGE;
+
+		if (!entry->map || !entry->map->apart)
+			continue;
+		for (size_t k = 0; k < MAPS && !needed; k++)
+			needed = meets(&model->entries[k], entry->start, entry->last) && !model->entries[k].map->apart;
+		expect(needed, "0x%" PRIx64 " to 0x%" PRIx64 " stands apart alone", entry->start, entry->last);
+	}
+}
+
 /* ---- Changes ---- */
 
 static void do_map(struct model *model)
@@ -246,6 +261,7 @@ static void do_unmap(struct model *model)
 	       "a mapping that does not leave");
 	entry->map = NULL;
 	check_around(model, &old);
+	check_apart(model);
 	if (next_byte(model) & 1) {
 		ifd_index_stay(&model->index, list);
 		entry->map = list;

@@ -185,6 +185,51 @@ START_TEST(what_stood_apart_is_found_without_the_lock_when_it_is_alone)
 }
 END_TEST
 
+START_TEST(what_stood_apart_inside_of_another_is_found_without_the_lock_too)
+{
+	struct ifd_map *row, *over, *inner[2];
+	struct ifd_index index;
+
+	ifd_index_init(&index);
+	mapped(&index, GIB, PAGE, PAGE);
+	row = mapped(&index, GIB + PAGE, 15 * PAGE, TIB);
+	over = mapped(&index, GIB, 8 * PAGE, 2 * TIB); /* cannot go in while the first is there */
+	inner[0] = mapped(&index, GIB + 2 * PAGE, PAGE, 3 * TIB);
+	inner[1] = mapped(&index, GIB + 15 * PAGE, 4 * PAGE, 4 * TIB); /* nor this inside of what leaves */
+	ck_assert_uint_eq(atomic_load(&index.radix.others), 3);
+	unmapped(&index, row);
+	ck_assert(!inner[0]->apart && !inner[1]->apart);
+	unmapped(&index, over);
+	ck_assert_uint_eq(atomic_load(&index.radix.others), 0);
+	alone_finds(&index, GIB + 2 * PAGE, PAGE, 3 * TIB);
+	alone_finds(&index, GIB + 15 * PAGE, 4 * PAGE, 4 * TIB);
+	alone_says(&index, -ENOENT, GIB + PAGE, PAGE);
+	ifd_index_fini(&index);
+}
+END_TEST
+
+START_TEST(what_there_was_no_memory_for_is_found_without_the_lock_later)
+{
+	struct ifd_index index;
+	struct ifd_map *map;
+
+	for (int apart = 0; apart < 2; apart++) {
+		ifd_index_init(&index);
+		mapped(&index, GIB, PAGE, PAGE);
+		model_tables_left = 0;
+		map = mapped(&index, TIB, PAGE, TIB);
+		ck_assert(map->apart);
+		model_tables_left = -1;
+		/* Far from it, and of either kind. */
+		unmapped(&index, mapped(&index, apart ? GIB : GIB + PAGE, PAGE, 2 * TIB));
+		ck_assert(!map->apart);
+		ck_assert_uint_eq(atomic_load(&index.radix.others), 0);
+		alone_finds(&index, TIB, PAGE, TIB);
+		ifd_index_fini(&index);
+	}
+}
+END_TEST
+
 START_TEST(without_memory_for_tables_a_mapping_stands_apart_whole)
 {
 	struct ifd_index index;
@@ -396,6 +441,8 @@ void unit_tests(TCase *tcase)
 	tcase_add_test(tcase, mapping_ever_new_memory_and_unmapping_it_uses_the_same_tables);
 	tcase_add_test(tcase, large_memory_takes_the_place_of_small_that_was_unmapped);
 	tcase_add_test(tcase, what_stood_apart_is_found_without_the_lock_when_it_is_alone);
+	tcase_add_test(tcase, what_stood_apart_inside_of_another_is_found_without_the_lock_too);
+	tcase_add_test(tcase, what_there_was_no_memory_for_is_found_without_the_lock_later);
 	tcase_add_test(tcase, without_memory_for_tables_a_mapping_stands_apart_whole);
 	tcase_add_test(tcase, whoever_could_be_led_astray_finds_a_number_that_grew);
 	tcase_add_test(tcase, a_reader_that_could_be_led_astray_notices_and_goes_to_the_lock_in_the_end);
