@@ -20,10 +20,27 @@
 #define BUDGET  900 /* milliseconds */
 #define RW      (IOMMUFD_MAP_READ | IOMMUFD_MAP_WRITE)
 
-/* So many that tables go from one to another. No two are as far from their IOVAs. */
+/*
+ * So many that tables go from one to another; all have the same place in a table, and three each the same shortcut. No
+ * two are as far from their IOVAs.
+ */
 #define REGIONS 96
-#define FIRST   (256 * GIB)
-#define STEP    (3 * GIB + 2 * MIB)
+#define FIRST   (264 * GIB)
+#define STEP    (3 * GIB)
+#define ROW     32
+#define ROUND   (128 * GIB)
+
+/* Two of a slot of 1 GiB, with one shortcut, that come and go in turn. */
+#define LARGE_AT   (1000 * GIB)
+#define LARGE_IOVA (UINT64_C(3) << 44)
+
+/* One that stays, and one that comes and goes and overlaps its begin, far apart by their IOVAs. */
+#define OVER_AT    ((UINT64_C(1) << 42) + PAGE)
+#define OVER_LEN   (6 * MIB)
+#define OVER_IOVA  (UINT64_C(5) << 44)
+#define UNDER_AT   (OVER_AT + 5 * MIB)
+#define UNDER_LEN  (12 * MIB)
+#define UNDER_IOVA (UINT64_C(6) << 44)
 
 /* Memory that stays mapped, of slots of all sizes; and some that is mapped twice, but for moments of once. */
 #define STAYS_AT   (UINT64_C(0x7f00) << 32)
@@ -44,7 +61,7 @@ struct reader {
 
 static uint64_t region_at(uint64_t region)
 {
-	return FIRST + region * STEP;
+	return FIRST + region % ROW * STEP + region / ROW * ROUND;
 }
 
 static uint64_t region_iova(uint64_t region)
@@ -98,6 +115,37 @@ static void read_what_comes_and_goes(struct reader *reader)
 	reader->misses += !!ret;
 }
 
+static void read_what_is_large(struct reader *reader)
+{
+	uint64_t which = unit_below(&reader->state, 2), at = unit_below(&reader->state, GIB - PAGE), iova;
+	int ret = find(LARGE_AT + which * ROUND + at, PAGE, &iova);
+
+	expect(reader, ret == -ENOENT || (!ret && iova == LARGE_IOVA + which * (UINT64_C(1) << 40) + at),
+	       "what is large", LARGE_AT + which * ROUND + at, ret, iova);
+}
+
+static bool is_in(const struct iommufd_segment *segment, uint64_t iova, uint64_t len)
+{
+	return segment->addr >= iova && segment->addr - iova < len && segment->len <= len - (segment->addr - iova);
+}
+
+/* Whatever the length that is asked for, none goes from one mapping into the other. */
+static void read_what_overlaps(struct reader *reader)
+{
+	uint64_t at = unit_below(&reader->state, 5 * MIB), len = 1 + unit_below(&reader->state, UNDER_LEN), iova;
+	struct iovec iov = { (void *)(uintptr_t)(OVER_AT + at), len };
+	struct iommufd_segment segments[4];
+	int ret = find(OVER_AT + at, len, &iova);
+
+	expect(reader, ret == -ENOENT || (!ret && iova == OVER_IOVA + at && at + len <= OVER_LEN), "what overlaps",
+	       OVER_AT + at, ret, iova);
+	ret = iommufd_ioas_to_iovas(ioas, &iov, 1, segments, 4);
+	expect(reader, ret == -ENOENT || (ret > 0 && ret <= 4), "segments of what overlaps", OVER_AT + at, ret, 0);
+	for (int i = 0; i < ret && i < 4; i++)
+		expect(reader, is_in(&segments[i], OVER_IOVA, OVER_LEN) || is_in(&segments[i], UNDER_IOVA, UNDER_LEN),
+		       "a segment of what overlaps", OVER_AT + at, i, segments[i].addr);
+}
+
 static void *read_on(void *arg)
 {
 	struct reader *reader = arg;
@@ -107,6 +155,8 @@ static void *read_on(void *arg)
 			read_what_stays(reader);
 			read_what_is_there_twice(reader);
 			read_what_comes_and_goes(reader);
+			read_what_is_large(reader);
+			read_what_overlaps(reader);
 		}
 	return NULL;
 }
@@ -138,6 +188,12 @@ static void come_and_go(uint64_t round)
 		unmap(region_iova(region), len);
 }
 
+static void map_and_unmap(uint64_t vaddr, uint64_t len, uint64_t iova)
+{
+	map(vaddr, len, iova);
+	unmap(iova, len);
+}
+
 START_TEST(what_stays_mapped_is_found_while_all_around_it_comes_and_goes)
 {
 	struct reader readers[READERS];
@@ -145,6 +201,7 @@ START_TEST(what_stays_mapped_is_found_while_all_around_it_comes_and_goes)
 
 	ioas = bare_ioas_new();
 	map(STAYS_AT, STAYS_LEN, STAYS_IOVA);
+	map(UNDER_AT, UNDER_LEN, UNDER_IOVA);
 	map(TWICE_AT, TWICE_LEN, TWICE_IOVA);
 	map(TWICE_AT, TWICE_LEN, TWICE_IOVA + GIB);
 	for (int i = 0; i < READERS; i++) {
@@ -158,8 +215,12 @@ START_TEST(what_stays_mapped_is_found_while_all_around_it_comes_and_goes)
 		unmap(which, TWICE_LEN);
 		map(TWICE_AT, TWICE_LEN, which);
 		/* A neighbour of what stays, by its address and its IOVA. */
-		map(STAYS_AT + STAYS_LEN, PAGE, STAYS_IOVA + STAYS_LEN);
-		unmap(STAYS_IOVA + STAYS_LEN, PAGE);
+		map_and_unmap(STAYS_AT + STAYS_LEN, PAGE, STAYS_IOVA + STAYS_LEN);
+		for (uint64_t i = 0; i < 64; i++) {
+			map_and_unmap(LARGE_AT + i % 2 * ROUND, GIB, LARGE_IOVA + i % 2 * (UINT64_C(1) << 40));
+			if (i % 16 == 0)
+				map_and_unmap(OVER_AT, OVER_LEN, OVER_IOVA);
+		}
 	}
 	atomic_store(&done, true);
 	for (int i = 0; i < READERS; i++) {
