@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /*
- * Translation without a lock while another thread changes the table, without threads: each store of the writer is noted,
- * and readers are shown the words as they were. A reader begins after any of the stores, and after any of its own loads
- * the writer comes as far as any other one; all of these are tried, and each answer must be right for a moment between
- * the reader's begin and its end.
+ * Translation without a lock while another thread changes the table, without threads: each store of the writer is
+ * noted, and readers are shown the words as they were. A reader begins after any of the stores, and after any of its
+ * own loads the writer comes as far as any other one; all of these are tried, and each answer must be right for a
+ * moment between the reader's begin and its end.
  */
 #include <errno.h>
 #include <inttypes.h>
