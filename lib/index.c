@@ -119,16 +119,6 @@ int ifd_index_reserve_any(struct ifd_index *index, struct ifd_map *map, const st
 	return found ? 0 : -ENOSPC;
 }
 
-uint64_t ifd_index_free(struct ifd_index *index, const struct ifd_iova_wish *wish)
-{
-	uint64_t sum;
-
-	pthread_mutex_lock(&index->lock);
-	sum = ifd_iova_free(&index->by_iova, wish);
-	pthread_mutex_unlock(&index->lock);
-	return sum;
-}
-
 static bool enter(struct ifd_index *index, const struct ifd_map *map)
 {
 	return ifd_radix_enter(&index->radix, map->vaddr.start, map->vaddr.last, map->iova.start);

@@ -77,9 +77,6 @@ int ifd_index_reserve(struct ifd_index *index, struct ifd_map *map, uint64_t iov
 /* Where ifd_iova_find() puts it; the wish's length is the mapping's. -ENOSPC. */
 int ifd_index_reserve_any(struct ifd_index *index, struct ifd_map *map, const struct ifd_iova_wish *wish);
 
-/* ifd_iova_free() of it. */
-uint64_t ifd_index_free(struct ifd_index *index, const struct ifd_iova_wish *wish);
-
 /* Puts mappings that fill it in the place of a reserved one, which is withdrawn. */
 void ifd_index_split(struct ifd_index *index, struct ifd_map *whole, struct ifd_map *const *pieces, size_t count);
 

@@ -206,23 +206,3 @@ bool ifd_iova_find(const struct ifd_tree *tree, const struct ifd_iova_wish *wish
 		*iova = search.found;
 	return found;
 }
-
-uint64_t ifd_iova_free(const struct ifd_tree *tree, const struct ifd_iova_wish *wish)
-{
-	struct pieces pieces = { .wish = wish, .low = wish->window.start };
-	struct iommufd_range piece, taken;
-	const struct ifd_node *node;
-	uint64_t sum = 0;
-
-	while (next_piece(&pieces, &piece)) {
-		sum += piece.last - piece.start + 1;
-		node = ifd_tree_first(tree, piece.start, piece.last);
-		for (; node && node->start <= piece.last; node = ifd_tree_after(node)) {
-			const struct iommufd_range range = { node->start, node->last };
-
-			if (clip(&range, piece.start, piece.last, &taken))
-				sum -= taken.last - taken.start + 1;
-		}
-	}
-	return sum;
-}

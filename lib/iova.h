@@ -42,7 +42,4 @@ struct ifd_iova_wish {
 /* In a tree with `gaps`. False, and `iova` as it was, when there is no place; how many nodes it took, or NULL. */
 bool ifd_iova_find(const struct ifd_tree *tree, const struct ifd_iova_wish *wish, uint64_t *iova, size_t *visits);
 
-/* How many addresses of the ranges, inside of the window and without the spared ones, belong to no interval. */
-uint64_t ifd_iova_free(const struct ifd_tree *tree, const struct ifd_iova_wish *wish);
-
 #endif

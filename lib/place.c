@@ -72,23 +72,20 @@ static uint64_t good_alignment(const struct ifd_map *map, uint64_t least)
 	return align > least ? align : least;
 }
 
-static int fail_full(struct iommufd_ioas *ioas, const struct ifd_map *map, const struct ifd_iova_wish *wish,
-		     const struct iommufd_range *window)
+/* How much is free there is not said: to count that takes long, under the lock of all who map. */
+static int fail_full(const struct iommufd_ioas *ioas, const struct ifd_map *map, const struct iommufd_range *window)
 {
 	const char *what = ioas->num_allowed  ? "allow more with iommufd_ioas_allow()"
 			   : ioas->num_spared ? "give back what is reserved with iommufd_ioas_unreserve()"
 					      : "use IOMMUFD_MAP_FIXED where nothing is attached yet";
 	char hint[IFD_HINT_MAX] = "";
 
-	if (!window) {
-		ifd_hint(hint, "unmap something, or %s", what);
-		return ifd_fail(-ENOSPC, hint, "map %" PRIu64 " bytes: no free IOVAs for them", ifd_map_len(map));
-	}
-	ifd_hint(hint, "0x%" PRIx64 " bytes of it are free, in pieces: unmap something there, or widen the window",
-		 ifd_index_free(&ioas->index, wish));
-	return ifd_fail(-ENOSPC, hint,
-			"map %" PRIu64 " bytes inside of 0x%" PRIx64 "-0x%" PRIx64 ": no free IOVAs for them",
-			ifd_map_len(map), window->start, window->last);
+	if (window)
+		return ifd_fail(-ENOSPC, "unmap something there, or widen the window",
+				"map %" PRIu64 " bytes inside of 0x%" PRIx64 "-0x%" PRIx64 ": no free IOVAs for them",
+				ifd_map_len(map), window->start, window->last);
+	ifd_hint(hint, "unmap something, or %s", what);
+	return ifd_fail(-ENOSPC, hint, "map %" PRIu64 " bytes: no free IOVAs for them", ifd_map_len(map));
 }
 
 int ifd_map_reserve_any(struct iommufd_ioas *ioas, struct ifd_map *map, uint32_t flags,
@@ -121,7 +118,7 @@ int ifd_map_reserve_any(struct iommufd_ioas *ioas, struct ifd_map *map, uint32_t
 		if (!ifd_index_reserve_any(&ioas->index, map, &wish))
 			return 0;
 		if (wish.align == least)
-			return fail_full(ioas, map, &wish, window);
+			return fail_full(ioas, map, window);
 	}
 }
 

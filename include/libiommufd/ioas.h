@@ -91,8 +91,8 @@ int iommufd_ioas_map(struct iommufd_ioas *ioas, void *vaddr, size_t len, uint32_
 /**
  * @brief Map memory of this process at an IOVA inside of a window, for a device that reaches no other addresses.
  *
- * The library picks the lowest place as for iommufd_ioas_map(), inside of what is permitted, of iommufd_ioas_allow()'s
- * list when there is one, and of the window. Many devices have 32 address bits: { 0, UINT32_MAX }.
+ * The library picks a place as for iommufd_ioas_map(), inside of what is permitted, of iommufd_ioas_allow()'s list when
+ * there is one, and of the window. Many devices have 32 address bits: { 0, UINT32_MAX }.
  *
  * @param ioas   the IOAS
  * @param vaddr  as for iommufd_ioas_map()
@@ -102,7 +102,7 @@ int iommufd_ioas_map(struct iommufd_ioas *ioas, void *vaddr, size_t len, uint32_
  * @param iova   the address for the device, written
  *
  * @retval -EINVAL IOMMUFD_MAP_FIXED; a window that ends before it starts; or see iommufd_ioas_map()
- * @retval -ENOSPC no place fits; the words have the window, and how much of it is free
+ * @retval -ENOSPC no place fits; the words have the window
  * @retval -EOVERFLOW, -ENOMEM, -EFAULT  as for iommufd_ioas_map()
  *
  * Source: IOMMU_IOAS_MAP (Linux 6.2); VFIO_IOMMU_MAP_DMA.

@@ -81,12 +81,6 @@ static void find(struct input *input, unsigned int what)
 	check(!found || at == lowest || (at > lowest && visits >= IFD_IOVA_BRIEF));
 	if (found && what & 1)
 		iova_model_take(&model, at, wish.len);
-	if (!(what & 128))
-		return;
-	wish.num_spared = 0;
-	wish.window = ranges[0];
-	wish.num_ranges = 1;
-	check(ifd_iova_free(&model.tree, &wish) >= iova_model_free(&model, &wish));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -53,18 +53,6 @@ bool iova_model_find(const struct iova_model *model, const struct ifd_iova_wish 
 	return false;
 }
 
-uint64_t iova_model_free(const struct iova_model *model, const struct ifd_iova_wish *wish)
-{
-	struct ifd_iova_wish page = *wish;
-	uint64_t sum = 0;
-
-	page.align = 1;
-	page.len = UINT64_C(1) << model->shift;
-	for (size_t i = 0; i < MODEL_PAGES; i++)
-		sum += iova_model_fits(model, &page, iova_model_at(model, i)) ? page.len : 0;
-	return sum;
-}
-
 void iova_model_take(struct iova_model *model, uint64_t iova, uint64_t len)
 {
 	size_t first = page_of(model, iova), last = page_of(model, iova + (len - 1));

@@ -33,9 +33,6 @@ bool iova_model_find(const struct iova_model *model, const struct ifd_iova_wish 
 /* Whether nothing is in the way of a wish there. */
 bool iova_model_fits(const struct iova_model *model, const struct ifd_iova_wish *wish, uint64_t iova);
 
-/* Bytes that are free for a wish whose ranges, window and spared ones begin and end with pages. */
-uint64_t iova_model_free(const struct iova_model *model, const struct ifd_iova_wish *wish);
-
 void iova_model_take(struct iova_model *model, uint64_t iova, uint64_t len);
 
 /* False when no interval begins at this page. */

@@ -91,17 +91,6 @@ static void step(struct iova_model *model, uint64_t *state, uint64_t seed)
 		iova_model_take(model, at, wish.len);
 }
 
-static void check_free(const struct iova_model *model, uint64_t *state, uint64_t seed)
-{
-	struct iommufd_range ranges[4], spared[4];
-	struct ifd_iova_wish wish = { .ranges = ranges, .spared = spared, .window = everything };
-
-	wish.num_ranges = some_ranges(model, state, ranges);
-	wish.num_spared = some_ranges(model, state, spared);
-	ck_assert_msg(ifd_iova_free(&model->tree, &wish) >= iova_model_free(model, &wish),
-		      "seed %" PRIu64 ": fewer are free than there are", seed);
-}
-
 /* Pages of 4 KiB to 1 GiB, and alignments of up to 4096 of them; at a low place, and up to the end of all. */
 START_TEST(a_place_is_found_exactly_where_a_naive_search_finds_one)
 {
@@ -118,7 +107,6 @@ START_TEST(a_place_is_found_exactly_where_a_naive_search_finds_one)
 			for (int j = 0; j < 20 && model->free < size / 3; j++)
 				iova_model_give(model, unit_below(&state, MODEL_PAGES));
 		}
-		check_free(model, &state, seed);
 		free(model);
 	}
 }
@@ -233,7 +221,6 @@ START_TEST(ranges_that_are_spared_are_kept_out_of_also_at_the_ends)
 	ck_assert_uint_eq(at, 0xb000);
 	wish.len = 0x15001;
 	ck_assert(!ifd_iova_find(&few.tree, &wish, &at, NULL));
-	ck_assert_uint_eq(ifd_iova_free(&few.tree, &wish), 0x2000 + 0x3fff + 0x15000);
 }
 END_TEST
 
