@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+#include <stdlib.h>
 #include <string.h>
 
 #include "iova-model.h"
@@ -11,6 +12,16 @@ void iova_model_init(struct iova_model *model, uint64_t base, unsigned int shift
 	model->base = base;
 	model->shift = shift;
 	model->free = (uint64_t)MODEL_PAGES << shift;
+}
+
+struct iova_model *iova_model_new(uint64_t base, unsigned int shift)
+{
+	struct iova_model *model = malloc(sizeof(*model));
+
+	if (!model)
+		abort();
+	iova_model_init(model, base, shift);
+	return model;
 }
 
 static size_t page_of(const struct iova_model *model, uint64_t iova)
@@ -51,6 +62,64 @@ bool iova_model_find(const struct iova_model *model, const struct ifd_iova_wish 
 			return true;
 		}
 	return false;
+}
+
+/* The gap that has a free page in it. False for one that has no end among the pages, or no beginning. */
+static bool gap_of(const struct iova_model *model, uint64_t iova, uint64_t *start, uint64_t *last)
+{
+	size_t before = page_of(model, iova), behind = before;
+
+	while (before && !model->pages[before])
+		before--;
+	while (behind < MODEL_PAGES && !model->pages[behind])
+		behind++;
+	if (!model->pages[before] || behind == MODEL_PAGES)
+		return false;
+	*start = model->nodes[before].last + 1;
+	*last = model->nodes[behind].start - 1;
+	return true;
+}
+
+static bool is_sure(const struct iova_model *model, const struct ifd_iova_wish *wish, uint64_t iova)
+{
+	uint64_t start, last, block = wish->align, at;
+
+	if (!gap_of(model, iova, &start, &last))
+		return true;
+	if (last - start >= wish->len - 1 && last - start - (wish->len - 1) >= wish->align - 1)
+		return true;
+	while (block < wish->len)
+		block <<= 1;
+	at = (start + (block - 1)) & ~(block - 1);
+	return at >= start && at <= last && last - at >= block - 1;
+}
+
+bool iova_model_find_sure(const struct iova_model *model, const struct ifd_iova_wish *wish, uint64_t *iova)
+{
+	for (size_t page = 0; page < MODEL_PAGES; page++) {
+		uint64_t at = iova_model_at(model, page);
+
+		if (!model->taken[page] && iova_model_fits(model, wish, at) && is_sure(model, wish, at)) {
+			*iova = at;
+			return true;
+		}
+	}
+	return false;
+}
+
+bool iova_model_agrees(const struct iova_model *model, const struct ifd_iova_wish *wish, bool found, uint64_t iova,
+		       size_t visits)
+{
+	uint64_t expected;
+	bool any;
+
+	if (visits > IFD_IOVA_BRIEF && iova_model_find_sure(model, wish, &expected))
+		any = true;
+	else if (visits > IFD_IOVA_BRIEF && !wish->thorough)
+		any = false;
+	else
+		any = iova_model_find(model, wish, &expected);
+	return found == any && (!found || (iova == expected && iova_model_fits(model, wish, iova)));
 }
 
 void iova_model_take(struct iova_model *model, uint64_t iova, uint64_t len)

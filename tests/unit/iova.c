@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
-/* The choice of IOVAs: against a naive one, at the borders, over a long time, and among very many gaps. */
+/* The choice of IOVAs: at the borders, over a long time, and among very many gaps. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,110 +7,12 @@
 #include "iova-model.h"
 #include "unit.h"
 
-#define MANY   100000
-#define BUDGET 700 /* milliseconds for each test of random steps */
+#define MANY 100000
 
 #define KIB(n) ((uint64_t)(n) << 10)
 #define MIB(n) ((uint64_t)(n) << 20)
 
 static const struct iommufd_range everything = { 0, UINT64_MAX };
-
-static struct iova_model *model_new(uint64_t base, unsigned int shift)
-{
-	struct iova_model *model = malloc(sizeof(*model));
-
-	ck_assert_ptr_nonnull(model);
-	iova_model_init(model, base, shift);
-	return model;
-}
-
-/* ---- Beside the naive one ---- */
-
-/* Up to four ranges, ascending and apart or touching, of whole pages. */
-static size_t some_ranges(const struct iova_model *model, uint64_t *state, struct iommufd_range *ranges)
-{
-	size_t count = 0, page = unit_below(state, 4) ? 0 : unit_below(state, MODEL_PAGES);
-
-	while (count < 4 && page < MODEL_PAGES) {
-		size_t pages = unit_below(state, MODEL_PAGES) + 1;
-
-		if (pages > MODEL_PAGES - page)
-			pages = MODEL_PAGES - page;
-		ranges[count++] = (struct iommufd_range){ iova_model_at(model, page),
-							  iova_model_at(model, page + pages - 1) +
-								  ((UINT64_C(1) << model->shift) - 1) };
-		page += pages + (unit_below(state, 2) ? unit_below(state, 64) : 0);
-	}
-	return count;
-}
-
-static uint64_t some_length(const struct iova_model *model, uint64_t *state)
-{
-	uint64_t page = UINT64_C(1) << model->shift;
-	uint64_t pages = unit_below(state, 8) ? 1 + unit_below(state, 24) : 1 + unit_below(state, MODEL_PAGES);
-
-	/* Some do not end with a page. */
-	return (pages << model->shift) - (unit_below(state, 4) ? 0 : unit_below(state, page));
-}
-
-static void step(struct iova_model *model, uint64_t *state, uint64_t seed)
-{
-	struct iommufd_range ranges[4], spared[4];
-	struct ifd_iova_wish wish = { .ranges = ranges,
-				      .spared = spared,
-				      .window = everything,
-				      .len = some_length(model, state),
-				      .align = UINT64_C(1) << (model->shift + unit_below(state, 13)),
-				      .thorough = unit_below(state, 2) };
-	uint64_t at = 1, lowest = 1;
-	size_t visits;
-	bool expected, found;
-
-	wish.num_ranges = some_ranges(model, state, ranges);
-	wish.num_spared = unit_below(state, 2) ? some_ranges(model, state, spared) : 0;
-	for (size_t i = 0; i < wish.num_spared; i++) /* so that something is left */
-		spared[i].last = spared[i].start + ((spared[i].last - spared[i].start) >> 4);
-	if (!unit_below(state, 4)) {
-		wish.window.start = iova_model_at(model, 0) + unit_below(state, (uint64_t)MODEL_PAGES << model->shift);
-		wish.window.last = wish.window.start + unit_below(state, (uint64_t)MODEL_PAGES << model->shift);
-		if (wish.window.last < wish.window.start)
-			wish.window.last = UINT64_MAX;
-	}
-	expected = iova_model_find(model, &wish, &lowest);
-	found = ifd_iova_find(&model->tree, &wish, &at, &visits);
-	ck_assert_msg(!found || expected, "seed %" PRIu64 ": a place too many, 0x%" PRIx64, seed, at);
-	ck_assert_msg(found || at == 1, "seed %" PRIu64 ": nothing found, and yet written", seed);
-	ck_assert_msg(found || !expected || (!wish.thorough && visits >= IFD_IOVA_BRIEF),
-		      "seed %" PRIu64 ": 0x%" PRIx64 " was missed", seed, lowest);
-	if (!found)
-		return;
-	ck_assert_msg(iova_model_fits(model, &wish, at), "seed %" PRIu64 ": 0x%" PRIx64 " does not fit", seed, at);
-	ck_assert_msg(at == lowest || (at > lowest && visits >= IFD_IOVA_BRIEF),
-		      "seed %" PRIu64 ": 0x%" PRIx64 " is not the lowest, 0x%" PRIx64 " is", seed, at, lowest);
-	if (unit_below(state, 4))
-		iova_model_take(model, at, wish.len);
-}
-
-/* Pages of 4 KiB to 1 GiB, and alignments of up to 4096 of them; at a low place, and up to the end of all. */
-START_TEST(a_place_is_found_exactly_where_a_naive_search_finds_one)
-{
-	static const unsigned int shifts[] = { 12, 16, 21, 30, 51 };
-	uint64_t seed = unit_seed(), state = seed, end = unit_now() + BUDGET;
-
-	for (size_t round = 0; unit_now() < end || round < 10; round++) {
-		unsigned int shift = shifts[round % 5];
-		uint64_t size = (uint64_t)MODEL_PAGES << shift;
-		struct iova_model *model = model_new(round / 5 % 2 ? -size : size, shift);
-
-		for (int i = 0; i < 1500; i++) {
-			step(model, &state, seed);
-			for (int j = 0; j < 20 && model->free < size / 3; j++)
-				iova_model_give(model, unit_below(&state, MODEL_PAGES));
-		}
-		free(model);
-	}
-}
-END_TEST
 
 /* ---- Borders ---- */
 
@@ -262,7 +164,7 @@ static bool churn_take(struct iova_model *model, const struct iommufd_range *all
 START_TEST(places_that_come_and_go_for_long_leave_room_for_others)
 {
 	uint64_t seed = unit_seed(), state = seed, at, size = (uint64_t)MODEL_PAGES << 12;
-	struct iova_model *model = model_new(size, 12);
+	struct iova_model *model = iova_model_new(size, 12);
 	const struct iommufd_range all = { size, 2 * size - 1 };
 	const struct ifd_iova_wish whole = {
 		.ranges = &all, .num_ranges = 1, .window = everything, .len = size, .align = size
@@ -294,7 +196,7 @@ END_TEST
 
 START_TEST(a_place_that_was_given_back_is_the_next_one_to_be_picked)
 {
-	struct iova_model *model = model_new(MIB(16), 12);
+	struct iova_model *model = iova_model_new(MIB(16), 12);
 	const struct iommufd_range all = { MIB(16), MIB(32) - 1 };
 	struct ifd_iova_wish wish = { .ranges = &all, .num_ranges = 1, .window = everything };
 	uint64_t at;
@@ -469,7 +371,6 @@ END_TEST
 
 void unit_tests(TCase *tcase)
 {
-	tcase_add_test(tcase, a_place_is_found_exactly_where_a_naive_search_finds_one);
 	tcase_add_test(tcase, nothing_taken_is_one_gap_from_0_to_the_end_of_all);
 	tcase_add_test(tcase, what_is_taken_at_the_ends_is_not_found);
 	tcase_add_test(tcase, a_gap_that_a_window_cuts_counts_as_far_as_it_is_inside);
