@@ -82,13 +82,10 @@ static int move_up(struct iommufd_ioas *ioas, struct ifd_map **map, uint32_t fla
 	struct ifd_map *fresh;
 	int ret;
 
-	if (step > UINT64_MAX - start)
-		return ifd_fail(-ENOSPC, "unmap something", "map %" PRIu64 " bytes: no free IOVAs for them",
-				ifd_map_len(old));
 	fresh = ifd_map_part(old, 0, ifd_map_len(old), old->flags);
 	if (!fresh)
 		return ifd_fail(-ENOMEM, NULL, "map %" PRIu64 " bytes", ifd_map_len(old));
-	ret = ifd_map_reserve_any(ioas, fresh, flags, window, start + step);
+	ret = ifd_map_reserve_any(ioas, fresh, flags, window, step < UINT64_MAX - start ? start + step : UINT64_MAX);
 	if (ret) {
 		ifd_map_free(fresh);
 		return ret;
@@ -96,6 +93,17 @@ static int move_up(struct iommufd_ioas *ioas, struct ifd_map **map, uint32_t fla
 	ifd_map_give_up(ioas, *map);
 	*map = fresh;
 	return 0;
+}
+
+/*
+ * In a window a step that goes on doubling would soon be past all of it: there it does as long as it is less than a
+ * 1024th of that. So of a narrow one no place is passed over.
+ */
+static uint64_t longer_step(uint64_t step, const struct iommufd_range *window)
+{
+	uint64_t enough = window ? (window->last - window->start) >> 10 : UINT64_MAX >> 1;
+
+	return step < enough ? 2 * step : step;
 }
 
 /*
@@ -109,7 +117,7 @@ int ifd_map_somewhere(struct iommufd_ioas *ioas, struct ifd_map **map, uint32_t 
 	uint64_t step = ifd_map_len(*map);
 	int ret = ifd_map_now(ioas, *map);
 
-	for (; ret == -EEXIST && may_move; step *= 2) {
+	for (; ret == -EEXIST && may_move; step = longer_step(step, window)) {
 		ret = move_up(ioas, map, flags, window, step);
 		if (!ret)
 			ret = ifd_map_now(ioas, *map);

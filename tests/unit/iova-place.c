@@ -260,6 +260,74 @@ START_TEST(a_place_that_turns_out_to_be_taken_is_left_for_one_of_the_same_window
 }
 END_TEST
 
+/* Of sixteen pages from 0x10000 on. */
+static unsigned int foreign_pages, tries;
+
+static int map_between_others(int fd, void *arg)
+{
+	uint64_t iova = ((struct vfio_iommu_type1_dma_map *)arg)->iova;
+
+	(void)fd;
+	tries++;
+	ck_assert_uint_lt(iova - 0x10000, 0x10000);
+	return foreign_pages >> (iova - 0x10000) / SCENE_PAGE & 1 ? -EEXIST : 0;
+}
+
+START_TEST(no_page_of_a_narrow_window_is_passed_over_because_others_are_taken)
+{
+	uint64_t iova = 7;
+
+	scene_open(&scene, IOMMUFD_BACKEND_VFIO);
+	ck_assert_int_eq(iommufd_device_attach(scene.dev, scene.ioas), 0);
+	scene.ctx->adopted = true;
+	inject_ioctl(VFIO_IOMMU_MAP_DMA, map_between_others);
+	for (unsigned int free = 0; free < 16; free++) {
+		foreign_pages = 0xffff & ~(1u << free);
+		is_within(0x10000, 0x1ffff, SCENE_PAGE, RW, 0x10000 + free * SCENE_PAGE);
+		iommufd_ioas_unmap_all(scene.ioas, NULL);
+	}
+	foreign_pages = 0xffff;
+	tries = 0;
+	unit_fails(-ENOSPC, map_within(0x10000, 0x1ffff, SCENE_PAGE, RW, &iova));
+	unit_words_have("inside of 0x10000-0x1ffff");
+	ck_assert_uint_eq(tries, 16);
+	ck_assert_uint_eq(iova, 7);
+	scene.ctx->adopted = false;
+	scene_close(&scene);
+}
+END_TEST
+
+static int map_nowhere(int fd, void *arg)
+{
+	(void)fd;
+	(void)arg;
+	tries++;
+	return -EEXIST;
+}
+
+START_TEST(who_has_taken_all_is_soon_found_out)
+{
+	uint64_t iova = 7;
+
+	scene_open(&scene, IOMMUFD_BACKEND_VFIO);
+	scene.ctx->adopted = true;
+	ck_assert_int_eq(iommufd_device_attach(scene.dev, scene.ioas), 0);
+	inject_ioctl(VFIO_IOMMU_MAP_DMA, map_nowhere);
+	tries = 0;
+	unit_fails(-ENOSPC, map_within(0, UINT32_MAX, SCENE_PAGE, RW, &iova));
+	unit_words_have("inside of 0x0-0xffffffff");
+	ck_assert_uint_ge(tries, 16);
+	ck_assert_uint_le(tries, 1100);
+	tries = 0;
+	unit_fails(-ENOSPC, iommufd_ioas_map(scene.ioas, scene_memory(1), SCENE_PAGE, RW, &iova));
+	ck_assert_uint_ge(tries, 16);
+	ck_assert_uint_le(tries, 64);
+	ck_assert_uint_eq(iova, 7);
+	scene.ctx->adopted = false;
+	scene_close(&scene);
+}
+END_TEST
+
 static int reserve(uint64_t start, uint64_t last)
 {
 	const struct iommufd_range range = { start, last };
@@ -359,6 +427,8 @@ void unit_tests(TCase *tcase)
 	tcase_add_test(tcase, where_there_is_no_place_for_the_largest_pages_one_for_large_ones_is_picked);
 	tcase_add_test(tcase, a_window_that_is_none_is_refused_and_no_window_is_everywhere);
 	tcase_add_test(tcase, a_place_that_turns_out_to_be_taken_is_left_for_one_of_the_same_window_and_alignment);
+	tcase_add_test(tcase, no_page_of_a_narrow_window_is_passed_over_because_others_are_taken);
+	tcase_add_test(tcase, who_has_taken_all_is_soon_found_out);
 	tcase_add_test(tcase, nothing_is_picked_of_what_is_reserved_until_it_is_given_back);
 	tcase_add_test(tcase, ranges_that_are_reserved_are_apart_and_given_back_as_they_were_reserved);
 	tcase_add_test(tcase, the_number_of_ranges_that_are_reserved_is_bounded);
