@@ -138,26 +138,21 @@ static size_t spared_at(const struct iommufd_ioas *ioas, uint64_t start)
 	return i;
 }
 
-/* A list with one more at `i`, or with that one less when `range` is NULL, in place of what is there. */
-static int change_spared(struct iommufd_ioas *ioas, size_t i, const struct iommufd_range *range)
+/* The list is as long as it may become from the start: what is given back is then sure to be. */
+static int insert_spared(struct iommufd_ioas *ioas, size_t i, const struct iommufd_range *range)
 {
-	struct iommufd_range *list = calloc(ioas->num_spared + 1, sizeof(*list)), *old = ioas->spared, *to = list;
-	size_t num = ioas->num_spared;
-
-	if (!list)
-		return ifd_fail(-ENOMEM, NULL, "change what IOVAs are reserved");
-	for (size_t k = 0; k <= num; k++) {
-		if (k == i && range)
-			*to++ = *range;
-		if (k < num && (k != i || range))
-			*to++ = old[k];
-	}
-	/* In this order, for a child process that is forked in the midst of it. */
-	ioas->num_spared = 0;
-	ioas->spared = list;
-	ioas->num_spared = (size_t)(to - list);
-	free(old);
+	if (!ioas->spared)
+		ioas->spared = calloc(SPARED_MAX, sizeof(*range));
+	if (!ioas->spared)
+		return ifd_fail(-ENOMEM, NULL, "reserve a range of IOVAs");
+	memmove(&ioas->spared[i + 1], &ioas->spared[i], (ioas->num_spared++ - i) * sizeof(*range));
+	ioas->spared[i] = *range;
 	return 0;
+}
+
+static void remove_spared(struct iommufd_ioas *ioas, size_t i)
+{
+	memmove(&ioas->spared[i], &ioas->spared[i + 1], (--ioas->num_spared - i) * sizeof(*ioas->spared));
 }
 
 static int reserve_gated(struct iommufd_ioas *ioas, const struct iommufd_range *range)
@@ -169,9 +164,9 @@ static int reserve_gated(struct iommufd_ioas *ioas, const struct iommufd_range *
 				"reserve 0x%" PRIx64 "-0x%" PRIx64 ": 0x%" PRIx64 "-0x%" PRIx64 " is reserved",
 				range->start, range->last, ioas->spared[i].start, ioas->spared[i].last);
 	if (ioas->num_spared == SPARED_MAX)
-		return ifd_fail(-EOVERFLOW, "reserve fewer and larger ranges", "reserve a range beside %zu others",
+		return ifd_fail(-ENOSPC, "reserve fewer and larger ranges", "reserve a range beside %zu others",
 				ioas->num_spared);
-	return change_spared(ioas, i, range);
+	return insert_spared(ioas, i, range);
 }
 
 EXPORT int iommufd_ioas_reserve(struct iommufd_ioas *ioas, const struct iommufd_range *range)
@@ -200,7 +195,7 @@ EXPORT int iommufd_ioas_unreserve(struct iommufd_ioas *ioas, const struct iommuf
 	pthread_rwlock_wrlock(&ioas->gate);
 	i = spared_at(ioas, range->start);
 	if (i < ioas->num_spared && ioas->spared[i].start == range->start && ioas->spared[i].last == range->last)
-		ret = change_spared(ioas, i, NULL);
+		remove_spared(ioas, i);
 	else
 		ret = ifd_fail(-ENOENT, "give the same range as to iommufd_ioas_reserve()",
 			       "give 0x%" PRIx64 "-0x%" PRIx64 " back: it was not reserved", range->start, range->last);

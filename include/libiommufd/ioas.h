@@ -389,10 +389,10 @@ int iommufd_ioas_allow(struct iommufd_ioas *ioas, const struct iommufd_range *ra
  * @param ioas  the IOAS, whether something is attached or not
  * @param range both ends included, of any alignment
  *
- * @retval -EINVAL    it ends before it starts
- * @retval -EEXIST    it overlaps another one that is reserved; the words name that
- * @retval -EOVERFLOW there are 256 already
- * @retval -ENOMEM    no memory
+ * @retval -EINVAL it ends before it starts
+ * @retval -EEXIST it overlaps another one that is reserved; the words name that
+ * @retval -ENOSPC there are 256 already
+ * @retval -ENOMEM no memory, which the first range of an IOAS takes for all
  *
  * It waits for other threads that map or unmap. Source: none, the library sees to it by itself.
  * @since 0.1
@@ -406,7 +406,6 @@ int iommufd_ioas_reserve(struct iommufd_ioas *ioas, const struct iommufd_range *
  * @param range one that was given to iommufd_ioas_reserve(), all of it
  *
  * @retval -ENOENT it is not reserved, or not as one range
- * @retval -ENOMEM no memory
  *
  * Source: none, the library sees to it by itself.
  * @since 0.1

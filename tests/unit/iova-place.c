@@ -402,14 +402,30 @@ START_TEST(the_number_of_ranges_that_are_reserved_is_bounded)
 	scene_open(&scene, backends[0]);
 	for (uint64_t i = 256; i; i--)
 		ck_assert_int_eq(reserve(i << 20, (i << 20) + 1), 0);
-	unit_fails(-EOVERFLOW, reserve(0, 1));
+	unit_fails(-ENOSPC, reserve(0, 1));
+	unit_words_have("256 others");
 	ck_assert_int_eq(unreserve(UINT64_C(77) << 20, (UINT64_C(77) << 20) + 1), 0);
 	ck_assert_int_eq(reserve(0, 1), 0);
-	inject_fail(INJECT_MEMORY, 1, -ENOMEM);
-	unit_fails(-ENOMEM, unreserve(0, 1));
+	unit_fails(-ENOSPC, reserve(UINT64_C(77) << 20, (UINT64_C(77) << 20) + 1));
+	for (uint64_t i = 256; i; i--)
+		ck_assert_int_eq(unreserve(i << 20, (i << 20) + 1), i == 77 ? -ENOENT : 0);
 	ck_assert_int_eq(unreserve(0, 1), 0);
+	scene_close(&scene);
+}
+END_TEST
+
+START_TEST(only_the_first_range_that_is_reserved_needs_memory)
+{
+	scene_open(&scene, backends[0]);
 	inject_fail(INJECT_MEMORY, 1, -ENOMEM);
 	unit_fails(-ENOMEM, reserve(0, 1));
+	unit_fails(-ENOENT, unreserve(0, 1));
+	ck_assert_int_eq(reserve(0, 1), 0);
+	inject_fail(INJECT_MEMORY, 1, -ENOMEM);
+	ck_assert_int_eq(reserve(2, 3), 0);
+	ck_assert_int_eq(unreserve(0, 1), 0);
+	ck_assert_int_eq(unreserve(2, 3), 0);
+	ck_assert_int_eq(reserve(0, 1), 0);
 	scene_close(&scene);
 }
 END_TEST
@@ -432,4 +448,5 @@ void unit_tests(TCase *tcase)
 	tcase_add_test(tcase, nothing_is_picked_of_what_is_reserved_until_it_is_given_back);
 	tcase_add_test(tcase, ranges_that_are_reserved_are_apart_and_given_back_as_they_were_reserved);
 	tcase_add_test(tcase, the_number_of_ranges_that_are_reserved_is_bounded);
+	tcase_add_test(tcase, only_the_first_range_that_is_reserved_needs_memory);
 }
