@@ -25,7 +25,7 @@
 struct worker {
 	pthread_t thread;
 	struct iommufd_ioas *ioas;
-	uint64_t state, end;
+	uint64_t number, state, end;
 	uint64_t mapped, unmapped, calls, translated; /* bytes, bytes, calls, hits */
 	char wrong[200];
 };
@@ -70,6 +70,44 @@ static void map_any(struct worker *worker)
 	ret = iommufd_ioas_unmap(worker->ioas, iova, len, &len);
 	expect(worker, !ret || ret == -ENOENT || ret == -EINVAL || ret == -EBUSY, "an unmap of one's own", ret);
 	worker->unmapped += ret ? 0 : len;
+}
+
+/* What comes and goes as reserved is apart from the window, but looked at by all who look for a place. */
+#define WINDOW_START UINT64_C(0x40000000)
+#define WINDOW_LAST  UINT64_C(0x4fffffff)
+
+static void map_within(struct worker *worker)
+{
+	const struct iommufd_range window = { WINDOW_START, WINDOW_LAST };
+	uint64_t iova = 0, len = some_len(worker);
+	int ret = iommufd_ioas_map_within(worker->ioas, (void *)(uintptr_t)(4 * DISTANCE), len,
+					  RW | IOMMUFD_MAP_ALIGN(15), &window, &iova);
+
+	expect(worker, !ret, "a map in a window", ret);
+	expect(worker, iova >= WINDOW_START && iova + (len - 1) <= WINDOW_LAST && !(iova & 0x7fff), "its place", ret);
+	worker->mapped += ret ? 0 : len;
+	ret = iommufd_ioas_unmap(worker->ioas, iova, len, &len);
+	expect(worker, !ret || ret == -ENOENT || ret == -EINVAL || ret == -EBUSY, "its unmap", ret);
+	worker->unmapped += ret ? 0 : len;
+}
+
+/* Each thread has a range of its own, in which nobody picks anything meanwhile. */
+static void reserve(struct worker *worker)
+{
+	const uint64_t start = WINDOW_LAST + 1 + worker->number * 8 * PAGE;
+	const struct iommufd_range range = { start, start + 4 * PAGE - 1 }, window = { start, start + 8 * PAGE - 1 };
+	uint64_t iova = 0, len = 0;
+	int ret = iommufd_ioas_reserve(worker->ioas, &range);
+
+	expect(worker, !ret, "a range to be reserved", ret);
+	ret = iommufd_ioas_map_within(worker->ioas, (void *)(uintptr_t)(4 * DISTANCE), PAGE, RW, &window, &iova);
+	expect(worker, !ret && iova > range.last && iova < window.last, "a map beside what is reserved", ret);
+	worker->mapped += ret ? 0 : PAGE;
+	ret = iommufd_ioas_unmap(worker->ioas, iova, PAGE, &len);
+	expect(worker, !ret || ret == -ENOENT || ret == -EBUSY, "its unmap", ret);
+	worker->unmapped += len;
+	ret = iommufd_ioas_unreserve(worker->ioas, &range);
+	expect(worker, !ret, "a range to be given back", ret);
 }
 
 static void unmap(struct worker *worker)
@@ -123,7 +161,11 @@ static void *work(void *arg)
 				unmap(worker);
 			else if (what < 122)
 				unmap_all(worker);
-			else if (what < 124)
+			else if (what < 128)
+				map_within(worker);
+			else if (what < 130)
+				reserve(worker);
+			else if (what < 132)
 				expect(worker, iommufd_ioas_ranges(worker->ioas, &range, 1) == 1, "ranges", 0);
 			else
 				translate(worker);
@@ -138,7 +180,9 @@ START_TEST(threads_map_unmap_and_translate_on_one_ioas_and_the_bytes_add_up)
 	uint64_t seed = unit_seed(), end = unit_now() + BUDGET, expected = 0, left = 1, translated = 0;
 
 	for (int i = 0; i < THREADS; i++) {
-		workers[i] = (struct worker){ .ioas = ioas, .state = seed + (uint64_t)i * 7919, .end = end };
+		workers[i] = (struct worker){
+			.ioas = ioas, .number = (uint64_t)i, .state = seed + (uint64_t)i * 7919, .end = end
+		};
 		ck_assert_int_eq(pthread_create(&workers[i].thread, NULL, work, &workers[i]), 0);
 	}
 	for (int i = 0; i < THREADS; i++)
