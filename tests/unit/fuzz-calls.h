@@ -57,18 +57,27 @@ int fuzz_after_search(int ret, int most);
 #define CALL(function, ...)  (fuzz_before(#function), fuzz_after(function(__VA_ARGS__), 0))
 #define COUNT(function, ...) (fuzz_before(#function), fuzz_after(function(__VA_ARGS__), INT32_MAX))
 
+/* A mapping such as a caller asks for, and whether its place has the alignment that it asked for. */
+struct iommufd_map fuzz_some_map(void);
+void fuzz_check_aligned(uint32_t flags, uint64_t iova);
+
+/* A buffer in a slot that has none; `opts` may be NULL. */
+void fuzz_buffer_make(unsigned int slot, struct iommufd_ioas *in, const struct iommufd_dma_opts *opts);
+
 /* What the kernel said of an address space must have been made sense of. */
 void fuzz_check_ioas(struct iommufd_ioas *ioas);
 
 /* One call on an address space, a device or another object, as `what` chooses. */
 #define FUZZ_IOAS_CALLS   9
 #define FUZZ_MORE_CALLS   9
+#define FUZZ_PLACE_CALLS  6
 #define FUZZ_DEVICE_CALLS 9
 #define FUZZ_OBJECT_CALLS 17
 #define FUZZ_LAYER_CALLS  9
 void fuzz_call_ioas(uint8_t what, struct iommufd_ioas *in);
 void fuzz_call_device(uint8_t what, unsigned int slot, struct iommufd_ioas *in);
 void fuzz_call_more(uint8_t what, struct iommufd_ioas *in);
+void fuzz_call_place(uint8_t what, struct iommufd_ioas *in);
 void fuzz_call_object(uint8_t what, unsigned int slot, unsigned int dev, struct iommufd_ioas *in);
 void fuzz_objects_drop(unsigned int slot);
 

@@ -5,7 +5,7 @@
 
 #include "fuzz-calls.h"
 
-static struct iommufd_map some_map(void)
+struct iommufd_map fuzz_some_map(void)
 {
 	uint8_t how = fuzz_call_byte();
 	struct iommufd_map map = { .vaddr = (void *)(uintptr_t)(0x10000000 + fuzz_call_pages()),
@@ -17,23 +17,36 @@ static struct iommufd_map some_map(void)
 		map.len = PAGE;
 	if (how & 0x20)
 		map.flags |= IOMMUFD_MAP_READ;
+	if (how & 0x40) {
+		uint8_t shift = fuzz_call_byte() % 65;
+
+		map.flags |= IOMMUFD_MAP_ALIGN(shift);
+	}
 	if (how & 0x80)
 		map.flags = how;
 	return map;
 }
 
+void fuzz_check_aligned(uint32_t flags, uint64_t iova)
+{
+	fuzz_check(!(iova & ((UINT64_C(1) << (flags >> 8 & 63)) - 1)), "0x%llx with the flags 0x%x",
+		   (unsigned long long)iova, flags);
+}
+
 static void map_one(struct iommufd_ioas *to)
 {
-	struct iommufd_map map = some_map();
+	struct iommufd_map map = fuzz_some_map();
 	uint64_t iova = map.iova;
 	void *vaddr = NULL;
 	int ret = CALL(iommufd_ioas_map, to, map.vaddr, map.len, map.flags, &iova);
 
 	if (ret || map.flags & IOMMUFD_MAP_FIXED)
 		fuzz_check(iova == map.iova, "the IOVA was written");
-	if (!ret)
-		fuzz_check(!iommufd_ioas_to_vaddr(to, iova, map.len, &vaddr) && vaddr == map.vaddr,
-			   "what was mapped is not found");
+	if (ret)
+		return;
+	fuzz_check_aligned(map.flags, iova);
+	fuzz_check(!iommufd_ioas_to_vaddr(to, iova, map.len, &vaddr) && vaddr == map.vaddr,
+		   "what was mapped is not found");
 }
 
 static void map_many(struct iommufd_ioas *to)
@@ -42,7 +55,7 @@ static void map_many(struct iommufd_ioas *to)
 	size_t count = fuzz_call_byte() % 5;
 
 	for (size_t i = 0; i < count; i++)
-		was[i] = maps[i] = some_map();
+		was[i] = maps[i] = fuzz_some_map();
 	if (CALL(iommufd_ioas_map_batch, to, maps, count, NULL))
 		for (size_t i = 0; i < count; i++)
 			fuzz_check(maps[i].iova == was[i].iova, "IOVA %zu of a batch that failed was written", i);
@@ -86,16 +99,18 @@ static void maps_left(struct iommufd_ioas *of)
 	fuzz_check(!ret || left == 77, "the number was written");
 }
 
-static void buffer_make(unsigned int slot, struct iommufd_ioas *in)
+void fuzz_buffer_make(unsigned int slot, struct iommufd_ioas *in, const struct iommufd_dma_opts *opts)
 {
 	struct iommufd_dma *dma = &fuzz.buffers[slot].dma;
 	uint8_t how = fuzz_call_byte();
+	uint32_t flags = (how & 7 ? how & 3 : 1) | (uint32_t)(how >> 4) << 16;
 	uint64_t len = fuzz_call_pages();
 	int ret;
 
 	if (dma->len)
 		return;
-	ret = CALL(iommufd_dma_alloc, in, len, (how & 7 ? how & 3 : 1) | (uint32_t)(how >> 4) << 16, dma);
+	ret = opts ? CALL(iommufd_dma_alloc_opts, in, len, flags, opts, dma)
+		   : CALL(iommufd_dma_alloc, in, len, flags, dma);
 	fuzz_check(!ret == (dma->len > 0), "a buffer of %zu bytes, and %d", dma->len, ret);
 	if (ret)
 		return;
@@ -150,7 +165,7 @@ void fuzz_call_ioas(uint8_t what, struct iommufd_ioas *in)
 		maps_left(in);
 		break;
 	case 7:
-		buffer_make(fuzz_call_byte() % SLOTS, in);
+		fuzz_buffer_make(fuzz_call_byte() % SLOTS, in, NULL);
 		break;
 	case 8:
 		fuzz_buffer_drop(&fuzz.buffers[fuzz_call_byte() % SLOTS]);

@@ -20,10 +20,22 @@
 #define MMAP_MAX   (size_t)(64 << 20)
 #define MEMORY_MAX (size_t)(16 << 20)
 
+/* No memory of a process is above. */
+#define USER_END (UINT64_C(1) << 47)
+
 static struct fuzz_stream *stream;
 static struct fuzz_file files[FDS];
 static size_t mapped;
 static unsigned int memory_fails_in, refused_unmaps;
+
+/* What was mapped while somebody wants to know. */
+#define FRESH 64
+static struct {
+	unsigned char *at;
+	size_t size;
+} fresh[FRESH];
+static unsigned int num_fresh;
+static bool watched;
 
 /* ---- The stream ---- */
 
@@ -292,6 +304,18 @@ int __wrap_ioctl(int fd, unsigned long request, void *arg)
 
 /* ---- Memory ---- */
 
+/* All of it, its begin or its end. */
+static void forget_fresh(const unsigned char *addr, size_t len)
+{
+	for (unsigned int i = 0; watched && i < num_fresh; i++)
+		if (addr >= fresh[i].at && addr < fresh[i].at + fresh[i].size) {
+			if (addr == fresh[i].at)
+				fresh[i].at += len;
+			fresh[i].size -= len;
+			return;
+		}
+}
+
 int __real_ifd_sys_mmap(int fd, uint64_t offset, size_t len, int prot, int flags, void **out);
 int __real_ifd_sys_munmap(void *addr, size_t len);
 int __wrap_ifd_sys_mmap(int fd, uint64_t offset, size_t len, int prot, int flags, void **out);
@@ -312,9 +336,14 @@ int __wrap_ifd_sys_mmap(int fd, uint64_t offset, size_t len, int prot, int flags
 		return -ENOMEM;
 	flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | (flags & MAP_FIXED_NOREPLACE);
 	err = __real_ifd_sys_mmap(-1, 0, len, prot, flags, out);
-	if (!err)
-		mapped += len;
-	return err;
+	if (err)
+		return err;
+	mapped += len;
+	if (watched && num_fresh < FRESH) {
+		fresh[num_fresh].at = *out;
+		fresh[num_fresh++].size = len;
+	}
+	return 0;
 }
 
 int __wrap_ifd_sys_munmap(void *addr, size_t len);
@@ -322,7 +351,28 @@ int __wrap_ifd_sys_munmap(void *addr, size_t len)
 {
 	fuzz_check(len <= mapped, "%zu bytes are unmapped of %zu", len, mapped);
 	mapped -= len;
+	forget_fresh(addr, len);
 	return __real_ifd_sys_munmap(addr, len);
+}
+
+void fuzz_watch_memory(void)
+{
+	num_fresh = 0;
+	watched = true;
+}
+
+size_t fuzz_take_watched(void)
+{
+	size_t bytes = 0;
+
+	watched = false;
+	fuzz_check(num_fresh < FRESH, "too much memory to watch");
+	for (unsigned int i = 0; i < num_fresh; i++)
+		if (fresh[i].size) {
+			bytes += fresh[i].size;
+			__wrap_ifd_sys_munmap(fresh[i].at, fresh[i].size);
+		}
+	return bytes;
 }
 
 void fuzz_take_lost(void *addr, size_t len)
@@ -338,9 +388,18 @@ unsigned int fuzz_refused_unmaps(void)
 int __wrap_ifd_sys_madvise(void *addr, size_t len, int advice);
 int __wrap_ifd_sys_madvise(void *addr, size_t len, int advice)
 {
+	(void)advice;
+	if (len > USER_END || (uintptr_t)addr > USER_END - len)
+		return -ENOMEM;
+	return fuzz_mood();
+}
+
+int __wrap_ifd_sys_mbind(void *addr, size_t len, unsigned int node);
+int __wrap_ifd_sys_mbind(void *addr, size_t len, unsigned int node)
+{
 	(void)addr;
 	(void)len;
-	(void)advice;
+	(void)node;
 	return fuzz_mood();
 }
 

@@ -59,6 +59,10 @@ void fuzz_fail_memory(unsigned int nth);
 /* Memory that the library has mapped, and may lose where the kernel does not let a mapping go. */
 void fuzz_take_lost(void *addr, size_t len);
 
+/* Where nobody outside knows the addresses: what is mapped from now on is watched; what of it is there still, taken. */
+void fuzz_watch_memory(void);
+size_t fuzz_take_watched(void);
+
 /* How many requests to unmap were refused. */
 unsigned int fuzz_refused_unmaps(void);
 

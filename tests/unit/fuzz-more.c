@@ -105,7 +105,10 @@ void fuzz_call_more(uint8_t what, struct iommufd_ioas *in)
 	case 7:
 		dirty(in, false);
 		break;
-	default:
+	case 8:
 		dirty(in, true);
+		break;
+	default:
+		fuzz_call_place(what - FUZZ_MORE_CALLS, in);
 	}
 }

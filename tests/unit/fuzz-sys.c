@@ -290,7 +290,7 @@ static void choose(uint8_t kind, uint8_t what, unsigned int slot, unsigned int i
 	if (kind == 0)
 		call_ctx(what % CTX_CALLS);
 	else if (kind == 1)
-		fuzz_call_ioas(what % (FUZZ_IOAS_CALLS + FUZZ_MORE_CALLS), fuzz.ioas[slot]);
+		fuzz_call_ioas(what % (FUZZ_IOAS_CALLS + FUZZ_MORE_CALLS + FUZZ_PLACE_CALLS), fuzz.ioas[slot]);
 	else if (kind == 2)
 		fuzz_call_device(what % FUZZ_DEVICE_CALLS, slot, fuzz.ioas[ioas]);
 	else
