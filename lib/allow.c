@@ -37,6 +37,14 @@ int ifd_fail_allow(const char *what, const struct iommufd_range *misfit, const s
 	return ifd_fail(-EADDRINUSE, hint, "%s", what);
 }
 
+int ifd_range_check(const char *what, const struct iommufd_range *range)
+{
+	if (range->start <= range->last)
+		return 0;
+	return ifd_fail(-EINVAL, "let it not end before it starts, and give the last address that belongs to it",
+			"%s 0x%" PRIx64 "-0x%" PRIx64, what, range->start, range->last);
+}
+
 static int by_start(const void *a, const void *b)
 {
 	const struct iommufd_range *one = a, *other = b;
@@ -173,12 +181,10 @@ EXPORT int iommufd_ioas_reserve(struct iommufd_ioas *ioas, const struct iommufd_
 {
 	int ret = ifd_ctx_check(ioas->ctx, "reserve IOVAs");
 
+	if (!ret)
+		ret = ifd_range_check("reserve", range);
 	if (ret)
 		return ret;
-	if (range->start > range->last)
-		return ifd_fail(-EINVAL,
-				"let it not end before it starts, and give the last address that belongs to it",
-				"reserve 0x%" PRIx64 "-0x%" PRIx64, range->start, range->last);
 	pthread_rwlock_wrlock(&ioas->gate);
 	ret = reserve_gated(ioas, range);
 	pthread_rwlock_unlock(&ioas->gate);

@@ -15,6 +15,9 @@ const struct iommufd_range *ifd_allow_misfit(const struct iommufd_range *allowed
 int ifd_fail_allow(const char *what, const struct iommufd_range *misfit, const struct iommufd_range *ranges,
 		   size_t count);
 
+/* -EINVAL for one that ends before it starts, of which `what` was wanted. */
+int ifd_range_check(const char *what, const struct iommufd_range *range);
+
 /* Sorts ranges; those that touch or overlap become one. How many are left. */
 size_t ifd_ranges_merge(struct iommufd_range *list, size_t count);
 

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "allow.h"
 #include "explain.h"
 #include "internal.h"
 #include "map.h"
@@ -153,11 +154,7 @@ static int check_window(uint32_t flags, const struct iommufd_range *window)
 	if (flags & IOMMUFD_MAP_FIXED)
 		return ifd_fail(-EINVAL, "leave out IOMMUFD_MAP_FIXED, or use iommufd_ioas_map()",
 				"map at a fixed IOVA and inside of a window");
-	if (window->start > window->last)
-		return ifd_fail(-EINVAL,
-				"let it not end before it starts, and give the last address that belongs to it",
-				"map inside of 0x%" PRIx64 "-0x%" PRIx64, window->start, window->last);
-	return 0;
+	return ifd_range_check("map inside of", window);
 }
 
 int ifd_map_memory(struct iommufd_ioas *ioas, void *vaddr, size_t len, uint32_t flags,

@@ -223,6 +223,7 @@ START_TEST(a_window_that_is_none_is_refused_and_no_window_is_everywhere)
 
 	scene_open(&scene, backends[0]);
 	unit_fails(-EINVAL, map_within(0x2000, 0x1fff, SCENE_PAGE, RW, &iova));
+	unit_words_have("map inside of 0x2000-0x1fff");
 	unit_fails(-EINVAL, map_within(0, UINT32_MAX, SCENE_PAGE, RW | IOMMUFD_MAP_FIXED, &iova));
 	unit_words_have("IOMMUFD_MAP_FIXED");
 	unit_fails(-EINVAL, map_within(0, UINT32_MAX, 0, RW, &iova));
@@ -378,6 +379,7 @@ START_TEST(ranges_that_are_reserved_are_apart_and_given_back_as_they_were_reserv
 {
 	scene_open(&scene, backends[0]);
 	unit_fails(-EINVAL, reserve(0x2000, 0x1fff));
+	unit_words_have("reserve 0x2000-0x1fff");
 	unit_fails(-ENOENT, unreserve(0x2000, 0x2fff));
 	ck_assert_int_eq(reserve(0x2000, 0x2fff), 0);
 	unit_fails(-EEXIST, reserve(0x2fff, 0x3fff));
