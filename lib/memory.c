@@ -83,7 +83,11 @@ static int fail_get(int err, const struct kind *kind, uint32_t node, size_t len)
 	return kind->shift ? fail_huge(err, kind, node, len) : fail_small(err, len);
 }
 
-/* Pages at a multiple of `align`, a power of two that may be more than the CPU's page size. */
+/*
+ * Addresses at a multiple of `align`, a power of two that may be more than the CPU's page size. Nobody may touch what
+ * is there: in a process that has asked for all of its memory to be locked, by mlockall(), anything else would be there
+ * at once, and of other pages and of another node than fit() asks for.
+ */
 static int map_aligned(size_t len, uint64_t align, int flags, void **out)
 {
 	size_t slack = align > ifd_sys_page_size() && !(flags & MAP_HUGETLB) ? (size_t)align : 0, head;
@@ -92,7 +96,7 @@ static int map_aligned(size_t len, uint64_t align, int flags, void **out)
 
 	if (len + slack < len)
 		return -ENOMEM;
-	ret = ifd_sys_mmap(-1, 0, len + slack, PROT_READ | PROT_WRITE, flags, &all);
+	ret = ifd_sys_mmap(-1, 0, len + slack, PROT_NONE, flags, &all);
 	if (ret)
 		return ret;
 	head = slack ? (size_t)(-(uintptr_t)all & (align - 1)) : 0;
@@ -244,6 +248,9 @@ static int fit(const struct ifd_memory_wish *wish, const struct kind *kind, stru
 	if (ret)
 		return ifd_fail(ret, "leave out IOMMUFD_DMA_THP, or add IOMMUFD_DMA_SMALL",
 				"ask for %zu bytes of transparent huge pages for DMA", dma->len);
+	ret = ifd_sys_mprotect(dma->vaddr, dma->len, PROT_READ | PROT_WRITE);
+	if (ret)
+		return fail_get(ret, kind, wish->node, dma->len);
 	if (kind->flag != IOMMUFD_DMA_SMALL || wish->node)
 		ret = populate(kind, wish->node, dma);
 	if (!ret && thp)

@@ -90,6 +90,11 @@ int ifd_sys_munmap(void *addr, size_t len)
 	return munmap(addr, len) ? -errno : 0;
 }
 
+int ifd_sys_mprotect(void *addr, size_t len, int prot)
+{
+	return mprotect(addr, len, prot) ? -errno : 0;
+}
+
 /* Sanitizers put a function that does nothing in the place of libc's mlock() and munlock(). */
 int ifd_sys_mlock(void *addr, size_t len)
 {
@@ -114,7 +119,7 @@ int ifd_sys_mbind(void *addr, size_t len, unsigned int node)
 	if (node >= MAX_NODES)
 		return -EINVAL;
 	nodes[node / LONG_BITS] = 1ul << node % LONG_BITS;
-	return syscall(SYS_mbind, addr, len, MPOL_BIND, nodes, (unsigned long)MAX_NODES + 1, 0u) ? -errno : 0;
+	return syscall(SYS_mbind, addr, len, MPOL_BIND, nodes, MAX_NODES + 1ul, MPOL_MF_STRICT) ? -errno : 0;
 }
 
 ssize_t ifd_sys_pread(int fd, void *buf, size_t len, uint64_t offset)

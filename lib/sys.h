@@ -35,11 +35,15 @@ int ifd_sys_ioctl_number(const struct ifd_log *log, int fd, unsigned long reques
 /* With MAP_FIXED_NOREPLACE, `*out` is where; kernels before 4.17 take that for a suggestion. */
 int ifd_sys_mmap(int fd, uint64_t offset, size_t len, int prot, int flags, void **out);
 int ifd_sys_munmap(void *addr, size_t len);
+int ifd_sys_mprotect(void *addr, size_t len, int prot);
 int ifd_sys_mlock(void *addr, size_t len);
 void ifd_sys_munlock(void *addr, size_t len);
 int ifd_sys_madvise(void *addr, size_t len, int advice);
 
-/* Memory that is not there yet comes of this node alone. -EINVAL: there is no such node, or not for this process. */
+/*
+ * Memory that is not there yet comes of this node alone. -EINVAL: there is no such node, or not for this process. -EIO:
+ * some of it is there, of another one.
+ */
 int ifd_sys_mbind(void *addr, size_t len, unsigned int node);
 
 /* Bytes that were moved, or -errno. Interrupted calls are made again. */

@@ -385,6 +385,15 @@ unsigned int fuzz_refused_unmaps(void)
 	return refused_unmaps;
 }
 
+int __real_ifd_sys_mprotect(void *addr, size_t len, int prot);
+int __wrap_ifd_sys_mprotect(void *addr, size_t len, int prot);
+int __wrap_ifd_sys_mprotect(void *addr, size_t len, int prot)
+{
+	int mood = fuzz_mood();
+
+	return mood ? mood : __real_ifd_sys_mprotect(addr, len, prot);
+}
+
 int __wrap_ifd_sys_madvise(void *addr, size_t len, int advice);
 int __wrap_ifd_sys_madvise(void *addr, size_t len, int advice)
 {

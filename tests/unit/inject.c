@@ -52,6 +52,7 @@ int __real_ifd_sys_access(const char *path);
 int __real_ifd_sys_ioctl_number(const struct ifd_log *log, int fd, unsigned long request, void *arg);
 int __real_ifd_sys_mmap(int fd, uint64_t offset, size_t len, int prot, int flags, void **out);
 int __real_ifd_sys_munmap(void *addr, size_t len);
+int __real_ifd_sys_mprotect(void *addr, size_t len, int prot);
 int __real_ifd_sys_madvise(void *addr, size_t len, int advice);
 ssize_t __real_ifd_sys_pread(int fd, void *buf, size_t len, uint64_t offset);
 ssize_t __real_ifd_sys_pwrite(int fd, const void *buf, size_t len, uint64_t offset);
@@ -72,6 +73,7 @@ int __wrap_ifd_sys_ioctl(const struct ifd_log *log, int fd, unsigned long reques
 int __wrap_ifd_sys_ioctl_number(const struct ifd_log *log, int fd, unsigned long request, void *arg);
 int __wrap_ifd_sys_mmap(int fd, uint64_t offset, size_t len, int prot, int flags, void **out);
 int __wrap_ifd_sys_munmap(void *addr, size_t len);
+int __wrap_ifd_sys_mprotect(void *addr, size_t len, int prot);
 int __wrap_ifd_sys_madvise(void *addr, size_t len, int advice);
 int __wrap_ifd_sys_mbind(void *addr, size_t len, unsigned int node);
 ssize_t __wrap_ifd_sys_pread(int fd, void *buf, size_t len, uint64_t offset);
@@ -355,6 +357,13 @@ int __wrap_ifd_sys_munmap(void *addr, size_t len)
 	ck_assert_msg(len <= mapped, "the library unmaps %zu bytes at %p and has %zu", len, addr, mapped);
 	mapped -= len;
 	return __real_ifd_sys_munmap(addr, len);
+}
+
+int __wrap_ifd_sys_mprotect(void *addr, size_t len, int prot)
+{
+	int err = inject_enter(INJECT_MPROTECT);
+
+	return err ? err : __real_ifd_sys_mprotect(addr, len, prot);
 }
 
 int __wrap_ifd_sys_madvise(void *addr, size_t len, int advice)

@@ -20,6 +20,7 @@ enum inject_call {
 	INJECT_IOCTL,
 	INJECT_MMAP,
 	INJECT_MADVISE,
+	INJECT_MPROTECT,
 	INJECT_MBIND, /* succeeds, and does nothing */
 	INJECT_PREAD,
 	INJECT_PWRITE,

@@ -357,7 +357,7 @@ END_TEST
 
 START_TEST(a_buffer_that_cannot_be_had_leaves_nothing)
 {
-	static const enum inject_call calls[] = { INJECT_MMAP, INJECT_MADVISE, INJECT_IOCTL, INJECT_MEMORY };
+	static const enum inject_call calls[] = { INJECT_MMAP, INJECT_MPROTECT, INJECT_MADVISE, INJECT_IOCTL, INJECT_MEMORY };
 	struct iommufd_dma_opts opts = { .struct_size = sizeof(opts), .reserved = 1 };
 	struct iommufd_dma dma = { (void *)1, 2, 3, 4 };
 

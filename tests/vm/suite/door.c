@@ -111,7 +111,7 @@ const char *door_name(unsigned long call)
 		[DOOR_EVENTFD] = "eventfd", [DOOR_MADVISE] = "madvise",   [DOOR_SYSCALL] = "syscall",
 		[DOOR_PREAD] = "pread",     [DOOR_PWRITE] = "pwrite",     [DOOR_STAT] = "stat",
 		[DOOR_FSTAT] = "fstat",     [DOOR_READLINK] = "readlink", [DOOR_STATFS] = "fstatfs",
-		[DOOR_READ] = "read",       [DOOR_WRITE] = "write",
+		[DOOR_READ] = "read",       [DOOR_WRITE] = "write",       [DOOR_MPROTECT] = "mprotect",
 	};
 	static char request[32];
 
@@ -336,6 +336,17 @@ int munmap(void *addr, size_t len)
 	if (by_library(__builtin_return_address(0)))
 		mapped -= len;
 	return real(addr, len);
+}
+
+int mprotect(void *addr, size_t len, int prot)
+{
+	struct passage passage = enter(DOOR_MPROTECT, __builtin_return_address(0));
+	int ret;
+	REAL("mprotect", int, void *, size_t, int);
+
+	ret = passage.refused ? -1 : real(addr, len, prot);
+	leave(&passage, ret < 0);
+	return ret;
 }
 
 int madvise(void *addr, size_t len, int advice)

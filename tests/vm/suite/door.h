@@ -16,6 +16,7 @@ enum door_call {
 	DOOR_DUP,
 	DOOR_EVENTFD,
 	DOOR_MMAP,
+	DOOR_MPROTECT,
 	DOOR_MADVISE,
 	DOOR_SYSCALL, /* mlock and capget, which are made by number */
 	DOOR_PREAD,
