@@ -58,23 +58,38 @@ static int fail_small(int err, size_t len)
 			"allocate %zu bytes for DMA", len);
 }
 
-/* Whether the kernel lacks them altogether, or whether they have been given away. */
+/* The number that a file in the folder, whose name is that long, says; 0 for none. */
+static unsigned long long count_of(char *folder, size_t used, size_t size, const char *name)
+{
+	char text[32];
+
+	snprintf(folder + used, size - used, "/%s", name);
+	return strtoull(text_of(folder, text, sizeof(text)), NULL, 10);
+}
+
+/* Whether the kernel lacks them altogether, or has given them away, or promised them: that it tells for no node. */
 static int fail_huge(int err, const struct kind *kind, uint32_t node, size_t len)
 {
-	char folder[128] = "/sys/kernel/mm", path[192], text[32], hint[IFD_HINT_MAX] = "";
+	char folder[160] = "/sys/kernel/mm", hint[IFD_HINT_MAX] = "";
+	unsigned long long free;
 	size_t used;
 
 	if (node)
 		snprintf(folder, sizeof(folder), NODES "node%u", node - 1);
 	used = strlen(folder);
-	snprintf(folder + used, sizeof(folder) - used, "/hugepages/hugepages-%lukB", 1ul << (kind->shift - 10));
+	used += (size_t)snprintf(folder + used, sizeof(folder) - used, "/hugepages/hugepages-%lukB",
+				 1ul << (kind->shift - 10));
 	if (err == -EINVAL) /* by mmap() */
 		return ifd_fail(-EOPNOTSUPP, "see /sys/kernel/mm/hugepages for those that there are",
 				"allocate %zu bytes for DMA: this machine has no huge pages of %s", len, kind->name);
-	snprintf(path, sizeof(path), "%s/free_hugepages", folder);
-	ifd_hint(hint, "%zu huge pages of %s are needed and %s are free: raise %s/nr_hugepages, or leave out %s",
-		 len >> kind->shift, kind->name, text_of(path, text, sizeof(text)), folder,
-		 kind->flag == IOMMUFD_DMA_HUGE ? "IOMMUFD_DMA_HUGE" : "IOMMUFD_DMA_HUGE_1G");
+	free = count_of(folder, used, sizeof(folder), "free_hugepages") -
+	       count_of(folder, used, sizeof(folder), "resv_hugepages");
+	folder[used] = '\0';
+	ifd_hint(hint, "%zu huge pages of %s are needed and %llu are free", len >> kind->shift, kind->name, free);
+	if (len >> kind->shift > free)
+		ifd_hint(hint, ": raise %s/nr_hugepages", folder);
+	else
+		ifd_hint(hint, ": a cgroup or the thread's memory policy is in the way");
 	return ifd_fail(err, hint, "allocate %zu bytes of huge pages for DMA", len);
 }
 
@@ -164,9 +179,9 @@ static int bind_to(uint32_t node, const struct iommufd_dma *dma)
 /* ---- What makes memory fit for DMA ---- */
 
 /*
- * All of it there, or an errno: who only touches huge pages that are not there, of this node for instance, is killed.
- * Before Linux 5.14 there is no such call. What was set aside was counted by mmap() for all nodes together, so it is
- * there then unless a node is asked for; the rest comes when it is pinned.
+ * All of it there, or an errno, which is positive when there are no words yet: who only touches huge pages that are not
+ * there, of this node for instance, is killed. Before Linux 5.14 there is no such call. What was set aside was counted
+ * by mmap() for all nodes together, so it is there then unless a node is asked for; the rest comes when it is pinned.
  */
 static int populate(const struct kind *kind, uint32_t node, const struct iommufd_dma *dma)
 {
@@ -177,7 +192,7 @@ static int populate(const struct kind *kind, uint32_t node, const struct iommufd
 	if (ret == -EINVAL)
 		return ifd_fail(-EOPNOTSUPP, "leave out the node: this needs MADV_POPULATE_WRITE (Linux 5.14)",
 				"allocate %zu bytes of huge pages for DMA on node %u", dma->len, node - 1);
-	return fail_get(ret == -EFAULT ? -ENOMEM : ret, kind, node, dma->len);
+	return ret == -EFAULT ? ENOMEM : -ret;
 }
 
 /* 1 when all of it is in huge pages, 0 when not, or -errno where the kernel does not tell (before Linux 6.7). */
@@ -229,7 +244,7 @@ static int look_for_huge(const struct ifd_memory_wish *wish, struct iommufd_dma 
 /*
  * Memory that no child process shares: a copy on write would part the process from what the device sees. Where it may
  * be no more than locked, it must not be put together to huge pages later: those are elsewhere. What came as huge pages
- * stays that.
+ * stays that. As populate().
  */
 static int fit(const struct ifd_memory_wish *wish, const struct kind *kind, struct iommufd_dma *dma)
 {
@@ -250,7 +265,7 @@ static int fit(const struct ifd_memory_wish *wish, const struct kind *kind, stru
 				"ask for %zu bytes of transparent huge pages for DMA", dma->len);
 	ret = ifd_sys_mprotect(dma->vaddr, dma->len, PROT_READ | PROT_WRITE);
 	if (ret)
-		return fail_get(ret, kind, wish->node, dma->len);
+		return -ret;
 	if (kind->flag != IOMMUFD_DMA_SMALL || wish->node)
 		ret = populate(kind, wish->node, dma);
 	if (!ret && thp)
@@ -281,7 +296,8 @@ static int attempt(const struct ifd_memory_wish *wish, const struct kind *kind, 
 		ifd_sys_munmap(dma.vaddr, dma.len);
 	else
 		*out = dma;
-	return ret;
+	/* The words tell what is free: nothing is held any more. */
+	return ret > 0 ? fail_get(-ret, kind, wish->node, dma.len) : ret;
 }
 
 int ifd_memory_new(const struct ifd_memory_wish *wish, struct iommufd_dma *out)

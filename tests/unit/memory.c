@@ -20,8 +20,8 @@
 static struct {
 	bool has_giant, has_thp; /* pages of 1 GiB; transparent ones */
 	size_t giants, huges;    /* that are free on all nodes together */
-	size_t huges_of_node;    /* and on the one that memory is bound to */
-	const char *thp_size;
+	size_t huges_of_node;    /* and on the one that memory is bound to, but for those that this process has */
+	const char *thp_size, *free_text;
 	bool comes;   /* memory is there in transparent huge pages, when they are asked for */
 	int scan_err; /* of the kernel when it is asked for that */
 	int populate_err, bind_err;
@@ -31,7 +31,7 @@ static struct {
 static char steps[512]; /* what was done, a word each */
 static size_t mapped;
 static unsigned int fail_in, opened;
-static bool bound, huge, sealed;
+static bool bound, huge, sealed, taken; /* taken: huge pages of the node, until they are unmapped */
 
 static int step(const char *name)
 {
@@ -69,8 +69,8 @@ static int map_huge(size_t len, int flags, void **out)
 		return -EINVAL;
 	if (len / size > have)
 		return -ENOMEM;
-	ck_assert_int_eq(__real_ifd_sys_mmap(-1, 0, len + size, PROT_NONE,
-					     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, (void **)&all),
+	ck_assert_int_eq(__real_ifd_sys_mmap(-1, 0, len + size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+					     (void **)&all),
 			 0);
 	*out = (void *)(((uintptr_t)all + size - 1) & ~(uintptr_t)(size - 1));
 	if ((char *)*out > all)
@@ -101,6 +101,7 @@ int __wrap_ifd_sys_munmap(void *addr, size_t len)
 {
 	ck_assert_uint_le(len, mapped);
 	mapped -= len;
+	taken = false;
 	return __real_ifd_sys_munmap(addr, len);
 }
 
@@ -127,7 +128,8 @@ int __wrap_ifd_sys_madvise(void *addr, size_t len, int advice)
 		return -EIO;
 	if (advice == 23 && machine.populate_err)
 		return machine.populate_err;
-	return advice == 23 && bound && huge && len / HUGE > machine.huges_of_node ? -EFAULT : 0;
+	taken = advice == 23 && bound && huge;
+	return taken && len / HUGE > machine.huges_of_node ? -EFAULT : 0;
 }
 
 int __wrap_ifd_sys_mbind(void *addr, size_t len, unsigned int node)
@@ -179,8 +181,10 @@ ssize_t __wrap_ifd_sys_read_text(const char *path, char *buf, size_t size)
 	const char *text = strstr(path, "hpage_pmd_size")      ? machine.thp_size
 			   : strstr(path, "enabled")           ? "always madvise [never]\n"
 			   : strstr(path, "has_memory")        ? "0-1\n"
-			   : strstr(path, "node1/hugepages/")  ? "3\n"
-			   : strstr(path, "kB/free_hugepages") ? "5\n"
+			   : strstr(path, "2048kB/resv_")      ? NULL /* nodes do not tell */
+			   : strstr(path, "node1/hugepages/")  ? taken ? "0\n" : "3\n"
+			   : strstr(path, "kB/free_hugepages") ? machine.free_text
+			   : strstr(path, "kB/resv_hugepages") ? "4\n" /* of those that are free */
 							       : NULL;
 
 	if (!text || (!machine.has_thp && strstr(path, "transparent_hugepage")))
@@ -242,6 +246,7 @@ static void rich(void)
 	memset(&machine, 0, sizeof(machine));
 	machine.has_giant = machine.has_thp = machine.comes = true;
 	machine.thp_size = "2097152\n";
+	machine.free_text = "5\n";
 	machine.giants = 2;
 	machine.huges = machine.huges_of_node = 1024;
 	machine.node_free = 4000000;
@@ -316,8 +321,10 @@ START_TEST(a_kind_that_the_machine_lacks_is_named)
 	machine.thp_size = "1024\n";
 	lacks(-EOPNOTSUPP, wish(1, IOMMUFD_DMA_THP, 0), "no transparent huge pages");
 	machine.giants = 0;
-	lacks(-ENOMEM, wish(GIANT + 1, IOMMUFD_DMA_HUGE_1G, 0), "2 huge pages of 1 GiB are needed and 5 are free");
-	unit_words_have("/sys/kernel/mm/hugepages/hugepages-1048576kB/nr_hugepages, or leave out IOMMUFD_DMA_HUGE_1G");
+	lacks(-ENOMEM, wish(GIANT + 1, IOMMUFD_DMA_HUGE_1G, 0), "2 huge pages of 1 GiB are needed and 1 are free");
+	unit_words_have(": raise /sys/kernel/mm/hugepages/hugepages-1048576kB/nr_hugepages");
+	machine.free_text = "6\n"; /* then it is not for want of them */
+	lacks(-ENOMEM, wish(GIANT + 1, IOMMUFD_DMA_HUGE_1G, 0), "2 are free: a cgroup or the thread's memory policy");
 }
 END_TEST
 
