@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /* Which pages buffers are made of, and of which NUMA node. The machines have set 16 huge pages of 2 MiB aside. */
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "uapi/pagemap.h"
@@ -187,6 +190,58 @@ static size_t memory_of_the_machine(void)
 	return (size_t)sysconf(_SC_PHYS_PAGES) * PAGE;
 }
 
+/* Each page, as the kernel tells it. */
+static void is_of_node(const struct iommufd_dma *dma, unsigned int node)
+{
+	for (size_t at = 0; at < dma->len; at += dma->page_size) {
+		void *page = (char *)dma->vaddr + at;
+		int where = -1;
+
+		ck_assert_int_eq(syscall(SYS_move_pages, 0, 1ul, &page, NULL, &where, 0), 0);
+		ck_assert_int_eq(where, (int)node);
+	}
+}
+
+static unsigned int huge_pages_of(unsigned int node)
+{
+	unsigned int count = 0;
+	char path[128];
+	FILE *file;
+
+	snprintf(path, sizeof(path), NODES "node%u/hugepages/hugepages-2048kB/free_hugepages", node);
+	file = fopen(path, "re");
+	ck_assert_ptr_nonnull(file);
+	ck_assert_int_eq(fscanf(file, "%u", &count), 1);
+	fclose(file);
+	return count;
+}
+
+/* Where memory would come of the first node, were none asked for. */
+static void run_on_the_first_node(void)
+{
+	cpu_set_t first;
+
+	ck_assert(!access(NODES "node0/cpu0", F_OK) && !access(NODES "node1/cpu1", F_OK));
+	CPU_ZERO(&first);
+	CPU_SET(0, &first);
+	ck_assert_int_eq(sched_setaffinity(0, sizeof(first), &first), 0);
+}
+
+static void comes_of_node(struct bed *bed, struct edu *edu, unsigned int node)
+{
+	static const uint32_t kinds[] = { IOMMUFD_DMA_SMALL, IOMMUFD_DMA_HUGE, IOMMUFD_DMA_THP | IOMMUFD_DMA_SMALL };
+	struct iommufd_dma_opts opts = { .struct_size = sizeof(opts), .node = node + 1 };
+	struct iommufd_dma dma = { .len = 0 };
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		ok(iommufd_dma_alloc_opts(bed->ioas, i ? 2 * HUGE_PAGE : 3 * PAGE, RW | kinds[i], &opts, &dma));
+		is_of_node(&dma, node);
+		is_used(edu, &dma);
+		iommufd_dma_free(bed->ioas, &dma);
+	}
+}
+
+/* A kernel that knows nodes is only on a machine that has two. */
 START_TEST(memory_is_of_the_node_that_is_asked_for)
 {
 	struct iommufd_dma_opts opts = { .struct_size = sizeof(opts), .node = 1 };
@@ -201,21 +256,72 @@ START_TEST(memory_is_of_the_node_that_is_asked_for)
 		bed_close(&bed);
 		return;
 	}
-	ok(iommufd_dma_alloc_opts(bed.ioas, 3 * PAGE, RW, &opts, &dma));
-	ck_assert_uint_eq(smaps(dma.vaddr, "Rss"), 12);
-	is_used(&edu, &dma);
-	iommufd_dma_free(bed.ioas, &dma);
-	ok(iommufd_dma_alloc_opts(bed.ioas, 16 * HUGE_PAGE, RW | IOMMUFD_DMA_HUGE, &opts, &dma));
-	is_used(&edu, &dma);
-	iommufd_dma_free(bed.ioas, &dma);
-	fails(iommufd_dma_alloc_opts(bed.ioas, 17 * HUGE_PAGE, RW | IOMMUFD_DMA_HUGE, &opts, &dma), -ENOMEM,
-	      "17 huge pages of 2 MiB are needed and 16 are free: raise " NODES "node0");
-	fails(iommufd_dma_alloc_opts(bed.ioas, memory_of_the_machine() - PAGE, RW, &opts, &dma), -ENOMEM,
-	      "node 0 has ");
-	opts.node = 2;
-	fails(iommufd_dma_alloc_opts(bed.ioas, PAGE, RW, &opts, &dma), -EINVAL, "the nodes with memory are 0,");
+	run_on_the_first_node();
+	comes_of_node(&bed, &edu, 0);
+	comes_of_node(&bed, &edu, 1);
+	bed_close(&bed);
+}
+END_TEST
+
+START_TEST(what_a_node_does_not_have_is_refused_with_words)
+{
+	struct iommufd_dma_opts opts = { .struct_size = sizeof(opts) };
+	struct iommufd_dma dma = { .len = 0 };
+	struct bed bed;
+	char words[128];
+
+	bed_attach(&bed, EDU);
+	for (unsigned int node = 0; vm_has_nodes() && node < 2; node++) {
+		unsigned int huge = huge_pages_of(node);
+
+		opts.node = node + 1;
+		ok(iommufd_dma_alloc_opts(bed.ioas, huge * HUGE_PAGE, RW | IOMMUFD_DMA_HUGE, &opts, &dma));
+		is_of_node(&dma, node);
+		iommufd_dma_free(bed.ioas, &dma);
+		snprintf(words, sizeof(words),
+			 "%u huge pages of 2 MiB are needed and %u are free: raise " NODES "node%u", huge + 1, huge,
+			 node);
+		fails(iommufd_dma_alloc_opts(bed.ioas, (huge + 1) * HUGE_PAGE, RW | IOMMUFD_DMA_HUGE, &opts, &dma),
+		      -ENOMEM, words);
+		snprintf(words, sizeof(words), "node %u has ", node);
+		fails(iommufd_dma_alloc_opts(bed.ioas, memory_of_the_machine() - PAGE, RW, &opts, &dma), -ENOMEM,
+		      words);
+	}
+	opts.node = 3;
+	fails(iommufd_dma_alloc_opts(bed.ioas, PAGE, RW, &opts, &dma), vm_has_nodes() ? -EINVAL : -EOPNOTSUPP,
+	      vm_has_nodes() ? "the nodes with memory are 0-1," : "CONFIG_NUMA");
 	opts.node = UINT32_MAX;
-	fails(iommufd_dma_alloc_opts(bed.ioas, PAGE, RW, &opts, &dma), -EINVAL, "the nodes with memory are 0,");
+	fails(iommufd_dma_alloc_opts(bed.ioas, PAGE, RW, &opts, &dma), -EINVAL, "node");
+	bed_close(&bed);
+}
+END_TEST
+
+/* Then memory is there as soon as a process may touch it. */
+START_TEST(a_process_that_locks_all_of_its_memory_gets_the_pages_that_it_asks_for)
+{
+	struct iommufd_dma dma = { .len = 0 };
+	struct bed bed;
+	struct edu edu;
+
+	bed_attach(&bed, EDU);
+	edu_setup(&edu, bed.dev);
+	allow_thp("madvise");
+	ck_assert_int_eq(mlockall(MCL_FUTURE), 0);
+	if (vm_tells_huge()) {
+		ok(iommufd_dma_alloc(bed.ioas, 3 * HUGE_PAGE, RW | IOMMUFD_DMA_THP, &dma));
+		ck_assert_uint_ge(smaps(dma.vaddr, "AnonHugePages"), 3 * 2048);
+		is_used(&edu, &dma);
+		iommufd_dma_free(bed.ioas, &dma);
+	}
+	ok(iommufd_dma_alloc(bed.ioas, 3 * PAGE, RW, &dma));
+	is_used(&edu, &dma);
+	iommufd_dma_free(bed.ioas, &dma);
+	if (vm_has_nodes()) {
+		run_on_the_first_node();
+		comes_of_node(&bed, &edu, 1);
+	}
+	munlockall();
+	allow_thp("always");
 	bed_close(&bed);
 }
 END_TEST
@@ -250,5 +356,7 @@ void add_pages_tests(TCase *tc)
 	tcase_add_test(tc, when_huge_pages_are_used_up_the_next_best_are_taken);
 	tcase_add_test(tc, a_page_of_one_gibibyte_that_is_not_there_is_refused_with_words);
 	tcase_add_test(tc, memory_is_of_the_node_that_is_asked_for);
+	tcase_add_test(tc, what_a_node_does_not_have_is_refused_with_words);
+	tcase_add_test(tc, a_process_that_locks_all_of_its_memory_gets_the_pages_that_it_asks_for);
 	tcase_add_test(tc, options_are_read_by_their_size);
 }
