@@ -229,14 +229,18 @@ static int look_for_huge(const struct ifd_memory_wish *wish, struct iommufd_dma 
 		dma->page_size = (size_t)ifd_sys_page_size();
 		return 0;
 	}
-	if (ret < 0)
-		return ifd_fail(ret == -ENOMEM || ret == -EMFILE || ret == -ENFILE ? ret : -EOPNOTSUPP,
-				"add IOMMUFD_DMA_SMALL to take what comes: Linux tells from 6.7 on, by PAGEMAP_SCAN of "
-				"/proc/self/pagemap",
+	ifd_hint(hint, "add IOMMUFD_DMA_SMALL to take what comes: ");
+	if (ret < 0) {
+		bool old = ret == -ENOTTY || ret == -EINVAL;
+
+		ifd_hint(hint, "/proc/self/pagemap %s",
+			 old              ? "tells from Linux 6.7 on"
+			 : ret == -EACCES ? "is closed to who has changed its user, see prctl(PR_SET_DUMPABLE)"
+					  : "does not tell");
+		return ifd_fail(old ? -EOPNOTSUPP : ret, hint,
 				"find out whether %zu bytes for DMA are in transparent huge pages", dma->len);
-	ifd_hint(hint,
-		 "add IOMMUFD_DMA_SMALL to take what comes: free memory is in smaller pieces, or " THP
-		 "enabled forbids it, which says %s",
+	}
+	ifd_hint(hint, "free memory is in smaller pieces, or something forbids them, such as " THP "enabled: %s",
 		 text_of(THP "enabled", text, sizeof(text)));
 	return ifd_fail(-ENOMEM, hint, "allocate %zu bytes of transparent huge pages for DMA", dma->len);
 }
@@ -283,7 +287,8 @@ static int attempt(const struct ifd_memory_wish *wish, const struct kind *kind, 
 
 	if (!size)
 		return ifd_fail(-EOPNOTSUPP, "leave out IOMMUFD_DMA_THP, or add IOMMUFD_DMA_SMALL",
-				"allocate %zu bytes for DMA: this kernel has no transparent huge pages", wish->len);
+				"allocate %zu bytes for DMA: no transparent huge pages, as far as " THP " tells",
+				wish->len);
 	if (dma.len < wish->len)
 		return ifd_fail(-EOVERFLOW, "ask for less", "allocate %zu bytes for DMA", wish->len);
 	if (kind->shift)

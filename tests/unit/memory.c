@@ -22,10 +22,10 @@ static struct {
 	size_t giants, huges;    /* that are free on all nodes together */
 	size_t huges_of_node;    /* and on the one that memory is bound to, but for those that this process has */
 	const char *thp_size, *free_text;
-	bool comes;   /* memory is there in transparent huge pages, when they are asked for */
-	int scan_err; /* of the kernel when it is asked for that */
+	bool comes;             /* memory is there in transparent huge pages, when they are asked for */
+	int open_err, scan_err; /* of the kernel when it is asked for that */
 	int populate_err, bind_err;
-	unsigned long node_free; /* KiB */
+	unsigned long node_total, node_free, node_kept; /* KiB; free and not kept by the kernel; free, but kept */
 } machine;
 
 static char steps[512]; /* what was done, a word each */
@@ -147,6 +147,7 @@ int __wrap_ifd_sys_open(const char *path, int flags)
 {
 	int ret = step("open");
 
+	ret = ret ? ret : machine.open_err;
 	ck_assert_str_eq(path, "/proc/self/pagemap");
 	(void)flags;
 	opened += !ret;
@@ -332,16 +333,23 @@ START_TEST(transparent_pages_that_did_not_come_are_not_claimed)
 {
 	rich();
 	machine.comes = false;
-	lacks(-ENOMEM, wish(2 * HUGE, IOMMUFD_DMA_THP, 0), "enabled forbids it, which says always madvise [never]");
+	lacks(-ENOMEM, wish(2 * HUGE, IOMMUFD_DMA_THP, 0), "enabled: always madvise [never]");
 	/* What came is kept: it may be huge in part. */
 	gets(wish(2 * HUGE, IOMMUFD_DMA_THP | IOMMUFD_DMA_SMALL, 0), SMALL, "map keep join let populate open scan");
 	ck_assert_uint_eq(got.len, 2 * HUGE);
 	rich();
 	machine.scan_err = -ENOTTY;
-	lacks(-EOPNOTSUPP, wish(HUGE, IOMMUFD_DMA_THP, 0), "Linux tells from 6.7 on");
+	lacks(-EOPNOTSUPP, wish(HUGE, IOMMUFD_DMA_THP, 0), "tells from Linux 6.7 on");
+	machine.scan_err = -EINVAL;
+	lacks(-EOPNOTSUPP, wish(HUGE, IOMMUFD_DMA_THP, 0), "tells from Linux 6.7 on");
 	gets(wish(HUGE, IOMMUFD_DMA_THP | IOMMUFD_DMA_SMALL, 0), SMALL, "map keep join let populate open scan");
 	machine.scan_err = -ENOMEM;
 	lacks(-ENOMEM, wish(HUGE, IOMMUFD_DMA_THP, 0), "find out whether");
+	machine.open_err = -EACCES; /* the process is not dumpable */
+	lacks(-EACCES, wish(HUGE, IOMMUFD_DMA_THP, 0), "PR_SET_DUMPABLE");
+	gets(wish(HUGE, IOMMUFD_DMA_THP | IOMMUFD_DMA_SMALL, 0), SMALL, "map keep join let populate open");
+	machine.open_err = -ENOENT;
+	lacks(-ENOENT, wish(HUGE, IOMMUFD_DMA_THP, 0), "/proc/self/pagemap does not tell");
 }
 END_TEST
 

@@ -128,7 +128,8 @@ START_TEST(transparent_huge_pages_that_are_forbidden_are_not_claimed)
 	bed_attach(&bed, EDU);
 	allow_thp("never");
 	fails(iommufd_dma_alloc(bed.ioas, HUGE_PAGE, RW | IOMMUFD_DMA_THP, &dma),
-	      vm_tells_huge() ? -ENOMEM : -EOPNOTSUPP, vm_tells_huge() ? "always madvise [never]" : "Linux tells");
+	      vm_tells_huge() ? -ENOMEM : -EOPNOTSUPP,
+	      vm_tells_huge() ? "always madvise [never]" : "tells from Linux 6.7 on");
 	ok(iommufd_dma_alloc(bed.ioas, HUGE_PAGE, RW | IOMMUFD_DMA_THP | IOMMUFD_DMA_SMALL, &dma));
 	ck_assert_uint_eq(dma.page_size, PAGE);
 	ck_assert_uint_eq(smaps(dma.vaddr, "AnonHugePages"), 0);
