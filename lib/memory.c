@@ -125,17 +125,30 @@ static int map_aligned(size_t len, uint64_t align, int flags, void **out)
 
 /* ---- NUMA ---- */
 
-/* KiB that a node can give: what is free, and what the kernel can free by forgetting files. */
+/*
+ * KiB that a node can give, as far as that can be told: what is free, and half of what the kernel can free by
+ * forgetting files, since some of it is at work. An eighth of a small node, or 1 GiB of a large one, it keeps.
+ */
 static bool add_free(void *data, const char *line)
 {
-	static const char counted[][16] = { "MemFree", "Active(file)", "Inactive(file)", "SReclaimable" };
-	unsigned long long size;
+	static const struct {
+		char name[15];
+		signed char share;
+	} counted[] = { { "MemTotal", -8 },
+			{ "MemFree", 1 },
+			{ "Active(file)", 2 },
+			{ "Inactive(file)", 2 },
+			{ "SReclaimable", 2 } };
+	long long size;
 	char name[32];
 
-	if (sscanf(line, "Node %*u %31[^:]: %llu", name, &size) == 2)
+	if (sscanf(line, "Node %*u %31[^:]: %lld", name, &size) == 2)
 		for (size_t i = 0; i < sizeof(counted) / sizeof(counted[0]); i++)
-			if (!strcmp(name, counted[i]))
-				*(uint64_t *)data += size;
+			if (!strcmp(name, counted[i].name)) {
+				size /= counted[i].share;
+				*(int64_t *)data += size > -(1 << 20) ? size : -(1 << 20);
+				break;
+			}
 	return true;
 }
 
@@ -145,15 +158,17 @@ static bool add_free(void *data, const char *line)
  */
 static int check_room(uint32_t node, size_t len)
 {
-	uint64_t room = 0;
+	int64_t room = 0;
 	char path[64];
 
 	snprintf(path, sizeof(path), NODES "node%u/meminfo", node - 1);
-	if (ifd_sys_each_line(path, add_free, &room) || len >> 10 <= room)
+	if (ifd_sys_each_line(path, add_free, &room))
+		return 0;
+	room = room > 0 ? room : 0;
+	if (len >> 10 <= (uint64_t)room)
 		return 0;
 	return ifd_fail(-ENOMEM, "ask for less, or for another node",
-			"allocate %zu bytes for DMA: node %u has %" PRIu64 " KiB that are free or can be freed", len,
-			node - 1, room);
+			"allocate %zu bytes for DMA: node %u has %" PRId64 " KiB to give", len, node - 1, room);
 }
 
 static int bind_to(uint32_t node, const struct iommufd_dma *dma)

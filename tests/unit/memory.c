@@ -195,15 +195,16 @@ ssize_t __wrap_ifd_sys_read_text(const char *path, char *buf, size_t size)
 
 int __wrap_ifd_sys_each_line(const char *path, ifd_sys_text_fn fn, void *data)
 {
-	char line[64];
+	char line[64], total[64];
 
 	ck_assert_str_eq(path, "/sys/devices/system/node/node1/meminfo");
-	snprintf(line, sizeof(line), "Node 1 MemFree:       %lu kB", machine.node_free - 3);
+	snprintf(line, sizeof(line), "Node 1 MemFree:       %lu kB", machine.node_free - 3 + machine.node_kept);
+	snprintf(total, sizeof(total), "Node 1 MemTotal:       %lu kB", machine.node_total);
 	if (!machine.node_free)
 		return -ENOENT;
-	ck_assert(fn(data, "Node 1 MemTotal:       99999999 kB") && fn(data, line) &&
-		  fn(data, "Node 1 Active(file):          1 kB") && fn(data, "Node 1 Inactive(file):          1 kB") &&
-		  fn(data, "Node 1 Active(anon):          9999999 kB") && fn(data, "Node 1 SReclaimable:      1 kB"));
+	ck_assert(fn(data, total) && fn(data, line) && fn(data, "Node 1 Active(file):          2 kB") &&
+		  fn(data, "Node 1 Inactive(file):          3 kB") &&
+		  fn(data, "Node 1 Active(anon):          9999999 kB") && fn(data, "Node 1 SReclaimable:      2 kB"));
 	return 0;
 }
 
@@ -250,6 +251,8 @@ static void rich(void)
 	machine.free_text = "5\n";
 	machine.giants = 2;
 	machine.huges = machine.huges_of_node = 1024;
+	machine.node_total = 8 * 1000;
+	machine.node_kept = 1000;
 	machine.node_free = 4000000;
 	ctx.noiommu = false;
 }
@@ -366,8 +369,13 @@ START_TEST(memory_of_a_node_is_there_or_the_words_tell_why_not)
 	     "map-2M keep bind-1 let populate map keep bind-1 let populate");
 	machine.node_free = 100;
 	gets(wish(100 << 10, 0, 2), SMALL, "map keep bind-1 let populate");
-	lacks(-ENOMEM, wish((100 << 10) + 1, 0, 2), "node 1 has 100 KiB that are free or can be freed");
+	lacks(-ENOMEM, wish((100 << 10) + 1, 0, 2), "node 1 has 100 KiB to give");
 	ck_assert_str_eq(steps, "map keep bind-1"); /* nothing of it was used, so nobody was killed for it */
+	machine.node_kept = 0;                      /* the kernel has not even what it keeps */
+	lacks(-ENOMEM, wish(1, 0, 2), "node 1 has 0 KiB to give");
+	machine.node_total = 999999999; /* it keeps no more than 1 GiB */
+	machine.node_kept = 1 << 20;
+	gets(wish(100 << 10, 0, 2), SMALL, "map keep bind-1 let populate");
 	gets(wish(HUGE, IOMMUFD_DMA_HUGE, 2), HUGE, "map-2M keep bind-1 let populate");
 	machine.node_free = 0; /* no such file */
 	gets(wish(GIANT, 0, 2), SMALL, "map keep bind-1 let populate");

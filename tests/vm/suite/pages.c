@@ -297,6 +297,34 @@ START_TEST(what_a_node_does_not_have_is_refused_with_words)
 }
 END_TEST
 
+/* More than there is would get a process killed. */
+START_TEST(what_a_node_is_said_to_give_comes_and_nobody_is_killed)
+{
+	struct iommufd_dma_opts opts = { .struct_size = sizeof(opts) };
+	struct iommufd_dma dma = { .len = 0 };
+	struct bed bed;
+
+	bed_open(&bed);
+	for (unsigned int node = 0; vm_has_nodes() && node < 2; node++) {
+		unsigned long room = 0;
+		const char *words;
+
+		opts.node = node + 1;
+		fails(iommufd_dma_alloc_opts(bed.ioas, memory_of_the_machine() - PAGE, RW, &opts, &dma), -ENOMEM,
+		      " has ");
+		words = strstr(iommufd_errmsg(), " has ");
+		ck_assert_ptr_nonnull(words);
+		ck_assert_int_eq(sscanf(words, " has %lu KiB", &room), 1);
+		ck_assert_uint_gt(room, 64 << 10);
+		room = room / 4 * 4 - 1024; /* the library and the test take some of it meanwhile */
+		ok(iommufd_dma_alloc_opts(bed.ioas, room << 10, RW, &opts, &dma));
+		ck_assert_uint_eq(smaps(dma.vaddr, "Rss"), room);
+		iommufd_dma_free(bed.ioas, &dma);
+	}
+	bed_close(&bed);
+}
+END_TEST
+
 /* Then memory is there as soon as a process may touch it. */
 START_TEST(a_process_that_locks_all_of_its_memory_gets_the_pages_that_it_asks_for)
 {
@@ -358,6 +386,7 @@ void add_pages_tests(TCase *tc)
 	tcase_add_test(tc, a_page_of_one_gibibyte_that_is_not_there_is_refused_with_words);
 	tcase_add_test(tc, memory_is_of_the_node_that_is_asked_for);
 	tcase_add_test(tc, what_a_node_does_not_have_is_refused_with_words);
+	tcase_add_test(tc, what_a_node_is_said_to_give_comes_and_nobody_is_killed);
 	tcase_add_test(tc, a_process_that_locks_all_of_its_memory_gets_the_pages_that_it_asks_for);
 	tcase_add_test(tc, options_are_read_by_their_size);
 }
