@@ -22,7 +22,7 @@ static int check(size_t len, uint32_t flags, const struct iommufd_dma_opts *opts
 				"allocate what a device may neither read nor write");
 	if (opts->reserved)
 		return ifd_fail(-EINVAL, "set it to 0", "allocate for DMA with a reserved member that is not 0");
-	return 0;
+	return ifd_map_check_window(flags, &opts->window); /* before memory is got, which may take its time */
 }
 
 EXPORT int iommufd_dma_alloc_opts(struct iommufd_ioas *ioas, size_t len, uint32_t flags,

@@ -149,7 +149,7 @@ int ifd_map_make(struct iommufd_ioas *ioas, struct ifd_map *map, uint32_t flags,
 	return make_within(ioas, map, flags, NULL, iova);
 }
 
-static int check_window(uint32_t flags, const struct iommufd_range *window)
+int ifd_map_check_window(uint32_t flags, const struct iommufd_range *window)
 {
 	if (flags & IOMMUFD_MAP_FIXED)
 		return ifd_fail(-EINVAL, "leave out IOMMUFD_MAP_FIXED, or use iommufd_ioas_map()",
@@ -165,7 +165,7 @@ int ifd_map_memory(struct iommufd_ioas *ioas, void *vaddr, size_t len, uint32_t 
 	int ret = ifd_ctx_check(ioas->ctx, "map");
 
 	if (!ret && window)
-		ret = check_window(flags, window);
+		ret = ifd_map_check_window(flags, window);
 	if (ret)
 		return ret;
 	if (flags & IOMMUFD_MAP_FIXED)

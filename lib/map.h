@@ -37,6 +37,9 @@ int ifd_map_reserve_any(struct iommufd_ioas *ioas, struct ifd_map *map, uint32_t
 int ifd_map_memory(struct iommufd_ioas *ioas, void *vaddr, size_t len, uint32_t flags,
 		   const struct iommufd_range *window, uint64_t *iova);
 
+/* Neither a fixed place nor one that ends before it starts. With words. */
+int ifd_map_check_window(uint32_t flags, const struct iommufd_range *window);
+
 /*
  * A request, checked, and its place, inside of `window` (NULL: everywhere): from then on no other thread can take that.
  * The kernel is not asked.

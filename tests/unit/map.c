@@ -357,7 +357,8 @@ END_TEST
 
 START_TEST(a_buffer_that_cannot_be_had_leaves_nothing)
 {
-	static const enum inject_call calls[] = { INJECT_MMAP, INJECT_MPROTECT, INJECT_MADVISE, INJECT_IOCTL, INJECT_MEMORY };
+	static const enum inject_call calls[] = { INJECT_MMAP, INJECT_MPROTECT, INJECT_MADVISE, INJECT_IOCTL,
+						  INJECT_MEMORY };
 	struct iommufd_dma_opts opts = { .struct_size = sizeof(opts), .reserved = 1 };
 	struct iommufd_dma dma = { (void *)1, 2, 3, 4 };
 
@@ -388,6 +389,7 @@ START_TEST(a_buffer_is_where_its_options_want_it)
 {
 	struct iommufd_dma_opts opts = { .struct_size = sizeof(opts), .window = { 0x200000, 0x2fffff } };
 	struct iommufd_dma dma[3] = { { .len = 0 } };
+	unsigned int tried;
 
 	open_attached(0);
 	ck_assert_int_eq(iommufd_dma_alloc_opts(scene.ioas, 1, RW | IOMMUFD_MAP_ALIGN(19), &opts, &dma[0]), 0);
@@ -397,7 +399,11 @@ START_TEST(a_buffer_is_where_its_options_want_it)
 	unit_fails(-ENOSPC, iommufd_dma_alloc_opts(scene.ioas, 1, RW | IOMMUFD_MAP_ALIGN(19), &opts, &dma[2]));
 	ck_assert_uint_eq(dma[2].len, 0);
 	opts.window = (struct iommufd_range){ 2, 1 };
+	tried = inject_count(INJECT_MMAP);
 	unit_fails(-EINVAL, iommufd_dma_alloc_opts(scene.ioas, 1, RW, &opts, &dma[2]));
+	opts.window = (struct iommufd_range){ 0x200000, 0 };
+	unit_fails(-EINVAL, iommufd_dma_alloc_opts(scene.ioas, 1, RW, &opts, &dma[2]));
+	ck_assert_uint_eq(inject_count(INJECT_MMAP), tried); /* no memory was got for that */
 	ck_assert_uint_eq(inject_mapped(), SCENE_MAPPED + 2 * SCENE_PAGE);
 	opts.window = (struct iommufd_range){ 0, 0 };
 	ck_assert_int_eq(iommufd_dma_alloc_opts(scene.ioas, 1, RW | IOMMUFD_MAP_ALIGN(30), &opts, &dma[2]), 0);
