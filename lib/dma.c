@@ -61,8 +61,18 @@ EXPORT int iommufd_dma_alloc(struct iommufd_ioas *ioas, size_t len, uint32_t fla
 	return iommufd_dma_alloc_opts(ioas, len, flags, NULL, out);
 }
 
+/* The mapping at a buffer's IOVA is another one's, since somebody unmapped the buffer's. */
+static bool is_taken(struct iommufd_ioas *ioas, const struct iommufd_dma *dma)
+{
+	uint64_t vaddr;
+
+	return !ifd_index_to_vaddr(&ioas->index, dma->iova, 1, &vaddr) && vaddr != (uintptr_t)dma->vaddr;
+}
+
 EXPORT void iommufd_dma_free(struct iommufd_ioas *ioas, struct iommufd_dma *dma)
 {
+	int ret = 0;
+
 	if (!dma || !dma->len)
 		return;
 	/* A child process never had the memory, and something else of its own may be there. */
@@ -70,8 +80,10 @@ EXPORT void iommufd_dma_free(struct iommufd_ioas *ioas, struct iommufd_dma *dma)
 		*dma = (struct iommufd_dma){ .len = 0 };
 		return;
 	}
+	if (!is_taken(ioas, dma))
+		ret = iommufd_ioas_unmap(ioas, dma->iova, dma->len, NULL);
 	/* Memory that the device may still reach is better lost than given to somebody else. */
-	if (iommufd_ioas_unmap(ioas, dma->iova, dma->len, NULL))
+	if (ret && ret != -ENOENT)
 		ifd_error(&ioas->ctx->log, "a buffer for DMA is lost: %s", iommufd_errmsg());
 	else
 		ifd_sys_munmap(dma->vaddr, dma->len);

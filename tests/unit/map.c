@@ -435,6 +435,29 @@ START_TEST(a_buffer_that_the_kernel_will_not_unmap_is_lost_rather_than_given_bac
 }
 END_TEST
 
+/* By unmap_all(), which must not be: then nothing of anybody else goes, and no memory is lost. */
+START_TEST(a_buffer_that_was_unmapped_already_gives_its_memory_back)
+{
+	struct iommufd_dma dma[3], other;
+
+	for (size_t b = 0; b < BACKENDS; b++) {
+		open_attached(b);
+		for (int i = 0; i < 3; i++)
+			ck_assert_int_eq(iommufd_dma_alloc(scene.ioas, SCENE_PAGE, RW, &dma[i]), 0);
+		ck_assert_int_eq(iommufd_ioas_unmap_all(scene.ioas, NULL), 0);
+		ck_assert_int_eq(iommufd_dma_alloc(scene.ioas, SCENE_PAGE, RW, &other), 0);
+		ck_assert_uint_eq(other.iova, dma[0].iova);
+		for (int i = 0; i < 3; i++)
+			iommufd_dma_free(scene.ioas, &dma[i]);
+		ck_assert_uint_eq(inject_mapped(), SCENE_MAPPED + SCENE_PAGE);
+		ck_assert_uint_eq(ifd_index_bytes(&scene.ioas->index), SCENE_PAGE);
+		iommufd_dma_free(scene.ioas, &other);
+		ck_assert_uint_eq(inject_mapped(), SCENE_MAPPED);
+		scene_close(&scene);
+	}
+}
+END_TEST
+
 START_TEST(a_buffer_has_the_alignment_of_an_iommu_with_pages_larger_than_the_cpus)
 {
 	struct iommufd_dma dma[8];
@@ -467,5 +490,6 @@ void unit_tests(TCase *tcase)
 	tcase_add_test(tcase, a_buffer_that_cannot_be_had_leaves_nothing);
 	tcase_add_test(tcase, a_buffer_is_where_its_options_want_it);
 	tcase_add_test(tcase, a_buffer_that_the_kernel_will_not_unmap_is_lost_rather_than_given_back);
+	tcase_add_test(tcase, a_buffer_that_was_unmapped_already_gives_its_memory_back);
 	tcase_add_test(tcase, a_buffer_has_the_alignment_of_an_iommu_with_pages_larger_than_the_cpus);
 }
