@@ -28,9 +28,7 @@ static int check(size_t len, uint32_t flags, const struct iommufd_dma_opts *opts
 EXPORT int iommufd_dma_alloc_opts(struct iommufd_ioas *ioas, size_t len, uint32_t flags,
 				  const struct iommufd_dma_opts *theirs, struct iommufd_dma *out)
 {
-	struct ifd_memory_wish wish = {
-		.ctx = ioas->ctx, .len = len, .least = ioas->alignment, .pages = flags & IOMMUFD_DMA_BEST
-	};
+	struct ifd_memory_wish wish = { .ctx = ioas->ctx, .len = len, .pages = flags & IOMMUFD_DMA_BEST };
 	struct iommufd_dma_opts opts;
 	struct iommufd_dma dma;
 	int ret = ifd_ctx_check(ioas->ctx, "allocate for DMA");
@@ -43,17 +41,20 @@ EXPORT int iommufd_dma_alloc_opts(struct iommufd_ioas *ioas, size_t len, uint32_
 	if (ret)
 		return ret;
 	wish.node = opts.node;
-	ret = ifd_memory_new(&wish, &dma);
-	if (ret)
-		return ret;
-	ret = ifd_map_memory(ioas, dma.vaddr, dma.len, flags & ~(uint32_t)IOMMUFD_DMA_BEST,
-			     opts.window.last ? &opts.window : NULL, &dma.iova);
-	if (ret) {
-		ifd_sys_munmap(dma.vaddr, dma.len);
-		return ret;
-	}
-	*out = dma;
-	return 0;
+	/* Again, when a device was attached meanwhile whose IOMMU has larger pages. */
+	do {
+		wish.least = ioas->alignment;
+		ret = ifd_memory_new(&wish, &dma);
+		if (ret)
+			return ret;
+		ret = ifd_map_memory(ioas, dma.vaddr, dma.len, flags & ~(uint32_t)IOMMUFD_DMA_BEST,
+				     opts.window.last ? &opts.window : NULL, &dma.iova);
+		if (ret)
+			ifd_sys_munmap(dma.vaddr, dma.len);
+		else
+			*out = dma;
+	} while (ret == -EINVAL && ioas->alignment > wish.least);
+	return ret;
 }
 
 EXPORT int iommufd_dma_alloc(struct iommufd_ioas *ioas, size_t len, uint32_t flags, struct iommufd_dma *out)

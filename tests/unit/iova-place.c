@@ -131,6 +131,31 @@ START_TEST(batches_copies_and_buffers_are_aligned_too)
 }
 END_TEST
 
+/* While memory is got, a device is attached whose IOMMU has larger pages. */
+static int attach_with_larger_pages(void *addr, size_t len, int advice)
+{
+	(void)addr;
+	(void)len;
+	(void)advice;
+	scene.ioas->alignment = 0x10000;
+	return 0;
+}
+
+START_TEST(a_buffer_is_aligned_to_what_is_larger_when_it_is_mapped)
+{
+	struct iommufd_dma dma;
+
+	scene_open(&scene, IOMMUFD_BACKEND_VFIO);
+	inject_advice(attach_with_larger_pages);
+	ck_assert_int_eq(iommufd_dma_alloc(scene.ioas, 1, RW, &dma), 0);
+	inject_advice(NULL);
+	ck_assert_uint_eq((uintptr_t)dma.vaddr % 0x10000, 0);
+	ck_assert_uint_eq(dma.len, 0x10000);
+	iommufd_dma_free(scene.ioas, &dma);
+	scene_close(&scene);
+}
+END_TEST
+
 static int map_within(uint64_t start, uint64_t last, size_t len, uint32_t flags, uint64_t *iova)
 {
 	const struct iommufd_range window = { start, last };
@@ -439,6 +464,7 @@ void unit_tests(TCase *tcase)
 	tcase_add_test(tcase, an_alignment_that_is_none_is_refused_by_every_call);
 	tcase_add_test(tcase, a_fixed_iova_must_have_the_alignment_that_is_asked_for);
 	tcase_add_test(tcase, batches_copies_and_buffers_are_aligned_too);
+	tcase_add_test(tcase, a_buffer_is_aligned_to_what_is_larger_when_it_is_mapped);
 	tcase_add_test(tcase, a_window_bounds_the_choice_at_both_ends);
 	tcase_add_test(tcase, a_window_is_met_with_what_is_permitted);
 	tcase_add_test(tcase, a_window_is_met_with_what_is_allowed);
