@@ -33,10 +33,14 @@ enum {
 
 /** A buffer and its address for devices. A plain value: copy it as you like, free it once. */
 struct iommufd_dma {
-	void *vaddr;      /**< its address in this process */
-	uint64_t iova;    /**< its address for devices that are attached to the IOAS */
-	size_t len;       /**< its length in bytes, rounded up to whole pages; 0 for no buffer */
-	size_t page_size; /**< the bytes of its pages: none of them is smaller, as far as the kernel tells */
+	void *vaddr;   /**< its address in this process */
+	uint64_t iova; /**< its address for devices that are attached to the IOAS */
+	size_t len;    /**< its length in bytes, rounded up to whole pages; 0 for no buffer */
+	/**
+	 * The bytes of its pages: none of them is smaller. Where the kernel does not tell that transparent huge pages
+	 * came, or `/proc/self/pagemap` cannot be opened, it is the page size of the CPU
+	 */
+	size_t page_size;
 };
 
 /**
@@ -55,7 +59,12 @@ struct iommufd_dma {
  * @retval -ENOMEM no memory, not enough free huge pages, or the limit of locked memory; the words tell which
  * @retval -EOPNOTSUPP this machine has no huge pages of that kind; or the kernel does not tell whether transparent ones
  *                     came (before Linux 6.7), and nothing else will do
+ * @retval -EACCES the same of a process that has changed its user and so may not open `/proc/self/pagemap`
+ * @retval -EHWPOISON a page of the machine's memory is broken
+ * @retval -EPERM  in a child process
  * @retval others  as iommufd_ioas_map(), and with several kinds of pages for the smallest of them
+ *
+ * All threads may allocate and free at the same time.
  *
  * Source: mmap(), madvise(), and iommufd_ioas_map(); PAGEMAP_SCAN (Linux 6.7) of `/proc/self/pagemap`.
  * @since 0.1
@@ -78,9 +87,11 @@ struct iommufd_dma_opts {
 /**
  * @brief Allocate zeroed memory and map it, with options.
  *
- * A node has less memory than the machine. More than it can give is refused, but what others take in the same moment is
- * not foreseen: then the kernel kills a process to have memory, as it does with numactl. With huge pages that were set
- * aside, of which each node has its own number, that cannot happen.
+ * A node has less memory than the machine, and where it has too little, the kernel kills a process to have some, as it
+ * does with numactl. So what is more than an estimate of what it can give is refused: what is free, half of what is
+ * there for files, less an eighth of a small node or 1 GiB of a large one. What others take in the same moment is not
+ * foreseen, and the limit of a memory cgroup is not looked at. With huge pages that were set aside, of which each node
+ * has its own number, nobody is killed.
  *
  * @param ioas  the IOAS
  * @param len   as for iommufd_dma_alloc()
@@ -93,8 +104,9 @@ struct iommufd_dma_opts {
  * @retval -E2BIG  `opts` has a member that this library does not know
  * @retval -ENOMEM the node cannot give as much, the words tell what it has; or as for iommufd_dma_alloc()
  * @retval -ENOSPC no place is free in the window; or as for iommufd_dma_alloc()
- * @retval -EOPNOTSUPP the kernel knows no nodes; or as for iommufd_dma_alloc()
- * @retval -EPERM  a container does not permit mbind()
+ * @retval -EOPNOTSUPP the kernel knows no nodes, or takes no huge pages of one (before Linux 5.14); or as for
+ *                     iommufd_dma_alloc()
+ * @retval -EPERM  a container does not permit mbind(); or as for iommufd_dma_alloc()
  * @retval others  as iommufd_dma_alloc()
  *
  * Source: mbind() with MPOL_BIND, and what iommufd_dma_alloc() does.
@@ -104,7 +116,10 @@ int iommufd_dma_alloc_opts(struct iommufd_ioas *ioas, size_t len, uint32_t flags
 			   struct iommufd_dma *out);
 
 /**
- * @brief Unmap a buffer, give its memory back, and set it to zero.
+ * @brief Unmap a buffer, give its memory back, and set it to zero. A device must have stopped using it.
+ *
+ * Its mapping is the library's: iommufd_ioas_unmap() and iommufd_ioas_unmap_all() must not have it before. What is
+ * mapped of other memory at its IOVA is left alone then. No other thread may be using it or translating its addresses.
  *
  * @param ioas the IOAS that it was allocated from
  * @param dma  the buffer, or NULL; one with `len` 0 is left alone

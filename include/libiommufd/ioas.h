@@ -332,7 +332,7 @@ int iommufd_ioas_unmap(struct iommufd_ioas *ioas, uint64_t iova, uint64_t len, u
  * @param ioas     the IOAS
  * @param unmapped the bytes that were mapped, or NULL
  *
- * It waits for other threads that map or unmap.
+ * It waits for other threads that map or unmap. Buffers and pools must be gone before: their mappings are theirs.
  *
  * @retval -EBUSY the kernel holds a mapping: it stays, while others are gone
  *

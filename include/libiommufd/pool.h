@@ -16,7 +16,11 @@
  * **Growing.** A pool has 64 KiB at first, or a page of the kind that was asked for, or one object. When all of them
  * are given out it doubles, by up to 2 MiB at a time, or by such a page. It never becomes smaller.
  *
- * **Threads.** All may get objects and give them back at any time. While one lets the pool grow the others wait.
+ * **Threads.** All may get objects and give them back at any time. While one lets the pool grow the others wait. When
+ * the pool is freed, none may be using it.
+ *
+ * **Its mappings** are the library's. After iommufd_ioas_unmap_all(), or iommufd_ioas_unmap() of what a pool has, it
+ * gives objects that no device reaches, or whose IOVA is another's: free all pools and buffers of an IOAS first.
  */
 #ifndef LIBIOMMUFD_POOL_H
 #define LIBIOMMUFD_POOL_H
@@ -31,13 +35,14 @@ IOMMUFD_BEGIN_DECLS
  *
  * @param ioas  the IOAS; it may be freed before the pool
  * @param size  of an object, in bytes
- * @param flags as for iommufd_dma_alloc(): what devices may do with the objects, and of which pages they are
+ * @param flags as for iommufd_dma_alloc(): what devices may do with the objects, and of which pages they are.
+ *              IOMMUFD_MAP_ALIGN() is for the memory that the pool grows by, not for each object
  * @param opts  as for iommufd_dma_alloc_opts(), or NULL for none
  * @param out   the pool; give it to iommufd_pool_free()
  *
  * @retval -EINVAL    `size` is 0, or as for iommufd_dma_alloc_opts()
  * @retval -EOVERFLOW `size` cannot be rounded up
- * @retval others     as iommufd_dma_alloc_opts()
+ * @retval others     as iommufd_dma_alloc_opts(), -EPERM in a child process among them
  * @since 0.1
  */
 int iommufd_pool_new(struct iommufd_ioas *ioas, size_t size, uint32_t flags, const struct iommufd_dma_opts *opts,
