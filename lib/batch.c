@@ -151,15 +151,16 @@ static void *help(void *data)
 static void tell(struct batch *batch)
 {
 	uint64_t done = batch->done;
+	struct ifd_call call;
 	int stop;
 
 	if (!batch->opts.progress || batch->error || done == batch->told)
 		return;
 	batch->told = done;
 	pthread_mutex_unlock(&batch->lock);
-	ifd_ctx_call_begin(batch->ioas->ctx);
+	ifd_ctx_call_begin(batch->ioas->ctx, &call);
 	stop = batch->opts.progress(batch->opts.data, done, batch->total);
-	ifd_ctx_call_end(batch->ioas->ctx);
+	ifd_ctx_call_end(batch->ioas->ctx, &call);
 	pthread_mutex_lock(&batch->lock);
 	if (stop) {
 		batch->error = -ECANCELED;

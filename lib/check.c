@@ -5,19 +5,29 @@
 #include "internal.h"
 #include "udev.h"
 
-/* Whose callback this thread is in: one that is called while a lock is held, which the library might take again. */
-static _Thread_local const struct iommufd_ctx *in_callback_of;
+/* The callbacks that this thread is in, which are called while locks are held that the library might take again. */
+static _Thread_local const struct ifd_call *innermost;
 
-void ifd_ctx_call_begin(struct iommufd_ctx *ctx)
+void ifd_ctx_call_begin(struct iommufd_ctx *ctx, struct ifd_call *call)
 {
 	ctx->calling++;
-	in_callback_of = ctx;
+	*call = (struct ifd_call){ .ctx = ctx, .outer = innermost };
+	innermost = call;
 }
 
-void ifd_ctx_call_end(struct iommufd_ctx *ctx)
+void ifd_ctx_call_end(struct iommufd_ctx *ctx, const struct ifd_call *call)
 {
-	in_callback_of = NULL;
+	innermost = call->outer;
 	ctx->calling--;
+}
+
+static bool is_in_callback_of(const struct iommufd_ctx *ctx)
+{
+	const struct ifd_call *call = innermost;
+
+	while (call && call->ctx != ctx)
+		call = call->outer;
+	return call;
 }
 
 int ifd_ctx_check(const struct iommufd_ctx *ctx, const char *what)
@@ -25,17 +35,18 @@ int ifd_ctx_check(const struct iommufd_ctx *ctx, const char *what)
 	if (ifd_in_child(ctx))
 		return ifd_fail(-EPERM, "free what the parent made, and make a context here",
 				"%s: the handle was made before fork()", what);
-	if (ctx->calling && in_callback_of == ctx)
+	if (ctx->calling && is_in_callback_of(ctx))
 		return ifd_fail(-EDEADLK, "return from it first", "%s in a callback of a call that is under way", what);
 	return 0;
 }
 
 int ifd_device_attached(const struct iommufd_device *dev, const char *what)
 {
-	if (ifd_in_child(dev->ctx))
-		return ifd_ctx_check(dev->ctx, what);
-	return dev->attached ? 0
-			     : ifd_fail(-ENOTCONN, "attach it to an IOAS first", "%s of %s", what, dev->found->name);
+	int ret = ifd_ctx_check(dev->ctx, what);
+
+	if (ret || dev->attached)
+		return ret;
+	return ifd_fail(-ENOTCONN, "attach it to an IOAS first", "%s of %s", what, dev->found->name);
 }
 
 int ifd_device_ready(const struct iommufd_device *dev, const char *what)

@@ -278,11 +278,15 @@ void ifd_pasid_detach_all(struct iommufd_device *dev);
 int ifd_ctx_check(const struct iommufd_ctx *ctx, const char *what);
 int ifd_device_attached(const struct iommufd_device *dev, const char *what);
 
-/* Around a callback of the caller's, by the thread that calls it. There is one at a time in a thread and context. */
-void ifd_ctx_call_begin(struct iommufd_ctx *ctx);
-void ifd_ctx_call_end(struct iommufd_ctx *ctx);
+/* Around a callback of the caller's, by the thread that calls it: in one, there may be one of another context. */
+struct ifd_call {
+	const struct iommufd_ctx *ctx;
+	const struct ifd_call *outer;
+};
+void ifd_ctx_call_begin(struct iommufd_ctx *ctx, struct ifd_call *call);
+void ifd_ctx_call_end(struct iommufd_ctx *ctx, const struct ifd_call *call);
 
-/* The same, and there is a descriptor: -EOPNOTSUPP where that is somebody else's. */
+/* As ifd_device_attached(), and there is a descriptor: -EOPNOTSUPP where that is somebody else's. */
 int ifd_device_ready(const struct iommufd_device *dev, const char *what);
 
 /* region.c: without what the public call does afterwards. */

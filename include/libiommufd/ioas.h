@@ -131,7 +131,8 @@ enum {
  * @brief How far a batch is. It is called by the thread that called the library, between its own pieces of the work.
  *
  * Neither a handle of the batch's context nor of what was made from that may be used in it: what the library notices is
- * -EDEADLK. They must not be freed in it either, since that cannot fail.
+ * -EDEADLK, and in a callback of another context's batch that is begun in it too. They must not be freed in it either,
+ * since that cannot fail; nor may it wait for another thread that is in a call on them, which may wait for the batch.
  *
  * @param data  as given in the options
  * @param done  bytes, never fewer than before; `total` in the last call, unless the batch failed

@@ -424,6 +424,8 @@ static int use_the_context(void *data, uint64_t done, uint64_t total)
 	unit_fails(-EDEADLK, iommufd_ioas_map(ioas, (void *)(uintptr_t)START, HUGE, RW, &iova));
 	unit_fails(-EDEADLK, iommufd_ioas_map_batch(ioas, maps, N, NULL));
 	unit_fails(-EDEADLK, iommufd_device_detach(batch.scene.dev));
+	unit_fails(-EDEADLK, iommufd_device_replace(batch.scene.dev, ioas));
+	unit_fails(-EDEADLK, iommufd_device_reset(batch.scene.dev));
 	unit_fails(-EDEADLK, iommufd_ioas_new(batch.scene.ctx, &other));
 	return 0;
 }
@@ -437,6 +439,51 @@ START_TEST(the_callback_may_not_use_the_context)
 	ck_assert_int_eq(map_batch(IOMMUFD_BATCH_POPULATE, 3, use_the_context, &calls), 0);
 	ck_assert_uint_gt(calls, 0);
 	check_all_there(); /* for which it may again */
+	batch_close();
+}
+END_TEST
+
+/* The context of another batch, in whose callback this one is. */
+static struct iommufd_ioas *inner;
+
+static int use_the_outer_context(void *data, uint64_t done, uint64_t total)
+{
+	(void)done;
+	(void)total;
+	unit_fails(-EDEADLK, iommufd_ioas_unmap_all(batch.scene.ioas, NULL));
+	unit_fails(-EDEADLK, iommufd_ioas_unmap_all(inner, NULL));
+	++*(unsigned int *)data;
+	return 0;
+}
+
+static int use_another_context(void *data, uint64_t done, uint64_t total)
+{
+	struct iommufd_batch_opts opts = { sizeof(opts), 0, 0, use_the_outer_context, data };
+	struct iommufd_map map;
+
+	(void)done;
+	(void)total;
+	batch_fill(&map, 1, START, HUGE);
+	ck_assert_int_eq(iommufd_ioas_map_batch(inner, &map, 1, &opts), 0);
+	ck_assert_int_eq(iommufd_ioas_unmap_all(inner, NULL), 0);
+	unit_fails(-EDEADLK, iommufd_ioas_unmap_all(batch.scene.ioas, NULL));
+	return 0;
+}
+
+START_TEST(the_callback_may_use_another_context_and_nobody_in_it_the_first)
+{
+	struct iommufd_ctx_opts opts = { sizeof(opts), .backend = IOMMUFD_BACKEND_IOMMUFD };
+	struct iommufd_ctx *ctx;
+	unsigned int calls = 0;
+
+	batch_open(0);
+	ck_assert_int_eq(iommufd_ctx_new(&opts, &ctx), 0);
+	ck_assert_int_eq(iommufd_ioas_new(ctx, &inner), 0);
+	batch_fill(maps, N, START, HUGE);
+	ck_assert_int_eq(map_batch(0, 0, use_another_context, &calls), 0);
+	ck_assert_uint_eq(calls, N);
+	iommufd_ioas_free(inner);
+	iommufd_ctx_free(ctx);
 	batch_close();
 }
 END_TEST
@@ -463,5 +510,6 @@ void unit_tests(TCase *tcase)
 	tcase_add_loop_test(tcase, a_batch_is_taken_back_at_whichever_step_it_is_cancelled, 0, BATCH_BACKENDS);
 	tcase_add_loop_test(tcase, the_last_step_can_be_cancelled_too, 0, BATCH_BACKENDS);
 	tcase_add_loop_test(tcase, the_callback_may_not_use_the_context, 0, BATCH_BACKENDS);
+	tcase_add_test(tcase, the_callback_may_use_another_context_and_nobody_in_it_the_first);
 	batch_memory_tests(tcase);
 }
