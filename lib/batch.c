@@ -147,38 +147,41 @@ static void *help(void *data)
 	return NULL;
 }
 
-/* By the caller's thread, with the lock held around it: what is under way goes on meanwhile. */
-static void tell(struct batch *batch)
+/* By the caller's thread, with the lock held around it: what is under way goes on meanwhile. False: nothing is new. */
+static bool tell(struct batch *batch)
 {
-	uint64_t done = batch->done;
 	struct ifd_call call;
 	int stop;
 
-	if (!batch->opts.progress || batch->error || done == batch->told)
-		return;
-	batch->told = done;
+	if (!batch->opts.progress || batch->error || batch->done == batch->told)
+		return false;
+	batch->told = batch->done;
 	pthread_mutex_unlock(&batch->lock);
 	ifd_ctx_call_begin(batch->ioas->ctx, &call);
-	stop = batch->opts.progress(batch->opts.data, done, batch->total);
+	stop = batch->opts.progress(batch->opts.data, batch->told, batch->total);
 	ifd_ctx_call_end(batch->ioas->ctx, &call);
 	pthread_mutex_lock(&batch->lock);
 	if (stop) {
 		batch->error = -ECANCELED;
 		batch->cancelled = true;
 	}
+	return true;
 }
 
-/* The caller's thread works like the others, and waits for the last of them. */
+/*
+ * The caller's thread works like the others, and waits for the last of them. They may all have ended during a call,
+ * with something to tell once more.
+ */
 static void work(struct batch *batch)
 {
+	bool more = true;
+
 	pthread_mutex_lock(&batch->lock);
-	for (;;) {
-		while (do_something(batch))
-			tell(batch);
-		tell(batch);
-		if (!batch->working)
-			break;
-		pthread_cond_wait(&batch->moved, &batch->lock);
+	while (more || batch->working) {
+		if (!more)
+			pthread_cond_wait(&batch->moved, &batch->lock);
+		more = do_something(batch);
+		more |= tell(batch);
 	}
 	pthread_mutex_unlock(&batch->lock);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -103,6 +104,12 @@ unsigned int batch_threads(void)
 
 	ck_assert_uint_eq(atomic_exchange(&num_ended, 0), threads);
 	return threads;
+}
+
+void batch_await_threads(void)
+{
+	while (num_ended != num_threads)
+		sched_yield();
 }
 
 int __wrap_ifd_sys_each_line(const char *path, ifd_sys_text_fn fn, void *data)

@@ -49,6 +49,9 @@ void batch_advice_fail(unsigned int nth, int err);
 void batch_threads_left(unsigned int left);
 unsigned int batch_threads(void);
 
+/* Returns when all that were had up to now have ended. */
+void batch_await_threads(void);
+
 /* How often something was read line by line. */
 extern atomic_uint batch_lines;
 

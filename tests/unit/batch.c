@@ -365,6 +365,50 @@ START_TEST(the_callers_thread_hears_of_progress_up_to_the_end)
 }
 END_TEST
 
+static pthread_t caller;
+static atomic_uint helpers, told;
+
+/* The caller's thread has nothing left to do when the second one's mapping is told of, nor the third one's made. */
+static int wait_for_call(int fd, void *arg)
+{
+	unsigned int nth;
+
+	(void)fd;
+	(void)arg;
+	if (pthread_equal(pthread_self(), caller)) {
+		while (helpers < 2)
+			sched_yield();
+		return 0;
+	}
+	nth = ++helpers;
+	while (told < nth)
+		sched_yield();
+	return 0;
+}
+
+static int listen_long(void *data, uint64_t done, uint64_t total)
+{
+	if (++told == 2)
+		batch_await_threads();
+	return listen(data, done, total);
+}
+
+START_TEST(the_end_is_told_also_when_it_comes_during_a_call)
+{
+	struct listener listener = { .thread = pthread_self() };
+	struct iommufd_batch_opts opts = { sizeof(opts), 0, 3, listen_long, &listener };
+
+	batch_open(0);
+	caller = pthread_self();
+	inject_ioctl(IOMMU_IOAS_MAP, wait_for_call);
+	batch_fill(maps, 3, START, HUGE);
+	ck_assert_int_eq(iommufd_ioas_map_batch(batch.scene.ioas, maps, 3, &opts), 0);
+	ck_assert(!listener.wrong);
+	ck_assert_uint_eq(listener.done, 3 * HUGE);
+	batch_close();
+}
+END_TEST
+
 START_TEST(a_batch_is_taken_back_at_whichever_step_it_is_cancelled)
 {
 	batch_open((size_t)_i);
@@ -507,6 +551,7 @@ void unit_tests(TCase *tcase)
 	tcase_add_test(tcase, of_two_that_fail_at_once_the_first_in_order_is_told);
 	tcase_add_loop_test(tcase, ten_thousand_mappings_are_made_and_taken_back, 0, BATCH_BACKENDS);
 	tcase_add_loop_test(tcase, the_callers_thread_hears_of_progress_up_to_the_end, 0, BATCH_BACKENDS);
+	tcase_add_test(tcase, the_end_is_told_also_when_it_comes_during_a_call);
 	tcase_add_loop_test(tcase, a_batch_is_taken_back_at_whichever_step_it_is_cancelled, 0, BATCH_BACKENDS);
 	tcase_add_loop_test(tcase, the_last_step_can_be_cancelled_too, 0, BATCH_BACKENDS);
 	tcase_add_loop_test(tcase, the_callback_may_not_use_the_context, 0, BATCH_BACKENDS);
