@@ -97,19 +97,21 @@ static const struct iommufd_range *find(const struct ifd_populate *populate, uin
 
 /* ---- Bringing it in ---- */
 
+/* Of a hole the kernel says ENOMEM. */
 static int fail(int err, uint64_t start, uint64_t last, bool written)
 {
 	char hint[IFD_HINT_MAX] = "";
-	bool unfit = ifd_hint_memory(hint, start, last, written);
 
 	if (err == -EHWPOISON)
-		ifd_hint(hint, "%sa page of it is broken in hardware: do not use that any more", unfit ? "; " : "");
+		ifd_hint(hint, "a page of it is broken in hardware: do not use that any more");
 	else if (err == -EFAULT)
-		ifd_hint(hint, "%sno huge page may be left for it", unfit ? "; or " : "");
-	else if (err == -ENOMEM && !unfit)
+		ifd_hint(hint, "%sno huge page, or no room in its file system, may be left for it",
+			 ifd_hint_memory(hint, start, last, written) ? "; or " : "");
+	else if (err == -ENOMEM && ifd_hint_rights(hint, start, last, written))
+		err = -EFAULT;
+	else if (err == -ENOMEM)
 		ifd_hint(hint, "memory is short, or what its cgroup permits");
-	return ifd_fail(err == -ENOMEM && unfit ? -EFAULT : err, hint, "bring in memory 0x%" PRIx64 "-0x%" PRIx64,
-			start, last);
+	return ifd_fail(err, hint, "bring in memory 0x%" PRIx64 "-0x%" PRIx64, start, last);
 }
 
 /*

@@ -128,24 +128,23 @@ static bool look_at_file(void *data, const char *line)
 	return !walk->done && advance(walk, &area);
 }
 
+static bool look(char *hint, const char *path, ifd_sys_text_fn fn, uint64_t start, uint64_t last, bool written)
+{
+	struct walk walk = { .hint = hint, .next = start, .last = last, .written = written };
+
+	ifd_sys_each_line(path, fn, &walk); /* what cannot be read tells nothing */
+	return walk.done;
+}
+
+bool ifd_hint_rights(char *hint, uint64_t start, uint64_t last, bool written)
+{
+	return look(hint, "/proc/self/maps", look_at_rights, start, last, written);
+}
+
 bool ifd_hint_memory(char *hint, uint64_t start, uint64_t last, bool written)
 {
-	static const struct {
-		const char *path;
-		ifd_sys_text_fn look;
-	} looks[] = {
-		{ "/proc/self/maps", look_at_rights },
-		{ "/proc/self/maps", look_at_name },
-		{ "/proc/self/smaps", look_at_kind },
-		{ "/proc/self/maps", look_at_file },
-	};
-	bool done = false;
-
-	for (size_t i = 0; i < sizeof(looks) / sizeof(looks[0]) && !done; i++) {
-		struct walk walk = { .hint = hint, .next = start, .last = last, .written = written };
-
-		ifd_sys_each_line(looks[i].path, looks[i].look, &walk); /* what cannot be read tells nothing */
-		done = walk.done;
-	}
-	return done;
+	return ifd_hint_rights(hint, start, last, written) ||
+	       look(hint, "/proc/self/maps", look_at_name, start, last, written) ||
+	       look(hint, "/proc/self/smaps", look_at_kind, start, last, written) ||
+	       look(hint, "/proc/self/maps", look_at_file, start, last, written);
 }

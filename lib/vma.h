@@ -22,4 +22,7 @@ bool ifd_vma_parse(const char *line, struct ifd_vma *area);
  */
 bool ifd_hint_memory(char *hint, uint64_t start, uint64_t last, bool written);
 
+/* The same, of what is sure: that nothing is there, or that it may not be read or written. */
+bool ifd_hint_rights(char *hint, uint64_t start, uint64_t last, bool written);
+
 #endif

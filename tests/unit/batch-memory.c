@@ -135,21 +135,29 @@ START_TEST(memory_that_the_kernel_cannot_bring_in_is_left_to_the_mapping)
 }
 END_TEST
 
+/* Of no file, and of one, of which there is more to be suspected. */
 START_TEST(a_lack_of_memory_is_told_from_memory_that_is_not_there)
 {
-	unsigned char *at = mmap(NULL, 2 * SCENE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	struct iommufd_map map;
+	int fd = memfd_create("lack", 0), shared = MAP_SHARED, none = MAP_PRIVATE | MAP_ANONYMOUS;
 
-	ck_assert_ptr_ne(at, MAP_FAILED);
+	ck_assert(fd >= 0 && !ftruncate(fd, 2 * SCENE_PAGE));
 	batch_open((size_t)_i);
-	batch_fill(&map, 1, (uintptr_t)at, 2 * SCENE_PAGE);
-	batch_advice_fail(0, -ENOMEM);
-	unit_fails(-ENOMEM, map_batch(&map, 1, 2));
-	unit_words_have("memory is short");
-	munmap(at + SCENE_PAGE, SCENE_PAGE);
-	unit_fails(-EFAULT, map_batch(&map, 1, 2));
-	unit_words_have("nothing is mapped at");
-	munmap(at, SCENE_PAGE);
+	for (int of_file = 0; of_file <= 1; of_file++) {
+		unsigned char *at = mmap(NULL, 2 * SCENE_PAGE, PROT_READ | PROT_WRITE, of_file ? shared : none,
+					 of_file ? fd : -1, 0);
+		struct iommufd_map map;
+
+		ck_assert_ptr_ne(at, MAP_FAILED);
+		batch_fill(&map, 1, (uintptr_t)at, 2 * SCENE_PAGE);
+		batch_advice_fail(0, -ENOMEM);
+		unit_fails(-ENOMEM, map_batch(&map, 1, 2));
+		unit_words_have("memory is short");
+		munmap(at + SCENE_PAGE, SCENE_PAGE);
+		unit_fails(-EFAULT, map_batch(&map, 1, 2));
+		unit_words_have("nothing is mapped at");
+		munmap(at, SCENE_PAGE);
+	}
+	close(fd);
 	batch_close();
 }
 END_TEST
