@@ -15,6 +15,9 @@
 
 #define MAX_THREADS 1024
 
+/* So many bytes, as they are counted for progress, take longer than threads take to start, whatever they are. */
+#define WORTH_THREADS (UINT64_C(256) << 20)
+
 /* The largest page of a CPU of today; and how many pieces a thread is to have, so that all end at about one time. */
 #define MAX_PIECE          (UINT64_C(1) << 30)
 #define PIECES_OF_A_THREAD 16
@@ -186,6 +189,25 @@ static void work(struct batch *batch)
 	pthread_mutex_unlock(&batch->lock);
 }
 
+/*
+ * What is little, or in memory already, would be done before threads have started: until the clock moves, which is a
+ * millisecond at most, the caller's thread works alone. True when there is more to begin then.
+ */
+static bool is_worth_threads(struct batch *batch)
+{
+	uint64_t begin = ifd_sys_now_ms();
+	bool more = batch->total < WORTH_THREADS;
+
+	pthread_mutex_lock(&batch->lock);
+	while (more && ifd_sys_now_ms() == begin) {
+		more = do_something(batch);
+		more |= tell(batch);
+	}
+	more = batch->next < batch->count && !batch->error;
+	pthread_mutex_unlock(&batch->lock);
+	return more;
+}
+
 /* Threads that cannot be had are done without. */
 static void work_together(struct batch *batch, pthread_t *threads, unsigned int wanted)
 {
@@ -193,6 +215,7 @@ static void work_together(struct batch *batch, pthread_t *threads, unsigned int 
 	int cancel;
 
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel); /* the others have our memory */
+	wanted = wanted && is_worth_threads(batch) ? wanted : 0;
 	batch->working = wanted;
 	while (started < wanted && !ifd_sys_thread(&threads[started], help, batch))
 		started++;
@@ -216,7 +239,11 @@ static unsigned int count_helpers(struct batch *batch, uint64_t bytes)
 		batch->piece = page * (page / sizeof(uint64_t)); /* what a table of pages has: a huge page */
 		while (batch->piece < MAX_PIECE && bytes / (2 * batch->piece) >= threads * PIECES_OF_A_THREAD)
 			batch->piece *= 2;
-		pieces += bytes / batch->piece;
+		for (size_t i = 0; i < batch->count; i++) {
+			uint64_t start = (uintptr_t)batch->requests[i].vaddr;
+
+			pieces += (start + (batch->requests[i].len - 1)) / batch->piece - start / batch->piece;
+		}
 	} else if (batch->in_order) {
 		return 0;
 	}

@@ -164,7 +164,7 @@ struct iommufd_batch_opts {
  * Threads bring in pieces of any mapping at once. On iommufd they also make mappings at once, each of which is made by
  * one ioctl of one thread. On VFIO, whose lock is one for all, they are made one after the other, in the order of
  * `maps`. Threads live during the call, hear no signals, and may call the log's callback; where one cannot be had, the
- * others do its work.
+ * others do its work. What takes no longer than starting them, as of memory that is there already, the caller's does.
  *
  * @param ioas  the IOAS
  * @param maps  what to map; `iova` of those without IOMMUFD_MAP_FIXED is written when all have been made

@@ -24,6 +24,24 @@ static int map_batch(uint32_t flags, uint32_t threads, iommufd_progress_fn progr
 	return iommufd_ioas_map_batch(batch.scene.ioas, maps, N, &opts);
 }
 
+struct listener {
+	pthread_t thread;
+	uint64_t done, total;
+	unsigned int calls, cancel_at; /* 0: never */
+	bool wrong;
+};
+
+static int listen(void *data, uint64_t done, uint64_t total)
+{
+	struct listener *listener = data;
+
+	listener->wrong |= !pthread_equal(listener->thread, pthread_self()) || done <= listener->done || done > total ||
+			   (listener->calls && total != listener->total);
+	listener->done = done;
+	listener->total = total;
+	return ++listener->calls == listener->cancel_at;
+}
+
 static void check_all_there(void)
 {
 	uint64_t iova;
@@ -90,10 +108,41 @@ START_TEST(as_many_threads_work_as_were_asked_for_where_there_is_work_for_them)
 	ck_assert_int_eq(map_batch(populate, 1024, NULL, NULL), 0);
 	ck_assert_uint_eq(batch_threads(), 23); /* twelve borders, twelve mappings */
 	check_all_there();
+	batch_fill(maps, N, START & ~(HUGE - 1), HUGE);
+	ck_assert_int_eq(map_batch(populate, 1024, NULL, NULL), 0);
+	ck_assert_uint_eq(batch_threads(), 11); /* twelve mappings between borders */
+	check_all_there();
 	/* Where mappings are made one after the other, nobody can help with them. */
 	ck_assert_int_eq(map_batch(0, 1024, NULL, NULL), 0);
 	ck_assert_uint_eq(batch_threads(), _i ? 0 : 11);
 	check_all_there();
+	batch_close();
+}
+END_TEST
+
+START_TEST(no_thread_is_started_for_what_is_done_at_once_unless_it_is_much)
+{
+	struct listener listener = { .thread = pthread_self() };
+	unsigned int threads;
+
+	batch_open((size_t)_i);
+	inject_clock_step(0);
+	batch_fill(maps, N, START, HUGE);
+	ck_assert_int_eq(map_batch(IOMMUFD_BATCH_POPULATE, 8, listen, &listener), 0);
+	ck_assert(!listener.wrong);
+	ck_assert_uint_eq(listener.done, 2 * N * HUGE);
+	check_all_there();
+	listener = (struct listener){ .thread = pthread_self(), .cancel_at = 3 };
+	unit_fails(-ECANCELED, map_batch(IOMMUFD_BATCH_POPULATE, 8, listen, &listener));
+	batch_check_empty(maps, N);
+	ck_assert_uint_eq(batch_threads(), 0);
+	batch_fill(maps, N, START, 8 * HUGE);
+	for (threads = 8; threads > 1; threads /= 2) {
+		ck_assert_int_eq(map_batch(IOMMUFD_BATCH_POPULATE, threads, NULL, NULL), 0);
+		ck_assert_uint_eq(batch_threads(), threads - 1);
+		check_all_there();
+	}
+	inject_clock_step(20);
 	batch_close();
 }
 END_TEST
@@ -327,24 +376,6 @@ END_TEST
 
 /* ---- Progress ---- */
 
-struct listener {
-	pthread_t thread;
-	uint64_t done, total;
-	unsigned int calls, cancel_at; /* 0: never */
-	bool wrong;
-};
-
-static int listen(void *data, uint64_t done, uint64_t total)
-{
-	struct listener *listener = data;
-
-	listener->wrong |= !pthread_equal(listener->thread, pthread_self()) || done <= listener->done || done > total ||
-			   (listener->calls && total != listener->total);
-	listener->done = done;
-	listener->total = total;
-	return ++listener->calls == listener->cancel_at;
-}
-
 START_TEST(the_callers_thread_hears_of_progress_up_to_the_end)
 {
 	batch_open((size_t)_i);
@@ -541,6 +572,7 @@ void unit_tests(TCase *tcase)
 			    BATCH_BACKENDS);
 	tcase_add_loop_test(tcase, as_many_threads_work_as_were_asked_for_where_there_is_work_for_them, 0,
 			    BATCH_BACKENDS);
+	tcase_add_loop_test(tcase, no_thread_is_started_for_what_is_done_at_once_unless_it_is_much, 0, BATCH_BACKENDS);
 	tcase_add_loop_test(tcase, a_thread_that_cannot_be_had_is_done_without, 0, BATCH_BACKENDS);
 	tcase_add_loop_test(tcase, a_batch_is_taken_back_whichever_memory_cannot_be_brought_in, 0, BATCH_BACKENDS);
 	tcase_add_loop_test(tcase, a_batch_is_taken_back_whichever_mapping_the_kernel_refuses, 0, BATCH_BACKENDS);

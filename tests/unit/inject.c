@@ -490,10 +490,17 @@ void __wrap_ifd_sys_sleep_ms(unsigned int ms)
 	pause_for(ms);
 }
 
+static atomic_uint clock_step = 20;
+
+void inject_clock_step(unsigned int ms)
+{
+	clock_step = ms;
+}
+
 /* Nobody waits here, so each look at the clock is a while later. */
 uint64_t __wrap_ifd_sys_now_ms(void)
 {
 	static uint64_t now;
 
-	return now += 20;
+	return now += clock_step;
 }

@@ -82,6 +82,9 @@ void inject_text(const char *path, const char *text);
 /* The same of a file that has bytes of any kind. */
 void inject_bytes(const char *path, const void *bytes, size_t len);
 
+/* How much later each look at the clock is than the one before; 20 at first. */
+void inject_clock_step(unsigned int ms);
+
 /* From now on no link below /proc can be read, as in a process that has none. */
 void inject_no_proc(bool none);
 
