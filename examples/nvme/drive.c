@@ -31,7 +31,6 @@ void options_tell_load(const struct options *opts)
 		printf("%u bytes\n", opts->bytes);
 	else
 		printf("one block\n");
-	fflush(stdout); /* what comes now takes time */
 }
 
 /* With a constant number of commands on their way the mean latency follows from the rate (Little's law). */

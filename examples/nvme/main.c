@@ -23,14 +23,39 @@ static const char usage[] =
 	"  -H          put the data in huge pages\n"
 	"  --compare   measure only, in turns with the kernel's own driver, to which the drive is given\n"
 	"  --help      print this\n"
-	"The first MIB of namespace 1 are overwritten and put back at the end, also after SIGINT and\n"
-	"SIGTERM; with --compare only -w overwrites them.\n";
+	"The first MIB of namespace 1 are overwritten and put back at the end, also after any signal\n"
+	"but SIGKILL, and when nobody reads the output any more; with --compare only -w overwrites them.\n";
 
 volatile sig_atomic_t stopped;
 
 static void stop(int number)
 {
 	stopped = number;
+}
+
+/*
+ * Every signal that would end the program here and now asks it to stop instead, but for those that tell of a mistake in
+ * it: there is no going on after them. What is ignored stays so: nohup wants it.
+ */
+static void heed_signals(void)
+{
+	/* What the library is about is done to the end; all that sleeps here wakes up nevertheless. */
+	const struct sigaction action = { .sa_handler = stop, .sa_flags = SA_RESTART };
+	static const int others[] = { SIGCHLD, SIGCONT, SIGTSTP,  SIGTTIN,
+				      SIGTTOU, SIGURG,  SIGWINCH, /* do not end it */
+				      SIGSEGV, SIGBUS,  SIGILL,   SIGFPE,
+				      SIGABRT, SIGTRAP, SIGSYS };
+	struct sigaction was;
+	uint32_t i;
+
+	/* It fails, as it should, for what cannot be caught and what the C library keeps for itself. */
+	for (int signal = 1; signal <= SIGRTMAX; signal++) {
+		for (i = 0; i < sizeof(others) / sizeof(*others) && others[i] != signal; i++)
+			;
+		if (i == sizeof(others) / sizeof(*others) && !sigaction(signal, NULL, &was) &&
+		    was.sa_handler != SIG_IGN)
+			sigaction(signal, &action, NULL);
+	}
 }
 
 static uint32_t number(const char *text, unsigned long max)
@@ -117,7 +142,6 @@ int main(int argc, char **argv)
 	static const struct option words[] = { { "help", no_argument, NULL, 'h' },
 					       { "compare", no_argument, NULL, 'c' },
 					       { NULL, 0, NULL, 0 } };
-	const struct sigaction action = { .sa_handler = stop };
 	struct options opts = { .address = "0000:00:04.0", .queues = 1, .seconds = 2, .mib = 4 };
 	int option, result;
 
@@ -128,15 +152,16 @@ int main(int argc, char **argv)
 		fputs(usage, stderr);
 		return 2;
 	}
-	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGTERM, &action, NULL);
+	setvbuf(stdout, NULL, _IOLBF, 0); /* who reads through a pipe has each line when it is true */
+	heed_signals();
 	result = opts.compare ? compare(&opts) : drive(&opts);
 	/* All is put back: now the signal may do what it always does. */
 	if (stopped) {
 		nvme_fail("stopped by signal %d", (int)stopped);
-		fflush(stdout);
 		signal(stopped, SIG_DFL);
 		raise(stopped);
 	}
+	if (ferror(stdout))
+		result = nvme_fail("not all could be printed");
 	return result ? 1 : 0;
 }

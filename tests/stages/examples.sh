@@ -109,7 +109,7 @@ nvme_compares() {
 checksum_of_drive() {
 	"$bin/bind" --driver nvme "$drive" >/dev/null
 	until [ -b /dev/nvme0n1 ]; do sleep 0.1; done
-	head -c 6M /dev/nvme0n1 | sha256sum
+	head -c 16M /dev/nvme0n1 | sha256sum
 	"$bin/bind" "$drive" >/dev/null
 }
 
@@ -118,23 +118,60 @@ set_command_register() {
 	printf '%b' "\\x$1" | dd "of=/sys/bus/pci/devices/$drive/config" bs=1 seek=4 conv=notrunc status=none
 }
 
-# In the guest: starts a program that writes, and does something to it once it is about it. The drive must be as before.
-disturb() {
-	local wanted=$1 disturbance=$2 line='load: .* writes of' status=0
-	shift 2
-	"$bin/nvme" -w -t 600 "$@" >/tmp/said &
+# In the guest: what a program that has ended must have left. undisturbed WANTED STATUS ARGS...
+undisturbed() {
+	[[ $2 == "$1" ]] || { echo "nvme ${*:3}: status $2"; return 1; }
+	[[ $(readlink "/sys/bus/pci/devices/$drive/driver") == */vfio-pci ]] || { echo "nvme ${*:3}: left the drive"; return 1; }
+	[[ $(checksum_of_drive) == "$sum" ]] || { echo "nvme ${*:3}: something was not put back"; return 1; }
+}
+
+# In the guest: starts a program, and does something to it once it says such a line. The drive must be as before.
+disturb_at() {
+	local line=$1 wanted=$2 disturbance=$3 status=0
+	shift 3
+	"$bin/nvme" "$@" >/tmp/said &
 	until grep -q "$line" /tmp/said; do kill -0 $! && sleep 0.1 || return; done
-	sleep 1
 	$disturbance $!
 	wait $! || status=$?
 	cat /tmp/said
-	[[ $status == "$wanted" ]] || { echo "nvme -w $*: status $status"; return 1; }
-	[[ $(readlink "/sys/bus/pci/devices/$drive/driver") == */vfio-pci ]] || { echo "nvme -w $*: left the drive"; return 1; }
-	[[ $(checksum_of_drive) == "$sum" ]] || { echo "nvme -w $*: something was not put back"; return 1; }
+	undisturbed "$wanted" "$status" "$@"
 }
 
+# In the guest: the same to a program that writes, once it is about it.
+disturb() {
+	local wanted=$1 disturbance=$2
+	shift 2
+	disturb_at 'load: .* writes of' "$wanted" "after_a_second $disturbance" -w -t 600 "$@"
+}
+
+after_a_second() {
+	sleep 1
+	"$@"
+}
+
+hang_up() { kill -HUP "$1"; }
+quit() { kill -QUIT "$1"; }
 interrupt() { kill -INT "$1"; }
 terminate() { kill -TERM "$1"; }
+
+# The first one comes before anything is overwritten, others while it is proved that data survives, and put back.
+hang_up_all_the_time() {
+	while kill -HUP "$1" 2>/dev/null; do sleep 0.02; done
+}
+
+# In the guest: whoever reads has enough when the drive is being overwritten; what is printed then finds nobody.
+have_enough() {
+	local status=0
+	"$bin/nvme" "$@" 2>&1 | sed '/^load:/q' || status=${PIPESTATUS[0]}
+	undisturbed 141 "$status" "$@"
+}
+
+# In the guest: nothing that is printed arrives, and there is no signal.
+print_into_nothing() {
+	local status=0
+	"$bin/nvme" "$@" >/dev/full || status=$?
+	undisturbed 1 "$status" "$@"
+}
 
 # Commands are lost, and the program gives them five seconds.
 cut_off() {
@@ -154,18 +191,21 @@ disturb_all() {
 	local bin=$1 drive=0000:00:04.0 sum
 	"$bin/bind" --driver nvme "$drive" >/dev/null
 	until [ -b /dev/nvme0n1 ]; do sleep 0.1; done
-	head -c 6M /dev/urandom >/dev/nvme0n1 && sync
+	head -c 16M /dev/urandom >/dev/nvme0n1 && sync
 	"$bin/bind" "$drive" >/dev/null
 	sum=$(checksum_of_drive)
 	disturb 130 interrupt -b 131072 -q 32 && disturb 143 terminate -i -n 2 && disturb 1 cut_off -q 64 -b 4096 &&
-		disturb 1 cut_off -i -S && disturb 130 interrupt --compare && disturb 130 interrupt_in_the_kernels_turn --compare -t 2
+		disturb 1 cut_off -i -S && disturb 130 interrupt --compare && disturb 130 interrupt_in_the_kernels_turn --compare -t 2 &&
+		disturb 129 hang_up -q 8 && disturb 131 quit && disturb_at '^namespace' 129 hang_up_all_the_time -s 16 &&
+		grep -x 'compared 16777216 bytes, 0 differences' /tmp/said && have_enough -w -t 1 && print_into_nothing -t 1
 }
 
 nvme_puts_back() {
 	{
-		declare -f checksum_of_drive set_command_register disturb interrupt terminate cut_off \
-			interrupt_in_the_kernels_turn disturb_all
-		echo 'disturb_all "$@"'
+		declare -f checksum_of_drive set_command_register undisturbed disturb_at disturb after_a_second hang_up quit interrupt \
+			terminate hang_up_all_the_time have_enough print_into_nothing cut_off interrupt_in_the_kernels_turn disturb_all
+		# Jobs of their own ignore no signal, and what one is ended by is told by its status alone.
+		echo 'set -m -o pipefail; ulimit -c 0; disturb_all "$@" 2>&1'
 	} >"$work/guest"
 	LD_LIBRARY_PATH=$bin/../prefix/lib "$top/tests/vm/run" intel -- bash "$work/guest" "$bin"
 }
