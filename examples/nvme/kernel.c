@@ -46,7 +46,10 @@ static int find_disk(const char *address, char *node, size_t size)
 	return 0;
 }
 
-/* The driver looks at the drive after it was bound, and devtmpfs makes the node then. */
+/*
+ * The driver looks at the drive after it was bound, and devtmpfs makes the node then. It is opened for nobody else: what
+ * finds its file system or its part of an array there, and takes it, comes first and keeps it, or comes too late.
+ */
 static int open_disk(const char *address, bool write)
 {
 	const uint64_t end = nvme_now() + 10 * 1000000000ull;
@@ -54,9 +57,14 @@ static int open_disk(const char *address, bool write)
 
 	do {
 		if (!find_disk(address, node, sizeof(node))) {
-			int fd = open(node, (write ? O_RDWR : O_RDONLY) | O_DIRECT | O_CLOEXEC);
+			int fd = open(node, (write ? O_RDWR : O_RDONLY) | O_EXCL | O_DIRECT | O_CLOEXEC);
 			if (fd >= 0)
 				return fd;
+			if (errno == EBUSY)
+				return nvme_fail(
+					"%s is in use since the kernel's driver has it (mounted, swapped to, or a part "
+					"of an array): nothing was measured or overwritten",
+					node);
 		}
 		nanosleep(&(struct timespec){ .tv_nsec = 10000000 }, NULL);
 	} while (nvme_now() < end && !stopped);

@@ -187,6 +187,26 @@ interrupt_in_the_kernels_turn() {
 	kill -INT "$1"
 }
 
+# In the guest: claims the disk as a mount does, before the program can open it. Until then a folder is in its way.
+claim_first() {
+	local status=0 program holder
+	mkdir /dev/nvme0n1
+	"$bin/nvme" "$@" >/tmp/said 2>&1 &
+	program=$!
+	until [[ -e /sys/block/nvme0n1/dev ]]; do sleep 0.1; done
+	# shellcheck disable=SC2046 # two numbers
+	mknod /dev/claimed b $(tr : ' ' </sys/block/nvme0n1/dev)
+	perl -MFcntl -e 'sysopen(F, "/dev/claimed", O_RDONLY | O_EXCL) or die; rmdir("/dev/nvme0n1") or die;
+		rename("/dev/claimed", "/dev/nvme0n1") or die; sleep 600' &
+	holder=$!
+	until grep -q 'is in use since' /tmp/said || ! kill -0 $program; do sleep 0.1; done
+	kill $holder
+	wait $program || status=$?
+	cat /tmp/said
+	rm /dev/nvme0n1
+	grep -q '/dev/nvme0n1 is in use since' /tmp/said && undisturbed 1 "$status" "$@"
+}
+
 disturb_all() {
 	local bin=$1 drive=0000:00:04.0 sum
 	"$bin/bind" --driver nvme "$drive" >/dev/null
@@ -197,13 +217,14 @@ disturb_all() {
 	disturb 130 interrupt -b 131072 -q 32 && disturb 143 terminate -i -n 2 && disturb 1 cut_off -q 64 -b 4096 &&
 		disturb 1 cut_off -i -S && disturb 130 interrupt --compare && disturb 130 interrupt_in_the_kernels_turn --compare -t 2 &&
 		disturb 129 hang_up -q 8 && disturb 131 quit && disturb_at '^namespace' 129 hang_up_all_the_time -s 16 &&
-		grep -x 'compared 16777216 bytes, 0 differences' /tmp/said && have_enough -w -t 1 && print_into_nothing -t 1
+		grep -x 'compared 16777216 bytes, 0 differences' /tmp/said && have_enough -w -t 1 && print_into_nothing -t 1 &&
+		claim_first --compare -w -t 1 -r 1 && claim_first --compare -t 1 -r 1
 }
 
 nvme_puts_back() {
 	{
 		declare -f checksum_of_drive set_command_register undisturbed disturb_at disturb after_a_second hang_up quit interrupt \
-			terminate hang_up_all_the_time have_enough print_into_nothing cut_off interrupt_in_the_kernels_turn disturb_all
+			terminate hang_up_all_the_time have_enough print_into_nothing claim_first cut_off interrupt_in_the_kernels_turn disturb_all
 		# Jobs of their own ignore no signal, and what one is ended by is told by its status alone.
 		echo 'set -m -o pipefail; ulimit -c 0; disturb_all "$@" 2>&1'
 	} >"$work/guest"
