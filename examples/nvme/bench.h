@@ -48,6 +48,8 @@ extern volatile sig_atomic_t stopped;
 
 /* Marsaglia's xorshift: good enough to fill and to wander, and free of system calls. */
 uint64_t random64(void);
+/* Random bytes, whole words of them: what is written, by whichever driver. */
+void fill(void *to, size_t len);
 
 /* The start of the namespace, which is overwritten. */
 struct region {
@@ -113,7 +115,13 @@ int drive_rates(const struct options *opts, uint32_t backend, double *rates, uin
 /* Both drivers, in turns. */
 int compare(const struct options *opts);
 
+/* How the kernel's driver did it. */
+struct kernel_way {
+	uint32_t queues; /* of the hardware */
+	bool merging;    /* commands of neighbouring blocks may have become one */
+};
+
 /* The rate of the kernel's driver at each of the depths, with commands of so many bytes on a drive of that size. */
-int kernel_rates(const struct options *opts, uint32_t bytes, uint64_t size, double *rates);
+int kernel_rates(const struct options *opts, uint32_t bytes, uint64_t size, double *rates, struct kernel_way *way);
 
 #endif

@@ -17,6 +17,11 @@ enum {
 /* What was measured, by driver, depth and time. */
 static double rates[DRIVERS][2][MAX_TIMES];
 
+static const char *name_of(uint32_t driver)
+{
+	return driver == KERNEL ? "kernel" : iommufd_backend_name(backends[driver]);
+}
+
 /* A machine may have one backend only. */
 static bool usable(uint32_t backend)
 {
@@ -41,36 +46,79 @@ static int give_back(const char *address, const struct iommufd_driver_state *was
 	return result ? nvme_fail_lib() : 0;
 }
 
-static int kernels_turn(const struct options *opts, uint32_t bytes, uint64_t size, double *out)
+/* What the kernel's driver has to do, as this one did it, and how it did. */
+struct kernels {
+	uint32_t bytes;
+	uint64_t size;
+	struct kernel_way way;
+};
+
+static int kernels_turn(const struct options *opts, struct kernels *kernels, double *out)
 {
 	struct iommufd_driver_state was = { .struct_size = sizeof(was) };
 
 	if (iommufd_driver_bind(opts->address, "nvme", 0, &was))
 		return nvme_fail_lib();
-	int result = kernel_rates(opts, bytes, size, out);
+	int result = kernel_rates(opts, kernels->bytes, kernels->size, out, &kernels->way);
 	return give_back(opts->address, &was) || result ? -1 : 0;
 }
 
-static int take_turns(const struct options *opts, const bool *there, uint32_t time)
+static int turn(const struct options *opts, uint32_t driver, struct kernels *kernels, double *out)
 {
-	double at[2] = { 0 };
-	uint32_t bytes = 0;
-	uint64_t size = 0;
-
-	for (uint32_t driver = 0; driver < DRIVERS && !stopped; driver++) {
-		if (driver != KERNEL && !there[driver])
-			continue;
-		if (driver == KERNEL ? kernels_turn(opts, bytes, size, at)
-				     : drive_rates(opts, backends[driver], at, &bytes, &size))
-			return -1;
-		for (uint32_t i = 0; i < 2; i++)
-			rates[driver][i][time] = at[i];
-	}
-	return stopped ? -1 : 0;
+	if (driver == KERNEL)
+		return kernels_turn(opts, kernels, out);
+	return drive_rates(opts, backends[driver], out, &kernels->bytes, &kernels->size);
 }
 
-/* The ratio is taken each time, of what was measured one after the other, and then the median of them. */
-static void tell(const char *backend, double *ours, const double *theirs, uint32_t depth, uint32_t times)
+/*
+ * In each round another driver is the first one: what gets slower or quicker from turn to turn shall do so for all. The
+ * very first is this driver, which finds out what the kernel's is asked for.
+ */
+static int take_turns(const struct options *opts, const bool *there, uint32_t time, struct kernels *kernels)
+{
+	double at[2] = { 0 };
+
+	for (uint32_t i = 0; i < DRIVERS; i++) {
+		uint32_t driver = (time + i) % DRIVERS;
+		if (there[driver] && (turn(opts, driver, kernels, at) || stopped))
+			return -1;
+		for (uint32_t depth = 0; depth < 2; depth++)
+			rates[driver][depth][time] = at[depth];
+	}
+	return 0;
+}
+
+/* What was measured at each depth, in the order in which it was. */
+static void tell_round(const struct options *opts, const bool *there, uint32_t time)
+{
+	uint32_t depths[2], count = options_depths(opts, depths), told = 0;
+
+	printf("round %u, IOPS:", time + 1);
+	for (uint32_t i = 0; i < DRIVERS; i++) {
+		uint32_t driver = (time + i) % DRIVERS;
+		if (!there[driver])
+			continue;
+		printf("%s %s", told++ ? "," : "", name_of(driver));
+		for (uint32_t depth = 0; depth < count; depth++)
+			printf(" %.0f", rates[driver][depth][time]);
+	}
+	printf("\n");
+}
+
+/* So that nobody takes the one for what the other is. */
+static void tell_ways(const struct options *opts, const struct kernel_way *way)
+{
+	printf("iommufd, vfio: one thread, %u queue%s, %s%s\n", opts->queues, opts->queues > 1 ? "s" : "",
+	       opts->interrupts ? "MSI-X" : "polling", opts->huge ? ", data in huge pages" : "");
+	printf("kernel: one thread, %u hardware queue%s (a thread uses that of its CPU), interrupts, merging %s,\n"
+	       "        by pread() or pwrite() one at a time, by libaio several%s\n",
+	       way->queues, way->queues == 1 ? "" : "s", way->merging ? "on" : "off",
+	       opts->huge ? ", data in small pages" : "");
+}
+
+/* The ratio is taken each time, of what was measured in the same round, and then the median of them. */
+static void tell(const struct options *opts, const char *backend, double *ours, const double *theirs, uint32_t depth,
+		 uint32_t times)
 {
 	double ratios[MAX_TIMES], sorted[MAX_TIMES];
 
@@ -78,7 +126,11 @@ static void tell(const char *backend, double *ours, const double *theirs, uint32
 		ratios[i] = ours[i] / theirs[i];
 		sorted[i] = theirs[i];
 	}
-	printf("compare depth %u, %s: %.2f times the kernel's driver", depth, backend, median(ratios, times));
+	printf("compare depth %u", depth * opts->queues);
+	if (opts->queues > 1)
+		printf(" (%u on each of %u queues)", depth, opts->queues);
+	printf(", %s with %s: %.2f times the kernel's driver with interrupts", backend,
+	       opts->interrupts ? "interrupts" : "polling", median(ratios, times));
 	printf(" (%.0f to %.0f IOPS", median(ours, times), median(sorted, times));
 	if (times > 1)
 		printf("; %u rounds, %.2f to %.2f", times, ratios[0], ratios[times - 1]);
@@ -88,22 +140,24 @@ static void tell(const char *backend, double *ours, const double *theirs, uint32
 static int take_all_turns(const struct options *opts)
 {
 	uint32_t depths[2], count = options_depths(opts, depths), times = opts->times ? opts->times : 3;
-	bool there[BACKENDS];
+	struct kernels kernels = { 0 };
+	bool there[DRIVERS] = { [KERNEL] = true };
 
 	for (uint32_t i = 0; i < BACKENDS; i++)
 		there[i] = usable(backends[i]);
 	if (!there[0] && !there[1])
 		return -1;
 	options_tell_load(opts);
-	printf("the kernel's driver has it from one thread: by pread() or pwrite() one at a time, by libaio several\n");
-	for (uint32_t time = 0; time < times; time++)
-		if (take_turns(opts, there, time))
+	for (uint32_t time = 0; time < times; time++) {
+		if (take_turns(opts, there, time, &kernels))
 			return -1;
+		tell_round(opts, there, time);
+	}
+	tell_ways(opts, &kernels.way);
 	for (uint32_t depth = 0; depth < count; depth++)
 		for (uint32_t i = 0; i < BACKENDS; i++)
 			if (there[i])
-				tell(iommufd_backend_name(backends[i]), rates[i][depth], rates[KERNEL][depth],
-				     depths[depth], times);
+				tell(opts, name_of(i), rates[i][depth], rates[KERNEL][depth], depths[depth], times);
 	return 0;
 }
 

@@ -17,32 +17,35 @@
 #include <unistd.h>
 
 struct disk {
+	char path[512]; /* in /sys */
+	char node[64];
 	int fd;
 	io_context_t aio;
 	struct places places;
 	uint32_t bytes, region;
 	bool write;
+	size_t room;   /* of a buffer, which begins with a page, as in load.c */
 	char *buffers; /* one for each command on its way */
 	char *saved;   /* the region, where it is written to */
 };
 
 /* The disk of namespace 1. The kernel may have a path to it here, hidden (nvme0c1n1), of the disk nvme0n1. */
-static int find_disk(const char *address, char *node, size_t size)
+static int find_disk(struct disk *d, const char *address)
 {
 	unsigned int system, path;
-	char pattern[512];
 	glob_t found;
 
-	snprintf(pattern, sizeof(pattern), "%s%s/nvme/nvme*/nvme*n1", *address == '/' ? "" : "/sys/bus/pci/devices/",
+	snprintf(d->path, sizeof(d->path), "%s%s/nvme/nvme*/nvme*n1", *address == '/' ? "" : "/sys/bus/pci/devices/",
 		 address);
-	if (glob(pattern, 0, NULL, &found))
+	if (glob(d->path, 0, NULL, &found))
 		return -1;
-	const char *name = strrchr(found.gl_pathv[0], '/') + 1;
-	if (sscanf(name, "nvme%uc%un", &system, &path) == 2)
-		snprintf(node, size, "/dev/nvme%un1", system);
-	else
-		snprintf(node, size, "/dev/%s", name);
+	snprintf(d->path, sizeof(d->path), "%s", found.gl_pathv[0]);
 	globfree(&found);
+	const char *name = strrchr(d->path, '/') + 1;
+	if (sscanf(name, "nvme%uc%un", &system, &path) == 2)
+		snprintf(d->node, sizeof(d->node), "/dev/nvme%un1", system);
+	else
+		snprintf(d->node, sizeof(d->node), "/dev/%s", name);
 	return 0;
 }
 
@@ -50,25 +53,51 @@ static int find_disk(const char *address, char *node, size_t size)
  * The driver looks at the drive after it was bound, and devtmpfs makes the node then. It is opened for nobody else: what
  * finds its file system or its part of an array there, and takes it, comes first and keeps it, or comes too late.
  */
-static int open_disk(const char *address, bool write)
+static int open_disk(struct disk *d, const char *address)
 {
 	const uint64_t end = nvme_now() + 10 * 1000000000ull;
-	char node[64] = "its node";
 
 	do {
-		if (!find_disk(address, node, sizeof(node))) {
-			int fd = open(node, (write ? O_RDWR : O_RDONLY) | O_EXCL | O_DIRECT | O_CLOEXEC);
-			if (fd >= 0)
-				return fd;
+		if (!find_disk(d, address)) {
+			d->fd = open(d->node, (d->write ? O_RDWR : O_RDONLY) | O_EXCL | O_DIRECT | O_CLOEXEC);
+			if (d->fd >= 0)
+				return 0;
 			if (errno == EBUSY)
 				return nvme_fail(
 					"%s is in use since the kernel's driver has it (mounted, swapped to, or a part "
 					"of an array): nothing was measured or overwritten",
-					node);
+					d->node);
 		}
 		nanosleep(&(struct timespec){ .tv_nsec = 10000000 }, NULL);
 	} while (nvme_now() < end && !stopped);
-	return nvme_fail("the disk of %s cannot be opened (%s): %s", address, node, strerror(errno));
+	return nvme_fail("the disk of %s cannot be opened (%s): %s", address, *d->node ? d->node : "its node",
+			 strerror(errno));
+}
+
+/* One command must stay one: without merging, the drive gets the same commands as from this driver. */
+static bool forbid_merging(const struct disk *d)
+{
+	char path[sizeof(d->path) + 32];
+
+	snprintf(path, sizeof(path), "%s/queue/nomerges", d->path);
+	FILE *file = fopen(path, "we");
+	if (!file)
+		return false;
+	bool said = fputs("2", file) >= 0;
+	return !fclose(file) && said;
+}
+
+static uint32_t hardware_queues(const struct disk *d)
+{
+	char pattern[sizeof(d->path) + 32];
+	glob_t found;
+
+	snprintf(pattern, sizeof(pattern), "%s/mq/*", d->path);
+	if (glob(pattern, 0, NULL, &found))
+		return 0;
+	uint32_t count = (uint32_t)found.gl_pathc;
+	globfree(&found);
+	return count;
 }
 
 static int move_region(const struct disk *d, bool write)
@@ -132,7 +161,7 @@ static int run_many(struct disk *d, uint32_t depth, uint64_t end, uint64_t *done
 
 	for (uint32_t i = 0; i < depth; i++) {
 		these[i] = &commands[i];
-		set_command(d, these[i], d->buffers + (size_t)i * d->bytes);
+		set_command(d, these[i], d->buffers + i * d->room);
 	}
 	for (uint64_t now = 0; now < end && !stopped;) {
 		if (submit_all(d, these, count))
@@ -176,19 +205,24 @@ static int rate_at(struct disk *d, uint32_t depth, uint32_t seconds, double *rat
 	return result;
 }
 
+/* The drive gets random bytes, as in load.c: it may be quicker with zeros. Pages that are read to are there before. */
 static int allocate(struct disk *d, uint32_t commands)
 {
 	void *buffers = NULL, *saved = NULL;
 
-	if (posix_memalign(&buffers, NVME_PAGE, (size_t)commands * d->bytes) ||
+	d->room = (d->bytes + NVME_PAGE - 1) / NVME_PAGE * (size_t)NVME_PAGE;
+	if (posix_memalign(&buffers, NVME_PAGE, commands * d->room) ||
 	    (d->write && posix_memalign(&saved, NVME_PAGE, d->region)))
 		nvme_fail("no memory");
 	d->buffers = buffers;
 	d->saved = saved;
-	return buffers && (saved || !d->write) ? 0 : -1;
+	if (!buffers || (d->write && !saved))
+		return -1;
+	fill(buffers, commands * d->room);
+	return 0;
 }
 
-int kernel_rates(const struct options *opts, uint32_t bytes, uint64_t size, double *rates)
+int kernel_rates(const struct options *opts, uint32_t bytes, uint64_t size, double *rates, struct kernel_way *way)
 {
 	uint32_t depths[2], count = options_depths(opts, depths);
 	struct disk d = { .bytes = bytes, .region = opts->mib << 20, .write = opts->write };
@@ -196,9 +230,9 @@ int kernel_rates(const struct options *opts, uint32_t bytes, uint64_t size, doub
 	int result;
 
 	d.places = (struct places){ .count = (d.write ? d.region : size) / bytes, .sequential = opts->sequential };
-	d.fd = open_disk(opts->address, d.write);
-	if (d.fd < 0)
+	if (open_disk(&d, opts->address))
 		return -1;
+	*way = (struct kernel_way){ .queues = hardware_queues(&d), .merging = !forbid_merging(&d) };
 	result = allocate(&d, depths[count - 1] * opts->queues);
 	if (!result && d.write)
 		result = move_region(&d, false);

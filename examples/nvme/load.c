@@ -19,6 +19,12 @@ uint64_t random64(void)
 	return state;
 }
 
+void fill(void *to, size_t len)
+{
+	for (uint64_t *word = to, *end = word + len / 8; word < end; word++)
+		*word = random64();
+}
+
 uint64_t places_take(struct places *p)
 {
 	if (!p->sequential)
@@ -73,8 +79,7 @@ int load_new(struct load *l, struct nvme *c, const struct options *opts, uint32_
 	l->since = calloc(count, sizeof(*l->since));
 	if (!l->cmds || !l->since)
 		return nvme_fail("no memory");
-	for (uint64_t *word = c->slots.vaddr, *end = word + c->slots.len / 8; opts->write && word < end; word++)
-		*word = random64();
+	fill(c->slots.vaddr, count * room);
 	prepare(l, opts, bytes, room);
 	return 0;
 }

@@ -63,10 +63,7 @@ int region_save(struct nvme *c, struct region *r, const struct options *opts)
  */
 int region_verify(struct nvme *c, struct region *r)
 {
-	uint64_t *words = (uint64_t *)memory(c, r, NEW);
-
-	for (uint32_t i = 0; i < r->len / 8; i++)
-		words[i] = random64();
+	fill(memory(c, r, NEW), r->len);
 	r->dirty = true;
 	if (move(c, r, NVME_WRITE, NEW, true) || nvme_flush(c) || move(c, r, NVME_READ, GOT, false))
 		return -1;

@@ -89,20 +89,28 @@ nvme_carries_loads() {
 
 # As told in the README; and of a drive that the kernel's driver has, with much at once. It must have it again.
 nvme_compares() {
-	local depth backend drive=0000:00:04.0 kernels="the kernel's driver"
+	local line depth backend drive=0000:00:04.0 kernels="the kernel's driver with interrupts" rate='[1-9][0-9]*'
 	"$top/examples/run" nvme --compare -t 1 >"$work/said" || return
 	cat "$work/said"
+	for line in "round 1, IOPS: iommufd $rate $rate, vfio $rate $rate, kernel $rate $rate" \
+		"round 2, IOPS: vfio $rate $rate, kernel $rate $rate, iommufd $rate $rate" \
+		"round 3, IOPS: kernel $rate $rate, iommufd $rate $rate, vfio $rate $rate" \
+		'iommufd, vfio: one thread, 1 queue, polling' 'kernel: one thread, 2 hardware queues .* interrupts, merging off,'; do
+		grep -qx "$line" "$work/said" || { echo "there is no line: $line"; return 1; }
+	done
 	for depth in 1 8; do
 		for backend in iommufd vfio; do
-			grep -qx "compare depth $depth, $backend: [0-9.]* times $kernels ([1-9].* to [1-9].* IOPS; 3 rounds, .*)" \
+			grep -qx "compare depth $depth, $backend with polling: [0-9.]* times $kernels ($rate to $rate IOPS; 3 rounds, .*)" \
 				"$work/said" || return
 		done
 	done
 	LD_LIBRARY_PATH=$bin/../prefix/lib "$top/tests/vm/run" intel -- "$bin/bind" --restore $drive \
-		-- "$bin/nvme" --compare -t 1 -r 1 -q 128 -n 2 -b 131072 -w -S -- "$bin/bind" >"$work/said" || return
+		-- "$bin/nvme" --compare -t 1 -r 1 -q 128 -n 2 -i -H -s 2 -b 32768 -w -S -- "$bin/bind" >"$work/said" || return
 	sed "s/^$drive .* group/group/" "$work/said"
-	[[ $(grep -c "^compare depth 128, .* times $kernels ([1-9].* to [1-9].* IOPS)$" "$work/said") == 2 ]] &&
-		grep -q "^$drive .* nvme$" "$work/said"
+	line="compare depth 256 (128 on each of 2 queues), .* with interrupts: .* times $kernels ($rate to $rate IOPS)"
+	[[ $(grep -cx "$line" "$work/said") == 2 ]] && grep -q "^$drive .* nvme$" "$work/said" &&
+		grep -x 'iommufd, vfio: one thread, 2 queues, MSI-X, data in huge pages' "$work/said" &&
+		grep -x ' .* by libaio several, data in small pages' "$work/said"
 }
 
 # In the guest: prints the checksum of what the drive begins with, as the kernel's driver reads it.
@@ -180,11 +188,13 @@ cut_off() {
 	set_command_register 06
 }
 
-# The signal comes while the drive is the kernel's; the program takes it back.
+# The signal comes while the drive is the kernel's; the program takes it back. It asked for commands that are not merged,
+# and what it wrote by then is not zeros.
 interrupt_in_the_kernels_turn() {
 	until [ -b /dev/nvme0n1 ]; do sleep 0.1; done
 	sleep 1
-	kill -INT "$1"
+	grep -x 2 /sys/block/nvme0n1/queue/nomerges && (($(head -c 4M /dev/nvme0n1 | tr -d '\0' | wc -c) > 4000000)) &&
+		kill -INT "$1"
 }
 
 # In the guest: claims the disk as a mount does, before the program can open it. Until then a folder is in its way.
