@@ -108,6 +108,12 @@ struct run {
 	struct latency *latency; /* or NULL */
 };
 
+/* What a device tells is looked at before anything is found by it. */
+static int check_slot(const struct load *l, const struct nvme_cqe *cqe)
+{
+	return cqe->cid < l->slots ? 0 : nvme_fail("a completion of command %u, which there is not", cqe->cid);
+}
+
 /*
  * Takes all completions that a queue has, puts a command in the place of each, and rings once for all of them: a write
  * to a register costs more than the rest. With latencies, the clock is read once for all too.
@@ -119,7 +125,7 @@ static int turn(struct load *l, uint32_t queue, struct run *run)
 	uint32_t count = 0;
 
 	while (nvme_take(q, &cqe)) {
-		if (nvme_check(&cqe))
+		if (nvme_check(&cqe) || check_slot(l, &cqe))
 			return -1;
 		if (run->latency) {
 			if (!count)
@@ -149,6 +155,8 @@ static int keep_busy(struct load *l, uint64_t end, struct run *run)
 		if (run->done == before) {
 			if (nvme_rest(l->c->io, l->c->queues, &patience))
 				return -1;
+			if (!patience.looks) /* it was a long one */
+				run->now = nvme_now();
 			continue;
 		}
 		patience = (struct nvme_patience){ 0 };
@@ -163,16 +171,18 @@ static int keep_busy(struct load *l, uint64_t end, struct run *run)
 /* Takes what is still on its way. */
 static int drain(struct nvme *c)
 {
-	struct nvme_patience patience = { 0 };
 	struct nvme_cqe cqe;
 
 	for (uint32_t i = 0; i < c->queues; i++) {
+		struct nvme_patience patience = { 0 };
 		while (c->io[i].flying) {
 			if (!nvme_take(&c->io[i], &cqe)) {
 				if (nvme_rest(&c->io[i], 1, &patience))
 					return -1;
 			} else if (nvme_check(&cqe)) {
 				return -1;
+			} else {
+				patience = (struct nvme_patience){ 0 };
 			}
 		}
 	}
