@@ -91,14 +91,17 @@ static int open_device(struct nvme *c, const struct nvme_settings *how)
 	uint64_t cap;
 	void *bar;
 
+	/* Some other device may be named by mistake: it gets no way to memory before its class is known. */
 	if (iommufd_ctx_new(&opts, &c->ctx) || iommufd_ioas_new(c->ctx, &c->ioas) ||
 	    iommufd_device_new(c->ctx, address, &c->dev) || iommufd_device_attach(c->dev, c->ioas) ||
-	    iommufd_pci_set_master(c->dev, true) || iommufd_pci_config_read(c->dev, 8, &class, sizeof(class)) ||
-	    iommufd_device_region_read(c->dev, IOMMUFD_PCI_BAR0, REG_CAP, &cap, sizeof(cap)) ||
-	    iommufd_dma_alloc(c->ioas, 2 * NVME_PAGE, IOMMUFD_MAP_READ | IOMMUFD_MAP_WRITE, &c->scratch))
+	    iommufd_pci_config_read(c->dev, 8, &class, sizeof(class)))
 		return nvme_fail_lib();
 	if (class >> 8 != 0x010802)
 		return nvme_fail("%s is no NVMe controller", address);
+	if (iommufd_pci_set_master(c->dev, true) ||
+	    iommufd_device_region_read(c->dev, IOMMUFD_PCI_BAR0, REG_CAP, &cap, sizeof(cap)) ||
+	    iommufd_dma_alloc(c->ioas, 2 * NVME_PAGE, IOMMUFD_MAP_READ | IOMMUFD_MAP_WRITE, &c->scratch))
+		return nvme_fail_lib();
 
 	uint32_t entries = (uint32_t)(cap & 0xffff) + 1;
 	uint32_t min_page_shift = (uint32_t)(cap >> 48 & 0xf);

@@ -113,11 +113,11 @@ nvme_compares() {
 		grep -x ' .* by libaio several, data in small pages' "$work/said"
 }
 
-# In the guest: prints the checksum of what the drive begins with, as the kernel's driver reads it.
+# In the guest: prints the checksum of the first $extent bytes of the drive, as the kernel's driver reads them.
 checksum_of_drive() {
 	"$bin/bind" --driver nvme "$drive" >/dev/null
 	until [ -b /dev/nvme0n1 ]; do sleep 0.1; done
-	head -c 16M /dev/nvme0n1 | sha256sum
+	head -c "$extent" /dev/nvme0n1 | sha256sum
 	"$bin/bind" "$drive" >/dev/null
 }
 
@@ -217,8 +217,16 @@ claim_first() {
 	grep -q '/dev/nvme0n1 is in use since' /tmp/said && undisturbed 1 "$status" "$@"
 }
 
+# In the guest: a device that is no drive is left alone.
+refuse_another() {
+	local status=0
+	"$bin/nvme" -d 0000:01:01.0 2>/tmp/said || status=$?
+	cat /tmp/said
+	[[ $status == 1 ]] && grep -q 'is no NVMe controller' /tmp/said
+}
+
 disturb_all() {
-	local bin=$1 drive=0000:00:04.0 sum
+	local bin=$1 drive=0000:00:04.0 extent=16M sum
 	"$bin/bind" --driver nvme "$drive" >/dev/null
 	until [ -b /dev/nvme0n1 ]; do sleep 0.1; done
 	head -c 16M /dev/urandom >/dev/nvme0n1 && sync
@@ -228,13 +236,14 @@ disturb_all() {
 		disturb 1 cut_off -i -S && disturb 130 interrupt --compare && disturb 130 interrupt_in_the_kernels_turn --compare -t 2 &&
 		disturb 129 hang_up -q 8 && disturb 131 quit && disturb_at '^namespace' 129 hang_up_all_the_time -s 16 &&
 		grep -x 'compared 16777216 bytes, 0 differences' /tmp/said && have_enough -w -t 1 && print_into_nothing -t 1 &&
-		claim_first --compare -w -t 1 -r 1 && claim_first --compare -t 1 -r 1
+		claim_first --compare -w -t 1 -r 1 && claim_first --compare -t 1 -r 1 && refuse_another
 }
 
 nvme_puts_back() {
 	{
 		declare -f checksum_of_drive set_command_register undisturbed disturb_at disturb after_a_second hang_up quit interrupt \
-			terminate hang_up_all_the_time have_enough print_into_nothing claim_first cut_off interrupt_in_the_kernels_turn disturb_all
+			terminate hang_up_all_the_time have_enough print_into_nothing claim_first \
+			refuse_another cut_off interrupt_in_the_kernels_turn disturb_all
 		# Jobs of their own ignore no signal, and what one is ended by is told by its status alone.
 		echo 'set -m -o pipefail; ulimit -c 0; disturb_all "$@" 2>&1'
 	} >"$work/guest"
