@@ -51,6 +51,9 @@ uint64_t random64(void);
 /* Random bytes, whole words of them: what is written, by whichever driver. */
 void fill(void *to, size_t len);
 
+/* How many bytes are others. */
+uint32_t differences(const uint8_t *a, const uint8_t *b, uint32_t len);
+
 /* The start of the namespace, which is overwritten. */
 struct region {
 	uint32_t len;
@@ -61,7 +64,7 @@ struct region {
 int region_save(struct nvme *c, struct region *r, const struct options *opts);
 /* Writes other bytes, reads them and compares. They stay there. */
 int region_verify(struct nvme *c, struct region *r);
-/* Puts back what was saved, where anything else was written, and reads it to be sure. */
+/* Puts back what was saved, where anything else was written, and reads it to be sure. Tells how much it could not. */
 int region_put_back(struct nvme *c, struct region *r);
 
 /* Places of equal size, one after the other or at random. */

@@ -24,9 +24,9 @@ struct disk {
 	struct places places;
 	uint32_t bytes, region;
 	bool write;
-	size_t room;   /* of a buffer, which begins with a page, as in load.c */
-	char *buffers; /* one for each command on its way */
-	char *saved;   /* the region, where it is written to */
+	size_t room;    /* of a buffer, which begins with a page, as in load.c */
+	char *buffers;  /* one for each command on its way */
+	uint8_t *saved; /* the region, where it is written to, and then the same room to read it again */
 };
 
 /* The disk of namespace 1. The kernel may have a path to it here, hidden (nvme0c1n1), of the disk nvme0n1. */
@@ -50,8 +50,8 @@ static int find_disk(struct disk *d, const char *address)
 }
 
 /*
- * The driver looks at the drive after it was bound, and devtmpfs makes the node then. It is opened for nobody else: what
- * finds its file system or its part of an array there, and takes it, comes first and keeps it, or comes too late.
+ * The driver looks at the drive after it was bound, and devtmpfs makes the node then. It is opened for nobody else:
+ * what finds its file system or its part of an array there, and takes it, comes first and keeps it, or comes too late.
  */
 static int open_disk(struct disk *d, const char *address)
 {
@@ -100,19 +100,33 @@ static uint32_t hardware_queues(const struct disk *d)
 	return count;
 }
 
-static int move_region(const struct disk *d, bool write)
+static int read_region(const struct disk *d, uint8_t *to)
 {
 	ssize_t n;
 
 	for (uint32_t done = 0; done < d->region; done += (uint32_t)n) {
-		size_t left = d->region - done;
-		n = write ? pwrite(d->fd, d->saved + done, left, done) : pread(d->fd, d->saved + done, left, done);
-		if (n < 0 && errno == EINTR)
-			n = 0;
-		else if (n <= 0)
+		n = pread(d->fd, to + done, d->region - done, done);
+		if (n <= 0)
 			return nvme_fail("the kernel's driver: %s", n ? strerror(errno) : "the disk ends");
 	}
-	return write && fsync(d->fd) ? nvme_fail("the kernel's driver: %s", strerror(errno)) : 0;
+	return 0;
+}
+
+/* In small parts, so that one bad block is all that is lost, and read to be sure. */
+static int put_back(const struct disk *d)
+{
+	uint32_t lost = 0;
+
+	for (uint32_t at = 0; at < d->region; at += NVME_PAGE)
+		if (pwrite(d->fd, d->saved + at, NVME_PAGE, at) != NVME_PAGE)
+			lost += NVME_PAGE;
+	if (fsync(d->fd) || (!lost && read_region(d, d->saved + d->region)))
+		return nvme_fail("whether the first %u bytes of the namespace were put back is not known", d->region);
+	if (!lost)
+		lost = differences(d->saved, d->saved + d->region, d->region);
+	if (lost)
+		return nvme_fail("%u of the first %u bytes of the namespace could not be put back", lost, d->region);
+	return 0;
 }
 
 /* One command after the other. */
@@ -212,7 +226,7 @@ static int allocate(struct disk *d, uint32_t commands)
 
 	d->room = (d->bytes + NVME_PAGE - 1) / NVME_PAGE * (size_t)NVME_PAGE;
 	if (posix_memalign(&buffers, NVME_PAGE, commands * d->room) ||
-	    (d->write && posix_memalign(&saved, NVME_PAGE, d->region)))
+	    (d->write && posix_memalign(&saved, NVME_PAGE, 2 * (size_t)d->region)))
 		nvme_fail("no memory");
 	d->buffers = buffers;
 	d->saved = saved;
@@ -235,12 +249,12 @@ int kernel_rates(const struct options *opts, uint32_t bytes, uint64_t size, doub
 	*way = (struct kernel_way){ .queues = hardware_queues(&d), .merging = !forbid_merging(&d) };
 	result = allocate(&d, depths[count - 1] * opts->queues);
 	if (!result && d.write)
-		result = move_region(&d, false);
+		result = read_region(&d, d.saved);
 	dirty = !result && d.write;
 	for (uint32_t i = 0; i < count && !result && !stopped; i++)
 		result = rate_at(&d, depths[i] * opts->queues, opts->seconds, &rates[i]);
-	if (dirty && move_region(&d, true))
-		result = nvme_fail("the first %u bytes of the namespace could not be put back", d.region);
+	if (dirty && put_back(&d))
+		result = -1;
 	close(d.fd);
 	free(d.buffers);
 	free(d.saved);

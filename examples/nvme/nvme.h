@@ -133,7 +133,7 @@ int nvme_restart(struct nvme *c);
 /* Shuts the controller down and frees everything. */
 int nvme_close(struct nvme *c);
 
-/* A read or write of blocks in one command, at most max_transfer bytes, from or to an address aligned to NVME_PAGE. */
+/* A read or write of blocks in one command, at most max_transfer bytes, aligned to NVME_PAGE or within such a page. */
 int nvme_transfer(struct nvme *c, uint8_t opcode, uint64_t block, uint64_t iova, uint32_t len);
 /* What was written is on stable storage afterwards. */
 int nvme_flush(struct nvme *c);

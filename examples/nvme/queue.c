@@ -132,10 +132,14 @@ int nvme_rest(struct nvme_queue *queues, uint32_t count, struct nvme_patience *p
 	return 0;
 }
 
+/* A drive that refuses everything would be told of for each block. */
 int nvme_check(const struct nvme_cqe *cqe)
 {
+	static uint32_t told;
 	unsigned int status = cqe->status >> 1;
 
+	if (status && ++told > 16)
+		return -1;
 	if (status)
 		return nvme_fail("a command failed with status type 0x%x, code 0x%02x", status >> 8 & 7, status & 0xff);
 	return 0;
@@ -153,6 +157,8 @@ int nvme_run(struct nvme_queue *q, const struct nvme_cmd *cmd, uint32_t *result)
 			return -1;
 	if (nvme_check(&cqe))
 		return -1;
+	if (cqe.cid != cmd->cid)
+		return nvme_fail("a completion of command %u, where %u was submitted", cqe.cid, cmd->cid);
 	if (result)
 		*result = cqe.result;
 	return 0;

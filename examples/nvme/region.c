@@ -36,7 +36,7 @@ static int move(struct nvme *c, const struct region *r, uint8_t opcode, int part
 	return 0;
 }
 
-static uint32_t differences(const uint8_t *a, const uint8_t *b, uint32_t len)
+uint32_t differences(const uint8_t *a, const uint8_t *b, uint32_t len)
 {
 	uint32_t count = 0;
 
@@ -81,18 +81,48 @@ static int calm(struct nvme *c)
 	return 0;
 }
 
+/*
+ * Where a command fails, each block has one of its own: one bad block is one that is lost. How many bytes are lost is
+ * the result. A drive that does not answer any more is given up.
+ */
+static uint32_t write_back(struct nvme *c, const struct region *r)
+{
+	uint64_t iova = iommufd_dma_addr(&c->data, memory(c, r, OLD));
+	uint32_t step = c->max_transfer, lost = 0;
+
+	for (uint32_t done = 0; done < r->len; done += step) {
+		if (c->io[0].flying)
+			return lost + r->len - done;
+		if (step > r->len - done)
+			step = r->len - done;
+		if (!nvme_transfer(c, NVME_WRITE, done / c->block_size, iova + done, step))
+			continue;
+		for (uint32_t at = done; at < done + step; at += c->block_size) {
+			if (c->io[0].flying)
+				return lost + r->len - at;
+			if (nvme_transfer(c, NVME_WRITE, at / c->block_size, iova + at, c->block_size))
+				lost += c->block_size;
+		}
+	}
+	return lost;
+}
+
 int region_put_back(struct nvme *c, struct region *r)
 {
-	uint32_t wrong = 0;
+	uint32_t lost = r->len;
 
 	if (!r->dirty)
 		return 0;
-	if (calm(c) || move(c, r, NVME_WRITE, OLD, false) || nvme_flush(c) || move(c, r, NVME_READ, GOT, false) ||
-	    (wrong = differences(memory(c, r, OLD), memory(c, r, GOT), r->len)) != 0) {
-		if (wrong)
-			nvme_fail("%u bytes were put back and read as others", wrong);
-		return nvme_fail("the first %u bytes of the namespace could not be put back", r->len);
-	}
+	if (!calm(c))
+		lost = write_back(c, r);
+	if (lost && !c->io[0].flying)
+		nvme_flush(c);
+	if (!lost && (nvme_flush(c) || move(c, r, NVME_READ, GOT, false)))
+		return nvme_fail("whether the first %u bytes of the namespace were put back is not known", r->len);
+	if (!lost)
+		lost = differences(memory(c, r, OLD), memory(c, r, GOT), r->len);
+	if (lost)
+		return nvme_fail("%u of the first %u bytes of the namespace could not be put back", lost, r->len);
 	r->dirty = false;
 	return 0;
 }
