@@ -165,3 +165,39 @@ void batch_fill(struct iommufd_map *maps, size_t count, uint64_t start, uint64_t
 			.flags = RW | IOMMUFD_MAP_FIXED,
 		};
 }
+
+const uint32_t batch_counts[COUNTS] = { 0, 1, 2, 3, 8 };
+
+struct iommufd_map batch_maps[N];
+
+int batch_map(uint32_t flags, uint32_t threads, iommufd_progress_fn progress, void *data)
+{
+	struct iommufd_batch_opts opts = { sizeof(opts), flags, threads, progress, data };
+
+	return iommufd_ioas_map_batch(batch.scene.ioas, batch_maps, N, &opts);
+}
+
+int batch_listen(void *data, uint64_t done, uint64_t total)
+{
+	struct batch_listener *listener = data;
+
+	listener->wrong |= !pthread_equal(listener->thread, pthread_self()) || done <= listener->done || done > total ||
+			   (listener->calls && total != listener->total);
+	listener->done = done;
+	listener->total = total;
+	return ++listener->calls == listener->cancel_at;
+}
+
+void batch_check_there(void)
+{
+	uint64_t iova;
+
+	ck_assert_uint_eq(ifd_index_count(&batch.scene.ioas->index), N);
+	for (size_t i = 0; i < N; i++) {
+		ck_assert_int_eq(iommufd_ioas_to_iova(batch.scene.ioas, batch_maps[i].vaddr, batch_maps[i].len, &iova),
+				 0);
+		ck_assert_uint_eq(iova, batch_maps[i].iova);
+	}
+	ck_assert_int_eq(iommufd_ioas_unmap_all(batch.scene.ioas, NULL), 0);
+	batch_forget();
+}

@@ -3,6 +3,7 @@
 #ifndef BATCH_SCENE_H
 #define BATCH_SCENE_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 #include "scene.h"
@@ -54,5 +55,27 @@ void batch_await_threads(void);
 
 /* How often something was read line by line. */
 extern atomic_uint batch_lines;
+
+/* The batch of most tests. */
+#define N     12
+#define START UINT64_C(0x7ec000001000) /* not at a border of huge pages; nothing is there, under sanitizers either */
+extern struct iommufd_map batch_maps[N];
+int batch_map(uint32_t flags, uint32_t threads, iommufd_progress_fn progress, void *data);
+
+/* It is there, and is unmapped again. */
+void batch_check_there(void);
+
+/* With how many threads they try it. */
+#define COUNTS 5
+extern const uint32_t batch_counts[COUNTS];
+
+/* A callback and its data. */
+struct batch_listener {
+	pthread_t thread;
+	uint64_t done, total;
+	unsigned int calls, cancel_at; /* 0: never */
+	bool wrong;
+};
+int batch_listen(void *data, uint64_t done, uint64_t total);
 
 #endif

@@ -17,8 +17,7 @@
 #define FIRST_FD 5000
 #define FDS      64
 
-#define MMAP_MAX   (size_t)(64 << 20)
-#define MEMORY_MAX (size_t)(16 << 20)
+#define MMAP_MAX (size_t)(64 << 20)
 
 /* No memory of a process is above. */
 #define USER_END (UINT64_C(1) << 47)
@@ -26,7 +25,7 @@
 static struct fuzz_stream *stream;
 static struct fuzz_file files[FDS];
 static size_t mapped;
-static unsigned int memory_fails_in, refused_unmaps;
+static unsigned int refused_unmaps;
 
 /* What was mapped while somebody wants to know. */
 #define FRESH 64
@@ -427,36 +426,6 @@ void __wrap_ifd_sys_munlock(void *addr, size_t len)
 	(void)len;
 }
 
-void fuzz_fail_memory(unsigned int nth)
-{
-	memory_fails_in = nth;
-}
-
-void *__real_calloc(size_t count, size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_calloc(size_t count, size_t size)
-{
-	if (memory_fails_in && !--memory_fails_in)
-		return NULL;
-	if (size && count > MEMORY_MAX / size)
-		return NULL;
-	return __real_calloc(count, size);
-}
-
-struct ifd_map *__real_ifd_map_new(const void *vaddr, size_t len, uint32_t flags);
-struct ifd_map *__wrap_ifd_map_new(const void *vaddr, size_t len, uint32_t flags);
-struct ifd_map *__wrap_ifd_map_new(const void *vaddr, size_t len, uint32_t flags)
-{
-	return memory_fails_in && !--memory_fails_in ? NULL : __real_ifd_map_new(vaddr, len, flags);
-}
-
-struct ifd_map *__real_ifd_map_part(const struct ifd_map *map, uint64_t offset, uint64_t len, uint32_t flags);
-struct ifd_map *__wrap_ifd_map_part(const struct ifd_map *map, uint64_t offset, uint64_t len, uint32_t flags);
-struct ifd_map *__wrap_ifd_map_part(const struct ifd_map *map, uint64_t offset, uint64_t len, uint32_t flags)
-{
-	return memory_fails_in && !--memory_fails_in ? NULL : __real_ifd_map_part(map, offset, len, flags);
-}
-
 /* ---- The rest ---- */
 
 bool __wrap_ifd_sys_capable(int capability);
@@ -498,7 +467,7 @@ void fuzz_kernel_start(struct fuzz_stream *from)
 {
 	stream = from;
 	refused_unmaps = 0;
-	memory_fails_in = 0;
+	fuzz_fail_memory(0);
 	fuzz_answers_start();
 }
 

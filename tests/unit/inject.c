@@ -33,7 +33,6 @@ static atomic_bool fail_on, has_failed;
 static const char *nodes, *there, *text_path, *text_said;
 static size_t text_len;
 static atomic_bool owned[FDS];
-static atomic_size_t mapped;
 static atomic_uint num_fds, slept;
 static void (*waiting)(void);
 static void (*_Atomic after[INJECT_CALLS])(void);
@@ -50,9 +49,6 @@ int __real_ifd_sys_eventfd(void);
 void __real_ifd_sys_close(int fd);
 int __real_ifd_sys_access(const char *path);
 int __real_ifd_sys_ioctl_number(const struct ifd_log *log, int fd, unsigned long request, void *arg);
-int __real_ifd_sys_mmap(int fd, uint64_t offset, size_t len, int prot, int flags, void **out);
-int __real_ifd_sys_munmap(void *addr, size_t len);
-int __real_ifd_sys_mprotect(void *addr, size_t len, int prot);
 int __real_ifd_sys_madvise(void *addr, size_t len, int advice);
 ssize_t __real_ifd_sys_pread(int fd, void *buf, size_t len, uint64_t offset);
 ssize_t __real_ifd_sys_pwrite(int fd, const void *buf, size_t len, uint64_t offset);
@@ -71,11 +67,7 @@ int __wrap_ifd_sys_eventfd(void);
 void __wrap_ifd_sys_close(int fd);
 int __wrap_ifd_sys_ioctl(const struct ifd_log *log, int fd, unsigned long request, void *arg);
 int __wrap_ifd_sys_ioctl_number(const struct ifd_log *log, int fd, unsigned long request, void *arg);
-int __wrap_ifd_sys_mmap(int fd, uint64_t offset, size_t len, int prot, int flags, void **out);
-int __wrap_ifd_sys_munmap(void *addr, size_t len);
-int __wrap_ifd_sys_mprotect(void *addr, size_t len, int prot);
 int __wrap_ifd_sys_madvise(void *addr, size_t len, int advice);
-int __wrap_ifd_sys_mbind(void *addr, size_t len, unsigned int node);
 ssize_t __wrap_ifd_sys_pread(int fd, void *buf, size_t len, uint64_t offset);
 ssize_t __wrap_ifd_sys_pwrite(int fd, const void *buf, size_t len, uint64_t offset);
 ssize_t __wrap_ifd_sys_read(int fd, void *buf, size_t len);
@@ -218,11 +210,6 @@ unsigned int inject_fds(void)
 	return num_fds;
 }
 
-size_t inject_mapped(void)
-{
-	return mapped;
-}
-
 void inject_after(enum inject_call call, void (*hook)(void))
 {
 	after[call] = hook;
@@ -342,43 +329,11 @@ int __wrap_ifd_sys_ioctl(const struct ifd_log *log, int fd, unsigned long number
 	return ret > 0 ? -EPROTO : ret;
 }
 
-int __wrap_ifd_sys_mmap(int fd, uint64_t offset, size_t len, int prot, int flags, void **out)
-{
-	int err = inject_enter(INJECT_MMAP);
-
-	err = err ? err : __real_ifd_sys_mmap(fd, offset, len, prot, flags, out);
-	if (!err)
-		mapped += len;
-	return err;
-}
-
-int __wrap_ifd_sys_munmap(void *addr, size_t len)
-{
-	ck_assert_msg(len <= mapped, "the library unmaps %zu bytes at %p and has %zu", len, addr, mapped);
-	mapped -= len;
-	return __real_ifd_sys_munmap(addr, len);
-}
-
-int __wrap_ifd_sys_mprotect(void *addr, size_t len, int prot)
-{
-	int err = inject_enter(INJECT_MPROTECT);
-
-	return err ? err : __real_ifd_sys_mprotect(addr, len, prot);
-}
-
 int __wrap_ifd_sys_madvise(void *addr, size_t len, int advice)
 {
 	int err = inject_enter(INJECT_MADVISE);
 
 	return err ? err : adviser ? adviser(addr, len, advice) : __real_ifd_sys_madvise(addr, len, advice);
-}
-
-int __wrap_ifd_sys_mbind(void *addr, size_t len, unsigned int node)
-{
-	(void)addr;
-	(void)len;
-	(void)node;
-	return inject_enter(INJECT_MBIND);
 }
 
 ssize_t __wrap_ifd_sys_pread(int fd, void *buf, size_t len, uint64_t offset)
