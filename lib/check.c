@@ -5,28 +5,39 @@
 #include "internal.h"
 #include "udev.h"
 
-/* The callbacks that this thread is in, which are called while locks are held that the library might take again. */
-static _Thread_local const struct ifd_call *innermost;
-
+/* Callbacks are called while locks are held that the library might take again, were it called there. */
 void ifd_ctx_call_begin(struct iommufd_ctx *ctx, struct ifd_call *call)
 {
+	call->thread = pthread_self();
+	pthread_mutex_lock(&ctx->lock);
+	call->next = ctx->calls;
+	ctx->calls = call;
 	ctx->calling++;
-	*call = (struct ifd_call){ .ctx = ctx, .outer = innermost };
-	innermost = call;
+	pthread_mutex_unlock(&ctx->lock);
 }
 
-void ifd_ctx_call_end(struct iommufd_ctx *ctx, const struct ifd_call *call)
+void ifd_ctx_call_end(struct iommufd_ctx *ctx, struct ifd_call *call)
 {
-	innermost = call->outer;
+	struct ifd_call **at = &ctx->calls;
+
+	pthread_mutex_lock(&ctx->lock);
+	while (*at != call)
+		at = &(*at)->next;
+	*at = call->next;
 	ctx->calling--;
+	pthread_mutex_unlock(&ctx->lock);
 }
 
 static bool is_in_callback_of(const struct iommufd_ctx *ctx)
 {
-	const struct ifd_call *call = innermost;
+	pthread_mutex_t *lock = (pthread_mutex_t *)&ctx->lock; /* that is no change to who looks */
+	const struct ifd_call *call;
 
-	while (call && call->ctx != ctx)
-		call = call->outer;
+	pthread_mutex_lock(lock);
+	call = ctx->calls;
+	while (call && !pthread_equal(call->thread, pthread_self()))
+		call = call->next;
+	pthread_mutex_unlock(lock);
 	return call;
 }
 

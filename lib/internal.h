@@ -99,7 +99,8 @@ struct iommufd_ctx {
 	const volatile unsigned char *home; /* a page that the kernel wipes in child processes: 0 there, 1 here */
 	atomic_uint known, has;  /* features: which were asked for, and which of them are there; a bit each */
 	atomic_uint attachments; /* that there were */
-	atomic_uint calling;     /* threads that are in a callback of the caller's, see check.c */
+	atomic_uint calling;     /* callbacks that threads are in, see check.c */
+	struct ifd_call *calls;  /* these; guarded by `lock` */
 	bool container_free;     /* VFIO: no IOAS has `fd` as its container; guarded by `lock` */
 };
 
@@ -280,11 +281,11 @@ int ifd_device_attached(const struct iommufd_device *dev, const char *what);
 
 /* Around a callback of the caller's, by the thread that calls it: in one, there may be one of another context. */
 struct ifd_call {
-	const struct iommufd_ctx *ctx;
-	const struct ifd_call *outer;
+	pthread_t thread;
+	struct ifd_call *next;
 };
 void ifd_ctx_call_begin(struct iommufd_ctx *ctx, struct ifd_call *call);
-void ifd_ctx_call_end(struct iommufd_ctx *ctx, const struct ifd_call *call);
+void ifd_ctx_call_end(struct iommufd_ctx *ctx, struct ifd_call *call);
 
 /* As ifd_device_attached(), and there is a descriptor: -EOPNOTSUPP where that is somebody else's. */
 int ifd_device_ready(const struct iommufd_device *dev, const char *what);
