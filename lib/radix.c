@@ -109,13 +109,10 @@ static struct ifd_table *new_table(struct ifd_radix *radix, uint64_t at, unsigne
 	if (table) {
 		radix->spare = table->next;
 	} else {
-		table = calloc(1, sizeof(*table));
+		table = ifd_radix_more(radix);
 		radix->starved |= !table;
 		if (!table)
 			return NULL;
-		table->older = radix->tables;
-		radix->tables = table;
-		radix->num_tables++;
 	}
 	table->start = shift == TOP ? 0 : at & ~(size_of(shift + BITS) - 1);
 	table->shift = shift;
@@ -235,16 +232,6 @@ static struct ifd_table *make_table(struct ifd_radix *radix, uint64_t at, unsign
 	while (table && table->shift > shift)
 		table = make_below(radix, table, at);
 	return table;
-}
-
-void ifd_radix_fini(struct ifd_radix *radix)
-{
-	while (radix->tables) {
-		struct ifd_table *table = radix->tables;
-
-		radix->tables = table->older;
-		free(table);
-	}
 }
 
 /* ---- Mappings ---- */

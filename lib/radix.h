@@ -46,6 +46,7 @@ struct ifd_table {
 	unsigned int shift;            /* its slots have 1 << shift bytes */
 	unsigned int used, leaves;     /* slots; of these, the ones that have no table */
 	bool idle;                     /* empty, but still in its place */
+	bool in_block;                 /* and not by itself, see radix-memory.c */
 };
 
 /* What the slot of 1 GiB at key << IFD_RADIX_LARGE has, or 0 where that is to be looked for from the root on. */
@@ -67,11 +68,27 @@ struct ifd_radix {
 	_Atomic uint64_t removals;
 	struct ifd_table *tables, *spare, *first_idle, *last_idle;
 	size_t num_tables, num_idle;
+	struct ifd_block *blocks; /* of many tables, see radix-memory.c */
+	size_t num_blocks;        /* of which the newest has so many: */
+	size_t in_block;
 	bool starved; /* there was no memory for a table; the owner takes note and clears it */
 };
 
 /* Of what was filled with zeros. */
 void ifd_radix_fini(struct ifd_radix *radix);
+
+/* One more table, of zeros; or NULL. */
+struct ifd_table *ifd_radix_more(struct ifd_radix *radix);
+
+/* How much memory they take, at most: so many are allocated one by one, the others in blocks. */
+#define IFD_RADIX_BLOCK  ((size_t)2 << 20)
+#define IFD_RADIX_SINGLE (IFD_RADIX_BLOCK / sizeof(struct ifd_table))
+static inline size_t ifd_radix_bytes(const struct ifd_radix *radix)
+{
+	size_t single = radix->num_tables < IFD_RADIX_SINGLE ? radix->num_tables : IFD_RADIX_SINGLE;
+
+	return single * sizeof(struct ifd_table) + radix->num_blocks * IFD_RADIX_BLOCK;
+}
 
 /* False, and nothing was entered: something is there, no memory, or not aligned to the smallest slot. */
 bool ifd_radix_enter(struct ifd_radix *radix, uint64_t start, uint64_t last, uint64_t iova);
@@ -92,12 +109,6 @@ bool ifd_radix_next(const struct ifd_radix *radix, uint64_t start, uint64_t last
  */
 int ifd_radix_find(const struct ifd_radix *radix, uint64_t vaddr, uint64_t want, uint64_t least, uint64_t *iova,
 		   uint64_t *len);
-
-/* How much memory it takes, without itself. */
-static inline size_t ifd_radix_bytes(const struct ifd_radix *radix)
-{
-	return radix->num_tables * sizeof(struct ifd_table);
-}
 
 static inline uint64_t ifd_radix_load(const _Atomic uint64_t *word)
 {
