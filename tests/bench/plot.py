@@ -10,11 +10,11 @@ LOOKUPS = [("random/chained", "#c0392b"), ("random/overlapped", "#1b6ca8"), ("se
 FROM_ZERO = "set xrange [0.8:130000]\nset yrange [0:*]\nset offsets 0, 0, graph 0.35, 0\nunset logscale y"
 HEAD = """set terminal svg size 1200,900 dynamic font 'Helvetica,14' background '#ffffff'
 set output '{}'
-set multiplot layout 2,2 margins 0.07,0.98,0.08,0.93 spacing 0.09,0.13
+set multiplot layout 2,2 margins 0.09,0.98,0.08,0.93 spacing 0.11,0.13
 set logscale x
 set format x '%.0s%c'
 set grid lc rgb '#dddddd'
-set key top left Left reverse maxrows 4 samplen 3 font ',12'
+set key top left Left reverse maxrows 4 samplen 2 font ',11'
 set xlabel 'mappings present'
 """
 
