@@ -215,7 +215,7 @@ static int map_gated(struct iommufd_ioas *ioas, struct wish *wish, uint64_t fixe
 		return ret;
 	ret = ifd_map_reserve(ioas, map, wish->flags, fixed);
 	if (!ret)
-		return ifd_map_make(ioas, map, wish->flags, iova);
+		return ifd_map_make(ioas, map, wish->flags, NULL, iova);
 	ifd_map_free(map);
 	return ret;
 }

@@ -127,8 +127,8 @@ int ifd_map_somewhere(struct iommufd_ioas *ioas, struct ifd_map **map, uint32_t 
 }
 
 /* Once it is committed, another thread may unmap it: `map` is not looked at from then on. */
-static int make_within(struct iommufd_ioas *ioas, struct ifd_map *map, uint32_t flags,
-		       const struct iommufd_range *window, uint64_t *iova)
+int ifd_map_make(struct iommufd_ioas *ioas, struct ifd_map *map, uint32_t flags, const struct iommufd_range *window,
+		 uint64_t *iova)
 {
 	int ret;
 
@@ -142,11 +142,6 @@ static int make_within(struct iommufd_ioas *ioas, struct ifd_map *map, uint32_t 
 	}
 	ifd_phys_end(ioas);
 	return ret;
-}
-
-int ifd_map_make(struct iommufd_ioas *ioas, struct ifd_map *map, uint32_t flags, uint64_t *iova)
-{
-	return make_within(ioas, map, flags, NULL, iova);
 }
 
 int ifd_map_check_window(uint32_t flags, const struct iommufd_range *window)
@@ -173,7 +168,7 @@ int ifd_map_memory(struct iommufd_ioas *ioas, void *vaddr, size_t len, uint32_t 
 	pthread_rwlock_rdlock(&ioas->gate);
 	ret = ifd_map_prepare(ioas, &request, window, &map);
 	if (!ret)
-		ret = make_within(ioas, map, flags, window, iova);
+		ret = ifd_map_make(ioas, map, flags, window, iova);
 	pthread_rwlock_unlock(&ioas->gate);
 	return ret;
 }

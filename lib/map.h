@@ -50,8 +50,9 @@ int ifd_map_prepare(struct iommufd_ioas *ioas, const struct iommufd_map *request
 /* The place is free again, and the mapping freed. */
 void ifd_map_give_up(struct iommufd_ioas *ioas, struct ifd_map *map);
 
-/* What has a place: it is mapped and committed, or else freed. */
-int ifd_map_make(struct iommufd_ioas *ioas, struct ifd_map *map, uint32_t flags, uint64_t *iova);
+/* What has a place, inside of `window` (NULL: everywhere): it is mapped and committed, or else freed. */
+int ifd_map_make(struct iommufd_ioas *ioas, struct ifd_map *map, uint32_t flags, const struct iommufd_range *window,
+		 uint64_t *iova);
 
 /*
  * Between ifd_phys_begin() and ifd_phys_end(): mapped and no more than that. The second one may move what has not asked

@@ -201,7 +201,7 @@ static int map_gated(struct iommufd_ioas *ioas, const struct wish *wish, int pro
 	if (ret)
 		ifd_map_free(map);
 	else
-		ret = ifd_map_make(ioas, map, wish->flags, iova);
+		ret = ifd_map_make(ioas, map, wish->flags, NULL, iova);
 	close_file(file);
 	ifd_file_put(file);
 	return ret;
