@@ -486,6 +486,7 @@ void add_inject_tests(TCase *tc)
 	}
 	if (!totals)
 		totals = mmap(NULL, sizeof(*totals), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	tcase_set_timeout(tc, 900); /* as many times the longest path's on an idle computer as other tests have */
 	tcase_add_unchecked_fixture(tc, begin, tell);
 	tcase_add_test(tc, whichever_system_call_fails_nothing_is_left_behind_and_nothing_is_lost);
 	if (getenv("TEST_INJECT_CALLS_ONLY"))
