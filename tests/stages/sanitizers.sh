@@ -3,9 +3,9 @@
 # A part of tests/run: the stages of sanitizers and of the fuzz program.
 
 # Between them these machines have every path, and so run all of lib/ that a machine can: enough for sanitizers.
-few=(intel compat noiommu device)
+few=(intel lts compat noiommu device)
 # And of these, under the slowest of them, each path once; one of each backend in full, others as far as they differ.
-asan_paths='intel/iommufd-node intel/type1v2 compat/iommufd-group compat/compat device/iommufd-node device/type1v2'
+asan_paths='intel/iommufd-node lts/type1v2 compat/iommufd-group compat/compat device/iommufd-node device/type1v2'
 asan_short='compat/compat'
 # Threads, under ThreadSanitizer, see no more of a path than its backend.
 tsan_machines=(intel compat noiommu)
