@@ -466,10 +466,11 @@ uint32_t iommufd_ioas_id(const struct iommufd_ioas *ioas);
 /**
  * @brief The IOVA of memory that is mapped.
  *
- * For each request of a driver: it takes no lock, writes to nothing that threads share, and takes a few nanoseconds
- * however many mappings there are, also while other threads map and unmap. Memory that is mapped all the while is
- * found; memory that another thread maps or unmaps meanwhile is found or not. Where memory is mapped more than once,
- * in this IOAS, some calls take a lock: those that find nothing, and those for which the other place is the answer.
+ * For each request of a driver: it takes no lock, writes to nothing that threads share, and takes a few nanoseconds,
+ * also while other threads map and unmap; among so many mappings that the CPU's caches do not hold what it needs of
+ * them, as long as memory takes to answer. Memory that is mapped all the while is found; memory that another thread
+ * maps or unmaps meanwhile is found or not. Where memory is mapped more than once, in this IOAS, some calls take a
+ * lock: those that find nothing, and those for which the other place is the answer.
  *
  * @param ioas  the IOAS
  * @param vaddr any address inside a mapping
