@@ -121,7 +121,7 @@ int iommufd_dma_alloc_opts(struct iommufd_ioas *ioas, size_t len, uint32_t flags
  * Its mapping is the library's: iommufd_ioas_unmap() and iommufd_ioas_unmap_all() must not have it before. What is
  * mapped of other memory at its IOVA is left alone then. No other thread may be using it or translating its addresses.
  *
- * @param ioas the IOAS that it was allocated from
+ * @param ioas the IOAS that it was allocated from, not freed yet: iommufd_ioas_free() does not give the memory back
  * @param dma  the buffer, or NULL; one with `len` 0 is left alone
  * @since 0.1
  */
