@@ -21,6 +21,12 @@ uint64_t bench_cpu(void);
 void bench_ok(const char *what, int ret);
 _Noreturn void bench_die(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* Who is next in a round: each begins as often as the others, so that nobody always comes after the same one. */
+static inline unsigned int bench_turn(unsigned int round, unsigned int i, unsigned int count)
+{
+	return (round + i) % count;
+}
+
 /* Figures of the same thing. The best is what it costs when nothing is in the way; few if any were lucky. */
 #define BENCH_MAX_ROUNDS 100
 struct bench_figures {

@@ -12,7 +12,7 @@
 
 #define SLOTS   10000
 #define BLOCK   10000
-#define BLOCKS  30
+#define ROUNDS  15
 #define LARGEST (UINT64_C(2) << 20)
 #define LOW     UINT64_C(0x10000)
 #define FLAGS   (IOMMUFD_MAP_READ | IOMMUFD_MAP_WRITE)
@@ -123,30 +123,43 @@ static double spread(const struct side *side)
 	return (double)(high - low) / (double)used;
 }
 
+enum {
+	BASELINE,
+	LIBRARY,
+	SIDES,
+};
+
+/* So many blocks by each, in turns. */
+static void blocks(struct side sides[SIDES], unsigned int times, struct bench_figures took[SIDES])
+{
+	for (unsigned int round = 0; round < times; round++)
+		for (unsigned int i = 0; i < SIDES; i++) {
+			unsigned int who = bench_turn(round, i, SIDES);
+			double ns = churn(&sides[who]);
+
+			if (took)
+				bench_add(&took[who], ns);
+		}
+}
+
 int main(void)
 {
 	static struct place baseline_places[SLOTS], library_places[SLOTS];
-	struct side baseline = { NULL, baseline_places, 1 }, library = { fake_ioas_new(), library_places, 1 };
-	struct bench_figures early_baseline = { 0 }, early = { 0 }, late_baseline = { 0 }, late = { 0 };
-	double spread_early = 0;
+	struct side sides[SIDES] = { { NULL, baseline_places, 1 }, { fake_ioas_new(), library_places, 1 } };
+	struct bench_figures early[SIDES] = { 0 }, late[SIDES] = { 0 };
+	double spread_early;
 
 	/* Until half of the slots are full, which is how many then stay so. */
-	churn(&baseline), churn(&library);
-	churn(&baseline), churn(&library);
-	for (unsigned int i = 0; i < BLOCKS; i++) {
-		bool is_late = i >= BLOCKS / 2;
-
-		bench_add(is_late ? &late_baseline : &early_baseline, churn(&baseline));
-		bench_add(is_late ? &late : &early, churn(&library));
-		if (!i)
-			spread_early = spread(&library);
-		for (unsigned int more = 0; i == BLOCKS / 2 && more < 100; more++)
-			churn(&baseline), churn(&library);
-	}
-	bench_row("ns", &early_baseline, &early, "churn/step");
-	bench_row("ns", &early, &late, "churn/step after a million more");
-	bench_number("times what is in use", spread(&baseline), spread(&library), "churn/spread");
-	bench_number("times what is in use", spread_early, spread(&library), "churn/spread after a million more");
-	iommufd_ioas_free(library.ioas);
+	blocks(sides, 2, NULL);
+	spread_early = spread(&sides[LIBRARY]);
+	blocks(sides, ROUNDS, early);
+	blocks(sides, 100, NULL);
+	blocks(sides, ROUNDS, late);
+	bench_row("ns", &early[BASELINE], &early[LIBRARY], "churn/step");
+	bench_row("ns", &early[LIBRARY], &late[LIBRARY], "churn/step after a million more");
+	bench_number("times what is in use", spread(&sides[BASELINE]), spread(&sides[LIBRARY]), "churn/spread");
+	bench_number("times what is in use", spread_early, spread(&sides[LIBRARY]),
+		     "churn/spread after a million more");
+	iommufd_ioas_free(sides[LIBRARY].ioas);
 	return 0;
 }

@@ -81,8 +81,11 @@ static void measure(const struct size *size, bool fixed)
 	const char *how = fixed ? "" : "picked/", *count = bench_count(present);
 
 	for (unsigned int round = 0; round < size->rounds; round++)
-		for (unsigned int i = 0; i < GUEST_SIDES; i++)
-			go(&sides[i], size, fixed, &took[i]);
+		for (unsigned int i = 0; i < GUEST_SIDES; i++) {
+			unsigned int who = bench_turn(round, i, GUEST_SIDES);
+
+			go(&sides[who], size, fixed, &took[who]);
+		}
 	bench_row(unit, &baseline->map, &library->map, "%smap/%s%s/%s", rows, how, size->name, count);
 	bench_row(unit, &baseline->unmap, &library->unmap, "%sunmap/%s%s/%s", rows, how, size->name, count);
 	bench_row(unit, &baseline->both, &library->both, "%smap+unmap/%s%s/%s", rows, how, size->name, count);

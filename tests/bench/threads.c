@@ -83,8 +83,11 @@ int main(void)
 			struct bench_figures took[GUEST_SIDES] = { 0 };
 
 			for (unsigned int round = 0; round < ROUNDS; round++)
-				for (unsigned int i = 0; i < GUEST_SIDES; i++)
-					bench_add(&took[i], run(sides[i], threads, spaces, memory));
+				for (unsigned int i = 0; i < GUEST_SIDES; i++) {
+					unsigned int who = bench_turn(round, i, GUEST_SIDES);
+
+					bench_add(&took[who], run(sides[who], threads, spaces, memory));
+				}
 			bench_row("us", &took[GUEST_RAW], &took[GUEST_LIBRARY], "threads/%u on %u ioas", threads,
 				  spaces);
 		}

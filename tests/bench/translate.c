@@ -166,9 +166,12 @@ static void alone(struct set *set, bool random, bool chained)
 {
 	struct bench_figures took[WAYS] = { 0 }, net[WAYS] = { 0 };
 
-	for (uint64_t round = 0; round < ROUNDS; round++)
-		for (enum way way = NOTHING; way <= LIBRARY; way++)
+	for (unsigned int round = 0; round < ROUNDS; round++)
+		for (unsigned int i = 0; i <= LIBRARY; i++) {
+			enum way way = bench_turn(round, i, LIBRARY + 1);
+
 			bench_add(&took[way], timed(bench_cpu, set, way, random, chained, round));
+		}
 	for (enum way way = TABLE; way <= LIBRARY; way++)
 		for (size_t round = 0; round < ROUNDS; round++)
 			bench_add(&net[way], fmax(0, took[way].of[round] - bench_best(&took[NOTHING])));
@@ -262,10 +265,13 @@ static void threads(struct set *set, unsigned int readers, bool with_writer)
 	struct bench_figures took[WAYS] = { 0 };
 	double loop;
 
-	for (uint64_t round = 0; round < ROUNDS; round++) {
+	for (unsigned int round = 0; round < ROUNDS; round++) {
 		bench_add(&took[NOTHING], timed(bench_now, set, NOTHING, true, false, round));
-		bench_add(&took[LOCKED_ARRAY], together(set, LOCKED_ARRAY, readers, with_writer, round));
-		bench_add(&took[LIBRARY], together(set, LIBRARY, readers, with_writer, round));
+		for (unsigned int i = 0; i < 2; i++) {
+			enum way way = bench_turn(round, i, 2) ? LIBRARY : LOCKED_ARRAY;
+
+			bench_add(&took[way], together(set, way, readers, with_writer, round));
+		}
 	}
 	loop = bench_best(&took[NOTHING]);
 	for (enum way way = LIBRARY; way < WAYS; way++)
