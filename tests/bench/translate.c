@@ -15,6 +15,7 @@
 
 #define STRIDE     (2 * BENCH_PAGE)
 #define MANY       200000
+#define LEAST      100 /* changes, for somebody to have changed anything */
 #define ROUNDS     15
 #define FLAGS      (IOMMUFD_MAP_READ | IOMMUFD_MAP_WRITE)
 #define ALWAYS     static inline __attribute__((always_inline))
@@ -198,12 +199,12 @@ static void *read_on(void *arg)
 
 	pthread_barrier_wait(reader->barrier);
 	reader->took = timed(bench_now, reader->set, reader->way, true, false, reader->seed);
-	pthread_barrier_wait(reader->barrier);
 	return NULL;
 }
 
 struct writer {
 	struct set *set;
+	pthread_barrier_t *barrier;
 	enum way way;
 	atomic_bool stop;
 	uint64_t changes;
@@ -214,6 +215,7 @@ static void *write_on(void *arg)
 	struct writer *writer = arg;
 	struct set *set = writer->set;
 
+	pthread_barrier_wait(writer->barrier);
 	for (uint64_t i = 0; !writer->stop; i++, writer->changes++) {
 		void *vaddr = (void *)(uintptr_t)(set->base + WRITER_GAP + (i % 512) * STRIDE);
 		uint64_t iova;
@@ -232,16 +234,17 @@ static void *write_on(void *arg)
 
 /*
  * By the wall's clock, since who waits for a lock is on no CPU. Of three threads on two CPUs one waits for those too.
+ * NAN when the writer was that.
  */
 static double together(struct set *set, enum way way, unsigned int readers, bool with_writer, uint64_t seed)
 {
-	struct writer writer = { .set = set, .way = way };
+	pthread_barrier_t barrier;
+	struct writer writer = { .set = set, .barrier = &barrier, .way = way };
 	struct reader reader[2];
 	pthread_t threads[2], other;
-	pthread_barrier_t barrier;
 	double sum = 0;
 
-	pthread_barrier_init(&barrier, NULL, readers);
+	pthread_barrier_init(&barrier, NULL, readers + with_writer);
 	if (with_writer && pthread_create(&other, NULL, write_on, &writer))
 		bench_die("no thread");
 	for (unsigned int i = 0; i < readers; i++) {
@@ -257,7 +260,19 @@ static double together(struct set *set, enum way way, unsigned int readers, bool
 	if (with_writer)
 		pthread_join(other, NULL);
 	pthread_barrier_destroy(&barrier);
-	return sum / readers;
+	return with_writer && writer.changes < LEAST ? NAN : sum / readers;
+}
+
+/* Without a writer that writes it is another figure, and the best of all: who was given no CPU tries again. */
+static double together_at_last(struct set *set, enum way way, unsigned int readers, bool with_writer, uint64_t seed)
+{
+	double ns = NAN;
+
+	for (unsigned int i = 0; isnan(ns) && i < 100; i++)
+		ns = together(set, way, readers, with_writer, seed);
+	if (isnan(ns))
+		bench_die("the thread that maps and unmaps was given no CPU, a hundred times");
+	return ns;
 }
 
 static void threads(struct set *set, unsigned int readers, bool with_writer)
@@ -270,7 +285,7 @@ static void threads(struct set *set, unsigned int readers, bool with_writer)
 		for (unsigned int i = 0; i < 2; i++) {
 			enum way way = bench_turn(round, i, 2) ? LIBRARY : LOCKED_ARRAY;
 
-			bench_add(&took[way], together(set, way, readers, with_writer, round));
+			bench_add(&took[way], together_at_last(set, way, readers, with_writer, round));
 		}
 	}
 	loop = bench_best(&took[NOTHING]);
