@@ -2,6 +2,7 @@
 #include "bench.h"
 
 #include <json-c/json.h>
+#include <limits.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -27,6 +28,23 @@ uint64_t bench_now(void)
 uint64_t bench_cpu(void)
 {
 	return read_clock(CLOCK_THREAD_CPUTIME_ID);
+}
+
+/* Each page is counted there; statm is told by counters that a CPU adds to when it has many. */
+double bench_memory(const char *kind)
+{
+	FILE *file = fopen("/proc/self/smaps_rollup", "r");
+	unsigned long kib = ULONG_MAX;
+	size_t len = strlen(kind);
+	char line[256];
+
+	while (file && kib == ULONG_MAX && fgets(line, sizeof(line), file))
+		if (!strncmp(line, kind, len) && line[len] == ':')
+			kib = strtoul(line + len + 1, NULL, 10);
+	if (kib == ULONG_MAX)
+		bench_die("/proc/self/smaps_rollup does not tell %s", kind);
+	fclose(file);
+	return (double)kib * 1024;
 }
 
 void bench_die(const char *format, ...)

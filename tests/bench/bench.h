@@ -17,6 +17,9 @@
 uint64_t bench_now(void);
 uint64_t bench_cpu(void);
 
+/* Bytes of the process's memory, of a kind that is a line of /proc/self/smaps_rollup: "Rss", "AnonHugePages". */
+double bench_memory(const char *kind);
+
 /* Ends the program, with the thread's words, when something does not work that has to. */
 void bench_ok(const char *what, int ret);
 _Noreturn void bench_die(const char *format, ...) __attribute__((format(printf, 1, 2)));
