@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /*
  * Instructions of a call beside the kernel, for callgrind: what is counted is dumped under the name of its row and who
- * it was, and tests/bench/counted makes rows of that. The baseline is the ioctl of a kernel that does nothing, with the
- * filling in of its argument; so what the library has more is its own.
+ * it was, and tests/bench/rows-of makes rows of that. The baseline is the ioctl of a kernel that does nothing, with the
+ * filling in of its argument; so what the library has more is its own. For a lookup it is the loop alone.
  */
 #include <stdio.h>
 #include <string.h>
@@ -11,7 +11,7 @@
 #include "bench.h"
 #include "fake.h"
 
-#define TIMES  100 /* as tests/bench/counted has it */
+#define TIMES  100 /* as tests/bench/rows-of has it */
 #define FLAGS  (IOMMUFD_MAP_READ | IOMMUFD_MAP_WRITE)
 #define STRIDE (2 * BENCH_PAGE)
 #define PLACE  (UINT64_C(1) << 36)
@@ -56,7 +56,6 @@ static void by_ioctl(enum step step, unsigned int i)
 	}
 }
 
-/* Once before, for what is done at the first time only. */
 static void counted(enum step step, bool raw, uint32_t flags, const char *name)
 {
 	char text[128];
@@ -99,7 +98,9 @@ int main(void)
 	uint64_t iova;
 
 	ioas = fake_ioas_new();
+	/* Each call once before, for what is done at the first time only: the linker looks up names then. */
 	bench_ok("map", iommufd_ioas_map(ioas, fake_memory(PLACE), BENCH_PAGE, FLAGS, &iova));
+	bench_ok("look up", iommufd_ioas_to_iova(ioas, fake_memory(PLACE), BENCH_PAGE, &iova));
 	bench_ok("unmap", iommufd_ioas_unmap(ioas, iova, BENCH_PAGE, NULL));
 	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
 		for (; present < counts[i]; present++)
