@@ -111,6 +111,15 @@ __attribute__((format(printf, 1, 0))) static struct json_object *row_new(const c
 	return row;
 }
 
+/* With the arguments of the function that it stands in. */
+#define ROW_NEW(row, format)                   \
+	do {                                   \
+		va_list args;                  \
+		va_start(args, format);        \
+		(row) = row_new(format, args); \
+		va_end(args);                  \
+	} while (0)
+
 static void add_number(struct json_object *row, const char *name, double number)
 {
 	if (isfinite(number))
@@ -129,11 +138,8 @@ void bench_row(const char *unit, const struct bench_figures *baseline, const str
 	       const char *format, ...)
 {
 	struct json_object *row;
-	va_list args;
 
-	va_start(args, format);
-	row = row_new(format, args);
-	va_end(args);
+	ROW_NEW(row, format);
 	json_object_object_add(row, "unit", json_object_new_string(unit));
 	add_number(row, "baseline", bench_best(baseline));
 	add_number(row, "library", bench_best(library));
@@ -148,11 +154,8 @@ void bench_row(const char *unit, const struct bench_figures *baseline, const str
 void bench_number(const char *unit, double baseline, double library, const char *format, ...)
 {
 	struct json_object *row;
-	va_list args;
 
-	va_start(args, format);
-	row = row_new(format, args);
-	va_end(args);
+	ROW_NEW(row, format);
 	json_object_object_add(row, "unit", json_object_new_string(unit));
 	add_number(row, "baseline", baseline);
 	add_number(row, "library", library);
@@ -163,11 +166,8 @@ void bench_number(const char *unit, double baseline, double library, const char 
 void bench_skip(const char *reason, const char *format, ...)
 {
 	struct json_object *row;
-	va_list args;
 
-	va_start(args, format);
-	row = row_new(format, args);
-	va_end(args);
+	ROW_NEW(row, format);
 	json_object_object_add(row, "skipped", json_object_new_string(reason));
 	print(row);
 }
