@@ -60,10 +60,10 @@ static void heed_signals(void)
 
 static uint32_t number(const char *text, unsigned long max)
 {
-	char *end;
-	unsigned long value = strtoul(text, &end, 10);
+	unsigned long value = strtoul(text, NULL, 10);
 
-	if (*end || end == text || value < 1 || value > max) {
+	/* Digits only: to the function above, -1 is a large number. */
+	if (text[strspn(text, "0123456789")] || value < 1 || value > max) {
 		nvme_fail("%s is not a number from 1 to %lu", text, max);
 		exit(2);
 	}

@@ -55,7 +55,8 @@ bind_moves_the_drive() {
 # What is no number, too much, or not to be had together, is an error before the drive is touched.
 nvme_refuses() {
 	local words status
-	for words in '-q 0' '-q 129' '-q 8x' '-n 17' '-b 0' '-b 513' '-b 2097664' '-r 100' '-t 0' '--compare -l' 8; do
+	for words in '-q 0' '-q 129' '-q 8x' '-q -18446744073709551615' '-n 17' '-b 0' '-b 513' '-b 2097664' '-r 100' '-t 0' \
+		'-t 86401' '-s 0' '-s 513' '--compare -l' 8; do
 		status=0
 		# shellcheck disable=SC2086 # an option and its value
 		LD_LIBRARY_PATH=$bin/../prefix/lib "$bin/nvme" $words >"$work/said" 2>"$work/errors" || status=$?
