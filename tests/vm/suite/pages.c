@@ -63,6 +63,23 @@ static void is_used(struct edu *edu, const struct iommufd_dma *dma)
 	edu_copy_works(edu, dma->iova, dma->vaddr, iommufd_dma_addr(dma, last), last);
 }
 
+/* The same, and that is all that it is there for. */
+static void is_used_up(const struct bed *bed, struct edu *edu, struct iommufd_dma *dma)
+{
+	is_used(edu, dma);
+	iommufd_dma_free(bed->ioas, dma);
+}
+
+static void transparent_huge_pages_come(const struct bed *bed, struct edu *edu)
+{
+	struct iommufd_dma dma = { .len = 0 };
+
+	ok(iommufd_dma_alloc(bed->ioas, 3 * HUGE_PAGE, RW | IOMMUFD_DMA_THP, &dma));
+	ck_assert_uint_eq(dma.page_size, HUGE_PAGE);
+	ck_assert_uint_ge(smaps(dma.vaddr, "AnonHugePages"), 3 * 2048);
+	is_used_up(bed, edu, &dma);
+}
+
 START_TEST(a_buffer_says_of_which_pages_it_is)
 {
 	struct iommufd_dma dma;
@@ -74,16 +91,14 @@ START_TEST(a_buffer_says_of_which_pages_it_is)
 	ok(iommufd_dma_alloc(bed.ioas, PAGE + 1, RW, &dma));
 	ck_assert_uint_eq(dma.page_size, PAGE);
 	ck_assert_uint_eq(dma.len, 2 * PAGE);
-	is_used(&edu, &dma);
-	iommufd_dma_free(bed.ioas, &dma);
+	is_used_up(&bed, &edu, &dma);
 	ck_assert_uint_eq(dma.page_size, 0);
 
 	ok(iommufd_dma_alloc(bed.ioas, HUGE_PAGE + 1, RW | IOMMUFD_DMA_HUGE, &dma));
 	ck_assert_uint_eq(dma.page_size, HUGE_PAGE);
 	ck_assert_uint_eq(dma.len, 2 * HUGE_PAGE);
 	ck_assert_uint_eq(smaps(dma.vaddr, "KernelPageSize"), 2048);
-	is_used(&edu, &dma);
-	iommufd_dma_free(bed.ioas, &dma);
+	is_used_up(&bed, &edu, &dma);
 	bed_close(&bed);
 }
 END_TEST
@@ -97,17 +112,14 @@ START_TEST(transparent_huge_pages_are_there_when_the_kernel_says_so)
 	bed_attach(&bed, EDU);
 	edu_setup(&edu, bed.dev);
 	if (vm_tells_huge()) {
-		ok(iommufd_dma_alloc(bed.ioas, 3 * HUGE_PAGE, RW | IOMMUFD_DMA_THP, &dma));
-		ck_assert_uint_eq(dma.page_size, HUGE_PAGE);
-		ck_assert_uint_ge(smaps(dma.vaddr, "AnonHugePages"), 3 * 2048);
+		transparent_huge_pages_come(&bed, &edu);
 	} else {
 		fails(iommufd_dma_alloc(bed.ioas, 3 * HUGE_PAGE, RW | IOMMUFD_DMA_THP, &dma), -EOPNOTSUPP,
 		      "add IOMMUFD_DMA_SMALL to take what comes");
 		ok(iommufd_dma_alloc(bed.ioas, 3 * HUGE_PAGE, RW | IOMMUFD_DMA_THP | IOMMUFD_DMA_SMALL, &dma));
 		ck_assert_uint_eq(dma.page_size, PAGE);
+		is_used_up(&bed, &edu, &dma);
 	}
-	is_used(&edu, &dma);
-	iommufd_dma_free(bed.ioas, &dma);
 	bed_close(&bed);
 }
 END_TEST
@@ -157,8 +169,7 @@ START_TEST(when_huge_pages_are_used_up_the_next_best_are_taken)
 	ok(iommufd_dma_alloc(bed.ioas, HUGE_PAGE, RW | IOMMUFD_DMA_BEST, &dma));
 	ck_assert_uint_eq(dma.page_size, vm_tells_huge() ? HUGE_PAGE : PAGE);
 	ck_assert_uint_eq(smaps(dma.vaddr, "KernelPageSize"), 4);
-	is_used(&edu, &dma);
-	iommufd_dma_free(bed.ioas, &dma);
+	is_used_up(&bed, &edu, &dma);
 	ok(iommufd_dma_alloc(bed.ioas, HUGE_PAGE, RW | IOMMUFD_DMA_HUGE | IOMMUFD_DMA_SMALL, &dma));
 	ck_assert_uint_eq(dma.page_size, PAGE);
 	iommufd_dma_free(bed.ioas, &dma);
@@ -237,8 +248,7 @@ static void comes_of_node(struct bed *bed, struct edu *edu, unsigned int node)
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
 		ok(iommufd_dma_alloc_opts(bed->ioas, i ? 2 * HUGE_PAGE : 3 * PAGE, RW | kinds[i], &opts, &dma));
 		is_of_node(&dma, node);
-		is_used(edu, &dma);
-		iommufd_dma_free(bed->ioas, &dma);
+		is_used_up(bed, edu, &dma);
 	}
 }
 
@@ -336,15 +346,10 @@ START_TEST(a_process_that_locks_all_of_its_memory_gets_the_pages_that_it_asks_fo
 	edu_setup(&edu, bed.dev);
 	allow_thp("madvise");
 	ck_assert_int_eq(mlockall(MCL_FUTURE), 0);
-	if (vm_tells_huge()) {
-		ok(iommufd_dma_alloc(bed.ioas, 3 * HUGE_PAGE, RW | IOMMUFD_DMA_THP, &dma));
-		ck_assert_uint_ge(smaps(dma.vaddr, "AnonHugePages"), 3 * 2048);
-		is_used(&edu, &dma);
-		iommufd_dma_free(bed.ioas, &dma);
-	}
+	if (vm_tells_huge())
+		transparent_huge_pages_come(&bed, &edu);
 	ok(iommufd_dma_alloc(bed.ioas, 3 * PAGE, RW, &dma));
-	is_used(&edu, &dma);
-	iommufd_dma_free(bed.ioas, &dma);
+	is_used_up(&bed, &edu, &dma);
 	if (vm_has_nodes()) {
 		run_on_the_first_node();
 		comes_of_node(&bed, &edu, 1);
