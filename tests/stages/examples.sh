@@ -88,6 +88,23 @@ nvme_carries_loads() {
 		latencies_rise "$work/said" && grep -q 'a command of 1048576 bytes is none for this drive' "$work/errors"
 }
 
+# The four lines that compare, in a file with the three rounds that they are of: what is in the middle, and at the ends. Rates
+# are rounded, and few a second on a computer that has much else to do.
+sums_are_of_rounds() {
+	awk 'function middle(a, b, c) { return a < b ? (b < c ? b : a < c ? c : a) : a < c ? a : b < c ? c : b }
+		function least(a, b, c) { return a < b ? (a < c ? a : c) : b < c ? b : c }
+		function is(said, value, slack) { if (said - value > slack || value - said > slack) wrong++ }
+		{ gsub(/[,:;()]/, " ") }
+		/^round / { for (i = 4; i < NF; i += 3) { rate[$i, 1, $2] = $(i + 1); rate[$i, 8, $2] = $(i + 2) } }
+		/^compare / { lines++
+			for (i = 1; i <= 3; i++) { o[i] = rate[$4, $3, i]; k[i] = rate["kernel", $3, i]; r[i] = o[i] / k[i] }
+			slack = 0.006 - least(-r[1], -r[2], -r[3]) * (1 / least(o[1], o[2], o[3]) + 1 / least(k[1], k[2], k[3]))
+			is($7, middle(r[1], r[2], r[3]), slack)
+			is($14, middle(o[1], o[2], o[3]), 0); is($16, middle(k[1], k[2], k[3]), 0)
+			is($20, least(r[1], r[2], r[3]), slack); is(-$22, least(-r[1], -r[2], -r[3]), slack) }
+		END { exit !(lines == 4 && !wrong) }' "$1"
+}
+
 # As told in the README; and of a drive that the kernel's driver has, with much at once. It must have it again.
 nvme_compares() {
 	local line depth backend drive=0000:00:04.0 kernels="the kernel's driver with interrupts" rate='[1-9][0-9]*'
@@ -105,6 +122,7 @@ nvme_compares() {
 				"$work/said" || return
 		done
 	done
+	sums_are_of_rounds "$work/said" || { echo "what is told of the rounds is not what they were"; return 1; }
 	LD_LIBRARY_PATH=$bin/../prefix/lib "$top/tests/vm/run" intel -- "$bin/bind" --restore $drive \
 		-- "$bin/nvme" --compare -t 1 -r 1 -q 128 -n 2 -i -H -s 2 -b 32768 -w -S -- "$bin/bind" >"$work/said" || return
 	sed "s/^$drive .* group/group/" "$work/said"
