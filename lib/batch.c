@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /*
  * Several mappings at once, all or none, by several threads if that is wanted. What is long is bringing memory in, and
- * that is cut in pieces, at borders of huge pages, so that these are kept and no two threads want the same one. A
- * request is mapped by one ioctl: what one call has made is one mapping, for the kernel too.
+ * that is cut in pieces, at borders of huge pages, so that these are kept and no two threads want the same one; where
+ * pages are larger than pieces, threads begin with pieces of different ones. A request is mapped by one ioctl: what one
+ * call has made is one mapping, for the kernel too.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -37,12 +38,13 @@ struct batch {
 	struct iommufd_batch_opts opts;
 	struct ifd_populate populate;
 	uint64_t piece, total;
-	bool in_order; /* one is mapped after the other, since the kernel would not do it at once */
+	uint64_t stride; /* in pieces: how far behind each the next one of the request is that is given out */
+	bool in_order;   /* one is mapped after the other, since the kernel would not do it at once */
 
 	pthread_mutex_t lock; /* for all below; never held across a system call or a callback */
 	pthread_cond_t moved; /* something was done, or a thread has ended: for the caller's */
 	size_t next;          /* the request of which a piece is to be given out next */
-	uint64_t offset;      /* where that piece begins in it */
+	uint64_t nth;         /* which one of it that is, by its place in memory */
 	size_t first;         /* in order: the one to be mapped next */
 	bool mapping;         /* in order: somebody is at it */
 	unsigned int working; /* threads beside the caller's */
@@ -91,21 +93,46 @@ static void map_in_order(struct batch *batch)
 	batch->mapping = false;
 }
 
+static uint64_t count_pieces(const struct batch *batch, const struct iommufd_map *request)
+{
+	uint64_t start = (uintptr_t)request->vaddr;
+
+	return batch->piece ? (start + (request->len - 1)) / batch->piece - start / batch->piece + 1 : 1;
+}
+
+/* The place of a piece: all but the first begin at a border. */
+static void cut(const struct batch *batch, const struct iommufd_map *request, uint64_t *start, uint64_t *len)
+{
+	uint64_t first = (uintptr_t)request->vaddr, last = first + (request->len - 1);
+
+	*start = batch->nth ? (first / batch->piece + batch->nth) * batch->piece : first;
+	*len = last - *start + 1;
+	if (batch->piece && *len > batch->piece - *start % batch->piece)
+		*len = batch->piece - *start % batch->piece;
+}
+
+static void go_on(struct batch *batch, uint64_t pieces)
+{
+	batch->nth += batch->stride;
+	if (batch->nth < pieces)
+		return;
+	batch->nth = batch->nth % batch->stride + 1;
+	if (batch->nth < batch->stride && batch->nth < pieces)
+		return;
+	batch->nth = 0;
+	batch->next++;
+}
+
 /* The next piece of memory. Who brings in a request's last one maps it, unless that has to wait for its turn. */
 static void take_piece(struct batch *batch)
 {
 	size_t i = batch->next;
 	const struct iommufd_map *request = &batch->requests[i];
-	uint64_t start = (uintptr_t)request->vaddr + batch->offset, len = request->len - batch->offset;
+	uint64_t start, len;
 	int ret = 0;
 
-	if (batch->piece && len > batch->piece - start % batch->piece)
-		len = batch->piece - start % batch->piece;
-	batch->offset += len;
-	if (batch->offset == request->len) {
-		batch->next++;
-		batch->offset = 0;
-	}
+	cut(batch, request, &start, &len);
+	go_on(batch, count_pieces(batch, request));
 	if (batch->piece) {
 		pthread_mutex_unlock(&batch->lock);
 		ret = ifd_populate(&batch->populate, start, len, request->flags);
@@ -239,11 +266,11 @@ static unsigned int count_helpers(struct batch *batch, uint64_t bytes)
 		batch->piece = page * (page / sizeof(uint64_t)); /* what a table of pages has: a huge page */
 		while (batch->piece < MAX_PIECE && bytes / (2 * batch->piece) >= threads * PIECES_OF_A_THREAD)
 			batch->piece *= 2;
-		for (size_t i = 0; i < batch->count; i++) {
-			uint64_t start = (uintptr_t)batch->requests[i].vaddr;
-
-			pieces += (start + (batch->requests[i].len - 1)) / batch->piece - start / batch->piece;
-		}
+		for (size_t i = 0; i < batch->count; i++)
+			pieces += count_pieces(batch, &batch->requests[i]) - 1;
+		/* Of a page of that size, all would wait for who came first to bring in all of it. */
+		if (threads > 1)
+			batch->stride = MAX_PIECE / batch->piece;
 	} else if (batch->in_order) {
 		return 0;
 	}
@@ -365,6 +392,7 @@ EXPORT int iommufd_ioas_map_batch(struct iommufd_ioas *ioas, struct iommufd_map 
 		.ioas = ioas,
 		.requests = maps,
 		.count = count,
+		.stride = 1,
 		.lock = PTHREAD_MUTEX_INITIALIZER,
 		.moved = PTHREAD_COND_INITIALIZER,
 	};

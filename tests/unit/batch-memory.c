@@ -53,6 +53,46 @@ START_TEST(memory_is_cut_at_borders_of_huge_pages_only)
 }
 END_TEST
 
+#define WORKERS 4
+
+static uint64_t pages_begun[WORKERS];
+static atomic_uint begun;
+static pthread_barrier_t start_of_all;
+
+/* Each thread has one piece when they go on. */
+static int begin_together(void *addr, size_t len, int advice)
+{
+	unsigned int n = begun++;
+
+	(void)len;
+	(void)advice;
+	if (n < WORKERS) {
+		pages_begun[n] = (uintptr_t)addr / GIB;
+		pthread_barrier_wait(&start_of_all);
+	}
+	return 0;
+}
+
+/* While one of them zeroes a page, all wait who want some of it. */
+START_TEST(threads_begin_with_different_pages_of_the_largest_size)
+{
+	static const uint64_t starts[] = { 0x700000000000, 0x700000201000, 0x700000000000 - SCENE_PAGE };
+	struct iommufd_map map;
+
+	batch_open((size_t)_i % 2);
+	pthread_barrier_init(&start_of_all, NULL, WORKERS);
+	inject_advice(begin_together);
+	batch_fill(&map, 1, starts[_i / 2], 8 * GIB);
+	ck_assert_int_eq(map_batch(&map, 1, WORKERS), 0);
+	ck_assert_uint_gt(begun, 8 * WORKERS);
+	for (size_t i = 1; i < WORKERS; i++)
+		for (size_t j = 0; j < i; j++)
+			ck_assert_uint_ne(pages_begun[i], pages_begun[j]);
+	pthread_barrier_destroy(&start_of_all);
+	batch_close();
+}
+END_TEST
+
 /* Six pages: of no file; of a memfd, shared and private; of none, not to be written; of none, shared; of none. */
 static unsigned char *all_kinds(void)
 {
@@ -165,6 +205,7 @@ END_TEST
 void batch_memory_tests(TCase *tcase)
 {
 	tcase_add_loop_test(tcase, memory_is_cut_at_borders_of_huge_pages_only, 0, 7 * BATCH_BACKENDS);
+	tcase_add_loop_test(tcase, threads_begin_with_different_pages_of_the_largest_size, 0, 3 * BATCH_BACKENDS);
 	tcase_add_loop_test(tcase, what_devices_only_read_is_neither_written_nor_made_of_zeroes, 0, BATCH_BACKENDS);
 	tcase_add_loop_test(tcase, what_the_process_has_is_looked_at_once_a_batch_and_only_if_devices_only_read, 0,
 			    BATCH_BACKENDS);
