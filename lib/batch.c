@@ -34,7 +34,7 @@ struct batch {
 	struct iommufd_ioas *ioas;
 	const struct iommufd_map *requests;
 	struct one *ones;
-	size_t count, prepared;
+	size_t count;
 	struct iommufd_batch_opts opts;
 	struct ifd_populate populate;
 	uint64_t piece, total;
@@ -279,28 +279,38 @@ static unsigned int count_helpers(struct batch *batch, uint64_t bytes)
 
 /* ---- All or nothing ---- */
 
-/* All places first, so that most mistakes are found before the kernel has to pin anything. */
+static int prepare_one(struct batch *batch, size_t i, uint64_t *bytes)
+{
+	const struct iommufd_map *request = &batch->requests[i];
+	int ret;
+
+	if (request->reserved)
+		ret = ifd_fail(-EINVAL, "set it to 0", "map with a reserved member that is not 0");
+	else if (request->len > INT64_MAX - *bytes)
+		ret = ifd_fail(-EOVERFLOW, "give lengths in bytes", "map 2^63 bytes or more at once");
+	else
+		ret = ifd_map_prepare(batch->ioas, request, NULL, &batch->ones[i].map);
+	if (ret) {
+		note_failure(batch, i, ret);
+		return ret;
+	}
+	batch->ones[i].left = request->len;
+	*bytes += request->len;
+	return 0;
+}
+
+/*
+ * All places first, so that most mistakes are found before the kernel has to pin anything. Before the library picks
+ * any, what is to be at a certain one has it.
+ */
 static int prepare(struct batch *batch, uint64_t *bytes)
 {
 	int ret = 0;
 
-	for (size_t i = 0; i < batch->count && !ret; i++) {
-		const struct iommufd_map *request = &batch->requests[i];
-
-		if (request->reserved)
-			ret = ifd_fail(-EINVAL, "set it to 0", "map with a reserved member that is not 0");
-		else if (request->len > INT64_MAX - *bytes)
-			ret = ifd_fail(-EOVERFLOW, "give lengths in bytes", "map 2^63 bytes or more at once");
-		else
-			ret = ifd_map_prepare(batch->ioas, request, NULL, &batch->ones[i].map);
-		if (ret) {
-			note_failure(batch, i, ret);
-		} else {
-			batch->ones[i].left = request->len;
-			batch->prepared++;
-			*bytes += request->len;
-		}
-	}
+	for (uint32_t flag = IOMMUFD_MAP_FIXED, turn = 0; turn < 2; flag = 0, turn++)
+		for (size_t i = 0; i < batch->count && !ret; i++)
+			if ((batch->requests[i].flags & IOMMUFD_MAP_FIXED) == flag)
+				ret = prepare_one(batch, i, bytes);
 	return ret;
 }
 
@@ -310,10 +320,10 @@ static int take_back(struct batch *batch)
 	char hint[IFD_HINT_MAX] = "";
 	size_t stay = 0;
 
-	for (size_t i = 0; i < batch->prepared; i++)
+	for (size_t i = 0; i < batch->count; i++)
 		if (batch->ones[i].mapped)
 			stay += !ifd_map_take_back(batch->ioas, batch->ones[i].map);
-		else
+		else if (batch->ones[i].map)
 			ifd_map_give_up(batch->ioas, batch->ones[i].map);
 	if (stay)
 		ifd_hint(hint, "%zu mappings could not be taken back and stay; ", stay);

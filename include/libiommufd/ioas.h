@@ -154,8 +154,9 @@ struct iommufd_batch_opts {
  * @brief Map several pieces of memory: all of them, or none.
  *
  * All places are reserved before the kernel is asked, so that a mistake in any of them is found before memory is
- * pinned. When the kernel refuses one, those that were made are unmapped again. Should it refuse that as well, which it
- * does only when somebody uses the IOAS behind the library's back, the mapping stays known and the log has an error.
+ * pinned; those with IOMMUFD_MAP_FIXED come first, so that none of the others is in their way. When the kernel refuses
+ * one, those that were made are unmapped again. Should it refuse that as well, which it does only when somebody uses
+ * the IOAS behind the library's back, the mapping stays known and the log has an error.
  *
  * With IOMMUFD_BATCH_POPULATE memory is brought in first (MADV_POPULATE_WRITE), in pieces that end at borders of huge
  * pages; what a device only reads, of files, with MADV_POPULATE_READ. It stays in memory also when the batch fails.

@@ -30,6 +30,25 @@ START_TEST(options_that_are_not_known_are_refused)
 }
 END_TEST
 
+START_TEST(what_the_library_picks_is_in_the_way_of_no_fixed_place_of_the_same_batch)
+{
+	batch_open((size_t)_i);
+	for (size_t fixed = 0; fixed < N; fixed++) {
+		batch_fill(batch_maps, N, START, HUGE);
+		for (size_t i = 0; i < N; i++)
+			batch_maps[i].flags = RW;
+		ck_assert_int_eq(batch_map(0, 0, NULL, NULL), 0);
+		ck_assert_int_eq(iommufd_ioas_unmap_all(batch.scene.ioas, NULL), 0);
+		/* The lowest, which the first of the others would have. */
+		batch_maps[fixed].iova = batch_maps[0].iova;
+		batch_maps[fixed].flags = RW | IOMMUFD_MAP_FIXED;
+		ck_assert_int_eq(batch_map(0, 0, NULL, NULL), 0);
+		batch_check_there();
+	}
+	batch_close();
+}
+END_TEST
+
 START_TEST(a_batch_without_options_is_made_by_the_caller_alone_from_memory_as_it_is)
 {
 	struct batch_advice advice[1];
@@ -333,6 +352,8 @@ void batch_progress_tests(TCase *tcase);
 void unit_tests(TCase *tcase)
 {
 	tcase_add_test(tcase, options_that_are_not_known_are_refused);
+	tcase_add_loop_test(tcase, what_the_library_picks_is_in_the_way_of_no_fixed_place_of_the_same_batch, 0,
+			    BATCH_BACKENDS);
 	tcase_add_loop_test(tcase, a_batch_without_options_is_made_by_the_caller_alone_from_memory_as_it_is, 0,
 			    BATCH_BACKENDS);
 	tcase_add_loop_test(tcase, as_many_threads_work_as_were_asked_for_where_there_is_work_for_them, 0,
