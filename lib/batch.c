@@ -19,6 +19,9 @@
 /* So many bytes, as they are counted for progress, take longer than threads take to start, whatever they are. */
 #define WORTH_THREADS (UINT64_C(256) << 20)
 
+/* A step of so many bytes alone may, of pages that are small or have to be brought in. */
+#define LONG_STEP (UINT64_C(4) << 20)
+
 /* The largest page of a CPU of today; and how many pieces a thread is to have, so that all end at about one time. */
 #define MAX_PIECE          (UINT64_C(1) << 30)
 #define PIECES_OF_A_THREAD 16
@@ -216,9 +219,17 @@ static void work(struct batch *batch)
 	pthread_mutex_unlock(&batch->lock);
 }
 
+static bool is_next_long(const struct batch *batch)
+{
+	uint64_t len = batch->next < batch->count ? batch->requests[batch->next].len : 0;
+
+	return len > LONG_STEP && (!batch->piece || batch->piece > LONG_STEP);
+}
+
 /*
  * What is little, or in memory already, would be done before threads have started: until the clock moves, which is a
- * millisecond at most, the caller's thread works alone. True when there is more to begin then.
+ * millisecond at most, or one step may take longer than that, the caller's thread works alone. True when there is more
+ * to begin then.
  */
 static bool is_worth_threads(struct batch *batch)
 {
@@ -226,7 +237,7 @@ static bool is_worth_threads(struct batch *batch)
 	bool more = batch->total < WORTH_THREADS;
 
 	pthread_mutex_lock(&batch->lock);
-	while (more && ifd_sys_now_ms() == begin) {
+	while (more && !is_next_long(batch) && ifd_sys_now_ms() == begin) {
 		more = do_something(batch);
 		more |= tell(batch);
 	}

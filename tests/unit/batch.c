@@ -119,6 +119,27 @@ START_TEST(no_thread_is_started_for_what_is_done_at_once_unless_it_is_much)
 }
 END_TEST
 
+START_TEST(what_one_thread_alone_would_take_long_for_is_not_begun_before_the_others)
+{
+	batch_open(0);
+	inject_clock_step(0);
+	batch_fill(batch_maps, N, START, 2 * HUGE);
+	ck_assert_int_eq(batch_map(0, 8, NULL, NULL), 0);
+	ck_assert_uint_eq(batch_threads(), 0);
+	batch_check_there();
+	batch_fill(batch_maps, N, START, 2 * HUGE + SCENE_PAGE);
+	ck_assert_int_eq(batch_map(0, 8, NULL, NULL), 0);
+	ck_assert_uint_eq(batch_threads(), 7);
+	batch_check_there();
+	/* Of which the pieces are short. */
+	ck_assert_int_eq(batch_map(IOMMUFD_BATCH_POPULATE, 8, NULL, NULL), 0);
+	ck_assert_uint_eq(batch_threads(), 0);
+	batch_check_there();
+	inject_clock_step(20);
+	batch_close();
+}
+END_TEST
+
 START_TEST(a_thread_that_cannot_be_had_is_done_without)
 {
 	batch_open((size_t)_i);
@@ -359,6 +380,7 @@ void unit_tests(TCase *tcase)
 	tcase_add_loop_test(tcase, as_many_threads_work_as_were_asked_for_where_there_is_work_for_them, 0,
 			    BATCH_BACKENDS);
 	tcase_add_loop_test(tcase, no_thread_is_started_for_what_is_done_at_once_unless_it_is_much, 0, BATCH_BACKENDS);
+	tcase_add_test(tcase, what_one_thread_alone_would_take_long_for_is_not_begun_before_the_others);
 	tcase_add_loop_test(tcase, a_thread_that_cannot_be_had_is_done_without, 0, BATCH_BACKENDS);
 	tcase_add_loop_test(tcase, a_batch_is_taken_back_whichever_memory_cannot_be_brought_in, 0, BATCH_BACKENDS);
 	tcase_add_loop_test(tcase, a_batch_is_taken_back_whichever_mapping_the_kernel_refuses, 0, BATCH_BACKENDS);
