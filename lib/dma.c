@@ -72,6 +72,7 @@ static bool is_taken(struct iommufd_ioas *ioas, const struct iommufd_dma *dma)
 
 EXPORT void iommufd_dma_free(struct iommufd_ioas *ioas, struct iommufd_dma *dma)
 {
+	struct ifd_words words;
 	int ret = 0;
 
 	if (!dma || !dma->len)
@@ -81,6 +82,7 @@ EXPORT void iommufd_dma_free(struct iommufd_ioas *ioas, struct iommufd_dma *dma)
 		*dma = (struct iommufd_dma){ .len = 0 };
 		return;
 	}
+	ifd_words_keep(&words);
 	if (!is_taken(ioas, dma))
 		ret = iommufd_ioas_unmap(ioas, dma->iova, dma->len, NULL);
 	/* Memory that the device may still reach is better lost than given to somebody else. */
@@ -88,5 +90,6 @@ EXPORT void iommufd_dma_free(struct iommufd_ioas *ioas, struct iommufd_dma *dma)
 		ifd_error(&ioas->ctx->log, "a buffer for DMA is lost: %s", iommufd_errmsg());
 	else
 		ifd_sys_munmap(dma->vaddr, dma->len);
+	ifd_words_restore(&words);
 	*dma = (struct iommufd_dma){ .len = 0 };
 }

@@ -423,7 +423,9 @@ START_TEST(a_buffer_that_the_kernel_will_not_unmap_is_lost_rather_than_given_bac
 	ck_assert_uint_eq(dma.len, SCENE_PAGE);
 	copy = dma;
 	inject_ioctl_fail(unmap_request, 1, 2, -EBUSY);
+	unit_stale_words();
 	iommufd_dma_free(scene.ioas, &dma);
+	ck_assert(unit_words_are_stale()); /* who cleans up still has those of what went wrong */
 	ck_assert_uint_eq(dma.len, 0);
 	ck_assert_uint_eq(inject_mapped(), SCENE_MAPPED + SCENE_PAGE); /* a device may still write to it */
 	memset(copy.vaddr, 1, copy.len);
