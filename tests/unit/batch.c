@@ -316,34 +316,99 @@ START_TEST(on_type1_mappings_are_made_one_after_the_other_in_their_order)
 }
 END_TEST
 
-/* The second one, which is told of later. */
+/* Both are under way when one of them fails, and the late one fails some time after that. */
+static uint64_t late;
+
 static int fail_both(int fd, void *arg)
 {
 	const struct iommu_ioas_map *cmd = arg;
 
 	(void)fd;
-	if (cmd->iova == BATCH_IOVA) {
-		while (!inside)
+	inside++;
+	if (cmd->iova != late) {
+		while (inside < 2)
 			sched_yield();
 		mapped++;
-		return -EIO;
+	} else {
+		while (!mapped)
+			sched_yield();
+		usleep(20000);
 	}
-	inside++;
-	while (!mapped)
-		sched_yield();
-	usleep(20000);
-	return -EPERM;
+	return cmd->iova == BATCH_IOVA ? -EIO : -EPERM;
 }
 
 START_TEST(of_two_that_fail_at_once_the_first_in_order_is_told)
 {
 	batch_open(0);
+	late = BATCH_IOVA + (uint64_t)_i * HUGE;
 	inject_ioctl(IOMMU_IOAS_MAP, fail_both);
 	batch_fill(batch_maps, N, START, HUGE);
 	unit_fails(-EIO, batch_map(0, 2, NULL, NULL));
 	unit_words_have("map 0 of a batch of 12");
-	ck_assert_uint_eq(mapped + inside, 2);
+	ck_assert_uint_eq(inside, 2);
 	ck_assert_uint_eq(ifd_index_count(&batch.scene.ioas->index), 0);
+	batch_close();
+}
+END_TEST
+
+/* ---- After a failure ---- */
+
+START_TEST(after_a_failure_a_thread_begins_nothing_more)
+{
+	struct batch_advice advice[2 * N];
+
+	batch_open((size_t)_i);
+	batch_fill(batch_maps, N, START & ~(HUGE - 1), HUGE);
+	for (unsigned int nth = 1; nth <= N; nth++) {
+		unsigned int before = inject_ioctls(batch.map);
+
+		inject_ioctl_fail(batch.map, nth, 1, -EPERM);
+		unit_fails(-EPERM, batch_map(IOMMUFD_BATCH_POPULATE, 1, NULL, NULL));
+		ck_assert_uint_eq(inject_ioctls(batch.map) - before, nth - 1);
+		ck_assert_uint_eq(batch_advice(advice, 2 * N), nth);
+		before = inject_ioctls(batch.map);
+		batch_advice_fail(nth, -EFAULT);
+		unit_fails(-EFAULT, batch_map(IOMMUFD_BATCH_POPULATE, 1, NULL, NULL));
+		ck_assert_uint_eq(inject_ioctls(batch.map) - before, nth - 1);
+		ck_assert_uint_eq(batch_advice(advice, 2 * N), nth);
+	}
+	batch_check_empty(batch_maps, N);
+	batch_close();
+}
+END_TEST
+
+static pthread_t caller;
+static atomic_uint at_memory;
+
+/* Each brings in all of a request. The other thread cannot, and ends; the caller's goes on when that has been. */
+static int fail_in_the_other(void *addr, size_t len, int advice)
+{
+	bool other = !pthread_equal(pthread_self(), caller);
+
+	(void)addr;
+	(void)len;
+	(void)advice;
+	at_memory++;
+	while (at_memory < 2)
+		sched_yield();
+	if (!other)
+		batch_await_threads();
+	return other ? -EFAULT : 0;
+}
+
+START_TEST(what_was_brought_in_while_another_one_failed_is_not_mapped)
+{
+	unsigned int before;
+
+	batch_open((size_t)_i);
+	caller = pthread_self();
+	inject_advice(fail_in_the_other);
+	batch_fill(batch_maps, N, START & ~(HUGE - 1), HUGE);
+	before = inject_ioctls(batch.map);
+	unit_fails(-EFAULT, batch_map(IOMMUFD_BATCH_POPULATE, 2, NULL, NULL));
+	ck_assert_uint_eq(at_memory, 2);
+	ck_assert_uint_eq(inject_ioctls(batch.map), before);
+	batch_check_empty(batch_maps, N);
 	batch_close();
 }
 END_TEST
@@ -388,7 +453,9 @@ void unit_tests(TCase *tcase)
 	tcase_add_test(tcase, on_iommufd_mappings_are_made_at_once);
 	tcase_add_loop_test(tcase, memory_is_brought_in_at_once, 0, BATCH_BACKENDS);
 	tcase_add_test(tcase, on_type1_mappings_are_made_one_after_the_other_in_their_order);
-	tcase_add_test(tcase, of_two_that_fail_at_once_the_first_in_order_is_told);
+	tcase_add_loop_test(tcase, of_two_that_fail_at_once_the_first_in_order_is_told, 0, 2);
+	tcase_add_loop_test(tcase, after_a_failure_a_thread_begins_nothing_more, 0, BATCH_BACKENDS);
+	tcase_add_loop_test(tcase, what_was_brought_in_while_another_one_failed_is_not_mapped, 0, BATCH_BACKENDS);
 	tcase_add_loop_test(tcase, ten_thousand_mappings_are_made_and_taken_back, 0, BATCH_BACKENDS);
 	batch_memory_tests(tcase);
 	batch_progress_tests(tcase);
