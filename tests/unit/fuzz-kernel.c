@@ -276,9 +276,11 @@ int __wrap_ioctl(int fd, unsigned long request, void *arg)
 	struct fuzz_file *file = fuzz_file_of(fd);
 	struct fuzz_span spans[2];
 	size_t count = fuzz_answer_spans(file, request, arg, spans); /* before the answer: its room is the library's */
-	uint8_t how = fuzz_byte();
+	uint8_t how;
 	int ret;
 
+	fuzz_switch();
+	how = fuzz_byte();
 	if (how >= 0xe0 && how < 0xf0) {
 		if (how & 1)
 			corrupt(spans, count);
@@ -397,6 +399,7 @@ int __wrap_ifd_sys_madvise(void *addr, size_t len, int advice);
 int __wrap_ifd_sys_madvise(void *addr, size_t len, int advice)
 {
 	(void)advice;
+	fuzz_switch();
 	if (len > USER_END || (uintptr_t)addr > USER_END - len)
 		return -ENOMEM;
 	return fuzz_mood();

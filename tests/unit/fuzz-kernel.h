@@ -53,6 +53,9 @@ void fuzz_close(int fd);
 /* What somebody else than the kernel answers: 0, or seldom anything. */
 int fuzz_callback(void);
 
+/* At a system call: another thread of the library may be next. */
+void fuzz_switch(void);
+
 /* The n-th allocation from now fails, once; 0 for none. */
 void fuzz_fail_memory(unsigned int nth);
 

@@ -78,7 +78,6 @@ static int hear_progress(void *data, uint64_t done, uint64_t total)
 	return fuzz_callback();
 }
 
-/* By this thread alone, since the kernel answers out of one stream. */
 static void map_many(struct iommufd_ioas *to)
 {
 	uint8_t how = fuzz_call_byte();
@@ -88,7 +87,7 @@ static void map_many(struct iommufd_ioas *to)
 		uint8_t more[MORE];
 	} large = { { .struct_size = how & 0x80 ? fuzz_call_byte() : sizeof(large.opts),
 		      .flags = how & 1 ? IOMMUFD_BATCH_POPULATE : 0,
-		      .threads = how & 8 ? 1025 : how >> 1 & 1,
+		      .threads = how & 8 ? 1025 : (how >> 1 & 1) + (how >> 4 & 3),
 		      .progress = how & 4 ? hear_progress : NULL,
 		      .data = &progress },
 		    { 0 } };
