@@ -139,6 +139,64 @@ START_TEST(what_devices_only_read_is_neither_written_nor_made_of_zeroes)
 }
 END_TEST
 
+/* What is to be said of each page, in the order of the requests. */
+static void read_only_gives(struct iommufd_map *maps, size_t count, const char *wanted)
+{
+	struct batch_advice advice[64];
+	size_t said;
+
+	for (size_t i = 0; i < count; i++)
+		maps[i].flags = IOMMUFD_MAP_READ | IOMMUFD_MAP_FIXED;
+	ck_assert_int_eq(map_batch(maps, count, 1), 0);
+	said = batch_advice(advice, 64);
+	for (size_t i = 0; i < count; i++)
+		for (uint64_t page = (uintptr_t)maps[i].vaddr; page < (uintptr_t)maps[i].vaddr + maps[i].len;
+		     page += SCENE_PAGE) {
+			size_t a = 0;
+
+			while (a < said && page - advice[a].start >= advice[a].len)
+				a++;
+			ck_assert_uint_lt(a, said);
+			ck_assert_int_eq(advice[a].advice, *wanted++ == 'w' ? MADV_POPULATE_WRITE : MADV_POPULATE_READ);
+		}
+	ck_assert_int_eq(iommufd_ioas_unmap_all(batch.scene.ioas, NULL), 0);
+}
+
+START_TEST(all_memory_of_no_file_is_known_wherever_a_request_begins_and_ends)
+{
+	enum { PAGES = 48 };
+	unsigned char *at = mmap(NULL, PAGES * SCENE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	unsigned char *heap = sbrk(4 * SCENE_PAGE);
+	struct iommufd_map maps[2], swapped[2];
+	char wanted[PAGES + 1] = { 0 };
+
+	ck_assert(at != MAP_FAILED && heap != (void *)-1);
+	batch_open((size_t)_i);
+	/* Inside of it. */
+	batch_fill(maps, 1, (uintptr_t)at + SCENE_PAGE, 2 * SCENE_PAGE);
+	read_only_gives(maps, 1, "ww");
+	/* In more pieces than there is room for at first. */
+	for (size_t i = 0; i < PAGES; i++) {
+		ck_assert(i % 2 == 0 || !mprotect(at + i * SCENE_PAGE, SCENE_PAGE, PROT_READ));
+		wanted[i] = i % 2 ? 'r' : 'w';
+	}
+	batch_fill(maps, 1, (uintptr_t)at, PAGES * SCENE_PAGE);
+	read_only_gives(maps, 1, wanted);
+	/* In several requests, in their order and in another one. */
+	batch_fill(maps, 2, (uintptr_t)at, 4 * SCENE_PAGE);
+	read_only_gives(maps, 2, "wrwrwrwr");
+	swapped[0] = maps[1];
+	swapped[1] = maps[0];
+	read_only_gives(swapped, 2, "wrwrwrwr");
+	/* The heap has a name, and no file. */
+	heap += -(uintptr_t)heap & (SCENE_PAGE - 1);
+	batch_fill(maps, 1, (uintptr_t)heap, 3 * SCENE_PAGE);
+	read_only_gives(maps, 1, "www");
+	munmap(at, PAGES * SCENE_PAGE);
+	batch_close();
+}
+END_TEST
+
 START_TEST(what_the_process_has_is_looked_at_once_a_batch_and_only_if_devices_only_read)
 {
 	enum { MANY = 10000 };
@@ -207,6 +265,8 @@ void batch_memory_tests(TCase *tcase)
 	tcase_add_loop_test(tcase, memory_is_cut_at_borders_of_huge_pages_only, 0, 7 * BATCH_BACKENDS);
 	tcase_add_loop_test(tcase, threads_begin_with_different_pages_of_the_largest_size, 0, 3 * BATCH_BACKENDS);
 	tcase_add_loop_test(tcase, what_devices_only_read_is_neither_written_nor_made_of_zeroes, 0, BATCH_BACKENDS);
+	tcase_add_loop_test(tcase, all_memory_of_no_file_is_known_wherever_a_request_begins_and_ends, 0,
+			    BATCH_BACKENDS);
 	tcase_add_loop_test(tcase, what_the_process_has_is_looked_at_once_a_batch_and_only_if_devices_only_read, 0,
 			    BATCH_BACKENDS);
 	tcase_add_loop_test(tcase, memory_that_the_kernel_cannot_bring_in_is_left_to_the_mapping, 0, BATCH_BACKENDS);

@@ -204,24 +204,55 @@ END_TEST
 START_TEST(a_batch_that_has_no_memory_of_its_own_maps_nothing)
 {
 	unsigned int nth = 0;
+	bool looked = false;
 	int ret = -ENOMEM;
 
 	batch_open((size_t)_i);
 	batch_fill(batch_maps, N, START, HUGE);
 	batch_maps[1].flags = IOMMUFD_MAP_READ | IOMMUFD_MAP_FIXED;
-	batch_maps[1].vaddr = NULL; /* so that all there is comes into question */
+	batch_maps[1].vaddr = NULL; /* so that all that is below comes into question */
+	batch_maps[2].flags = IOMMUFD_MAP_READ | IOMMUFD_MAP_FIXED;
 	while (ret == -ENOMEM) {
 		inject_fail(INJECT_MEMORY, ++nth, -ENOMEM);
 		unit_stale_words();
 		ret = batch_map(IOMMUFD_BATCH_POPULATE, 2, NULL, NULL);
-		if (ret)
-			unit_check_words(-ENOMEM);
-		if (ret)
-			batch_check_empty(batch_maps, N);
+		if (!ret)
+			break;
+		unit_check_words(-ENOMEM);
+		looked |= strstr(iommufd_errmsg(), "look at the memory of 12 mappings") != NULL;
+		batch_check_empty(batch_maps, N);
 	}
 	ck_assert_int_eq(ret, 0);
+	ck_assert(looked);
 	ck_assert_uint_gt(nth, N + 2);
 	inject_fail(INJECT_MEMORY, 0, 0);
+	batch_close();
+}
+END_TEST
+
+/* The other threads have the caller's memory, also that of its stack. */
+static void *be_cancelled(void *data)
+{
+	pthread_cancel(pthread_self());
+	*(bool *)data = !batch_map(IOMMUFD_BATCH_POPULATE, 3, NULL, NULL);
+	pthread_testcancel();
+	return NULL;
+}
+
+START_TEST(a_thread_that_is_cancelled_makes_its_batch_first)
+{
+	pthread_t thread;
+	bool made = false;
+	void *result;
+
+	batch_open((size_t)_i);
+	batch_fill(batch_maps, N, START, HUGE);
+	ck_assert_int_eq(pthread_create(&thread, NULL, be_cancelled, &made), 0);
+	ck_assert_int_eq(pthread_join(thread, &result), 0);
+	ck_assert_ptr_eq(result, PTHREAD_CANCELED);
+	ck_assert(made);
+	ck_assert_uint_eq(batch_threads(), 2);
+	batch_check_there();
 	batch_close();
 }
 END_TEST
@@ -450,6 +481,7 @@ void unit_tests(TCase *tcase)
 	tcase_add_loop_test(tcase, a_batch_is_taken_back_whichever_memory_cannot_be_brought_in, 0, BATCH_BACKENDS);
 	tcase_add_loop_test(tcase, a_batch_is_taken_back_whichever_mapping_the_kernel_refuses, 0, BATCH_BACKENDS);
 	tcase_add_loop_test(tcase, a_batch_that_has_no_memory_of_its_own_maps_nothing, 0, BATCH_BACKENDS);
+	tcase_add_loop_test(tcase, a_thread_that_is_cancelled_makes_its_batch_first, 0, BATCH_BACKENDS);
 	tcase_add_test(tcase, on_iommufd_mappings_are_made_at_once);
 	tcase_add_loop_test(tcase, memory_is_brought_in_at_once, 0, BATCH_BACKENDS);
 	tcase_add_test(tcase, on_type1_mappings_are_made_one_after_the_other_in_their_order);

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /* Devices without an IOMMU, reached by their groups: which pages the library has locked, one by one. */
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "scene.h"
 #include "uapi/iommufd.h"
@@ -23,11 +25,19 @@ static size_t page_of(const void *addr)
 	return page;
 }
 
+static atomic_uint inside, crowd;
+static bool slow;
+
 int __wrap_ifd_sys_mlock(void *addr, size_t len);
 int __wrap_ifd_sys_mlock(void *addr, size_t len)
 {
 	size_t first = page_of(addr);
 
+	if (slow) {
+		crowd += inside++ > 0;
+		usleep(1000);
+		inside--;
+	}
 	for (size_t page = first; page < first + len / SCENE_PAGE; page++) {
 		if (page == hole)
 			return -ENOMEM;
@@ -252,6 +262,37 @@ START_TEST(what_is_not_taken_back_of_a_batch_stays_locked)
 }
 END_TEST
 
+static int advise(void *addr, size_t len, int advice)
+{
+	(void)addr;
+	(void)len;
+	(void)advice;
+	return 0;
+}
+
+/* By whom else pages are locked is looked up meanwhile, however many threads are wanted. */
+START_TEST(the_pages_of_a_batch_are_locked_by_one_thread_at_a_time)
+{
+	struct iommufd_batch_opts opts = { .struct_size = sizeof(opts), .threads = 4 };
+	struct iommufd_map maps[16];
+
+	open_spaces();
+	ck_assert_int_eq(iommufd_device_attach(devices[0], spaces[0]), 0);
+	for (size_t i = 0; i < 16; i++)
+		maps[i] = (struct iommufd_map){ scene_memory(i), SCENE_PAGE, 0, IOMMUFD_MAP_READ, 0 };
+	inject_advice(advise);
+	slow = true;
+	for (opts.flags = 0; opts.flags <= IOMMUFD_BATCH_POPULATE; opts.flags++) {
+		ck_assert_int_eq(iommufd_ioas_map_batch(spaces[0], maps, 16, &opts), 0);
+		ck_assert_uint_eq(count_locked(), 16);
+		ck_assert_int_eq(iommufd_ioas_unmap_all(spaces[0], NULL), 0);
+	}
+	inject_advice(NULL);
+	ck_assert_uint_eq(crowd, 0);
+	close_spaces();
+}
+END_TEST
+
 START_TEST(a_kernel_that_makes_no_huge_pages_need_not_be_kept_from_it)
 {
 	struct iommufd_dma dma;
@@ -272,4 +313,5 @@ void unit_tests(TCase *tcase)
 	tcase_add_test(tcase, a_lock_that_fails_in_the_middle_is_undone_up_to_what_others_need);
 	tcase_add_test(tcase, a_mapping_that_the_kernel_keeps_stays_locked);
 	tcase_add_test(tcase, what_is_not_taken_back_of_a_batch_stays_locked);
+	tcase_add_test(tcase, the_pages_of_a_batch_are_locked_by_one_thread_at_a_time);
 }
