@@ -236,6 +236,26 @@ claim_first() {
 	grep -q '/dev/nvme0n1 is in use since' /tmp/said && undisturbed 1 "$status" "$@"
 }
 
+# In the guest: a block goes bad while the program overwrites it and others. That it could not be put back is told, and
+# all others are.
+lose_a_block() {
+	local status=0 bad=1030 program
+	"$bin/nvme" -w -t 600 "$@" >/tmp/said 2>&1 &
+	program=$!
+	until grep -q '^load: .* writes of' /tmp/said; do kill -0 $program && sleep 0.1 || return; done
+	sleep 1
+	"$spoil" $bad || return
+	wait $program || status=$?
+	"$spoil" || return
+	cat /tmp/said
+	grep -q ' 512 of the first 4194304 bytes of the namespace could not be put back' /tmp/said || return
+	"$bin/bind" --driver nvme "$drive" >/dev/null
+	until [ -b /dev/nvme0n1 ]; do sleep 0.1; done
+	dd if=/tmp/was of=/dev/nvme0n1 bs=512 skip=$bad seek=$bad count=1 conv=notrunc status=none
+	"$bin/bind" "$drive" >/dev/null
+	undisturbed 1 "$status" "$@"
+}
+
 # In the guest: a device that is no drive is left alone.
 refuse_another() {
 	local status=0
@@ -245,28 +265,29 @@ refuse_another() {
 }
 
 disturb_all() {
-	local bin=$1 drive=0000:00:04.0 extent=16M sum
+	local bin=$1 spoil=$2 drive=0000:00:04.0 extent=16M sum
 	"$bin/bind" --driver nvme "$drive" >/dev/null
 	until [ -b /dev/nvme0n1 ]; do sleep 0.1; done
-	head -c 16M /dev/urandom >/dev/nvme0n1 && sync
+	head -c 16M /dev/urandom >/tmp/was && cat /tmp/was >/dev/nvme0n1 && sync
 	"$bin/bind" "$drive" >/dev/null
 	sum=$(checksum_of_drive)
 	disturb 130 interrupt -b 131072 -q 32 && disturb 143 terminate -i -n 2 && disturb 1 cut_off -q 64 -b 4096 &&
 		disturb 1 cut_off -i -S && disturb 130 interrupt --compare && disturb 130 interrupt_in_the_kernels_turn --compare -t 2 &&
 		disturb 129 hang_up -q 8 && disturb 131 quit && disturb_at '^namespace' 129 hang_up_all_the_time -s 16 &&
 		grep -x 'compared 16777216 bytes, 0 differences' /tmp/said && have_enough -w -t 1 && print_into_nothing -t 1 &&
-		claim_first --compare -w -t 1 -r 1 && claim_first --compare -t 1 -r 1 && refuse_another
+		lose_a_block && lose_a_block -i -b 16384 -q 8 && claim_first --compare -w -t 1 -r 1 &&
+		claim_first --compare -t 1 -r 1 && refuse_another
 }
 
 nvme_puts_back() {
 	{
 		declare -f checksum_of_drive set_command_register undisturbed disturb_at disturb after_a_second hang_up quit interrupt \
 			terminate hang_up_all_the_time have_enough print_into_nothing claim_first \
-			refuse_another cut_off interrupt_in_the_kernels_turn disturb_all
+			lose_a_block refuse_another cut_off interrupt_in_the_kernels_turn disturb_all
 		# Jobs of their own ignore no signal, and what one is ended by is told by its status alone.
 		echo 'set -m -o pipefail; ulimit -c 0; disturb_all "$@" 2>&1'
 	} >"$work/guest"
-	LD_LIBRARY_PATH=$bin/../prefix/lib "$top/tests/vm/run" intel -- bash "$work/guest" "$bin"
+	LD_LIBRARY_PATH=$bin/../prefix/lib "$top/tests/vm/run" intel -- bash "$work/guest" "$bin" "$top/tests/vm/spoil"
 }
 
 info_tells_the_limit() {
