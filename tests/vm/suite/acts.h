@@ -107,12 +107,12 @@ struct act {
 #define SURVIVES(...) ((const struct survival[]){ __VA_ARGS__, { 0, 0 } })
 
 /*
- * Contexts and mappings; more about address spaces; devices; what drivers have beside the usual; virtual functions;
- * VMs; configuration space; mediated devices and the monitor; what only the mock IOMMU has. A row without a name ends
- * each.
+ * Contexts and mappings; buffers; more about address spaces; devices; what drivers have beside the usual; virtual
+ * functions; VMs; configuration space; mediated devices and the monitor; what only the mock IOMMU has. A row without a
+ * name ends each.
  */
-extern const struct act acts[], ioas_acts[], device_acts[], feature_acts[], sriov_acts[], kvm_acts[], pci_acts[],
-	system_acts[], mock_acts[];
+extern const struct act acts[], dma_acts[], ioas_acts[], device_acts[], feature_acts[], sriov_acts[], kvm_acts[],
+	pci_acts[], system_acts[], mock_acts[];
 
 /* Whether dirty pages are told while the device is attached; from now on. */
 bool tells_dirty(void);

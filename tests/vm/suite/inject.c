@@ -397,8 +397,8 @@ static void go_through(const struct act *act, bool memory)
 
 static void go_through_all(bool memory)
 {
-	const struct act *const ours[] = { acts,     ioas_acts, device_acts, feature_acts, sriov_acts,
-					   kvm_acts, pci_acts,  system_acts, NULL };
+	const struct act *const ours[] = { acts,       dma_acts, ioas_acts, device_acts, feature_acts,
+					   sriov_acts, kvm_acts, pci_acts,  system_acts, NULL };
 	const struct act *const mocks[] = { mock_acts, NULL };
 	const char *only = getenv("TEST_INJECT_ONLY");
 	unsigned int before = totals->mistakes;
