@@ -107,6 +107,20 @@ static void undo_attach(struct stage *stage)
 	ok(iommufd_device_detach(stage->bed.dev));
 }
 
+/* The device has no KVM in it: its IOMMU is looked for. */
+static int is_coherent(struct stage *stage)
+{
+	int ret = iommufd_device_is_coherent(stage->bed.dev);
+
+	stage->facts = ret == 1;
+	return ret < 0 ? ret : 0;
+}
+
+static bool has_iommu(void)
+{
+	return !vm_path->noiommu;
+}
+
 /* ---- Interrupts ---- */
 
 static void make_irqchip(struct stage *stage)
@@ -158,6 +172,7 @@ const struct act kvm_acts[] = {
 	  .finish = free_handle, .on = has_kvm, .opens = by_node, .handle = true },
 	{ "iommufd_device_attach, kvm", NEEDS_CONTEXT, attach, .undo = undo_attach, .prepare = have_device,
 	  .finish = free_handle, .on = has_kvm, .opens = by_group, .survives = ATTACHES },
+	{ "iommufd_device_is_coherent", NEEDS_DEVICE, is_coherent, .on = has_iommu },
 	{ "iommufd_kvm_irqfd_add", NEEDS_ATTACHED, add_message, .undo = undo_irqfd, .prepare = make_irqchip,
 	  .finish = free_handle, .on = has_kvm, .survives = SURVIVES(LOOKS_WHETHER_THERE, NAMES), .handle = true },
 	{ "iommufd_kvm_irqfd_add, INTx", NEEDS_ATTACHED, add_level, .undo = undo_irqfd, .prepare = make_irqchip,
