@@ -108,6 +108,23 @@ START_TEST(what_was_given_back_is_had_again_and_the_pool_does_not_grow)
 }
 END_TEST
 
+/* By as much as it has, which is a mapping each time, up to 2 MiB: 1 for the first 64 KiB, 5 up to 2 MiB, then 3. */
+START_TEST(a_pool_grows_in_few_steps_and_in_none_that_is_large)
+{
+	struct iommufd_ioas *ioas = bare_ioas_new();
+	struct iommufd_pool *pool;
+	struct iommufd_dma one;
+
+	ck_assert_int_eq(iommufd_pool_new(ioas, PAGE, RW, NULL, &pool), 0);
+	for (size_t i = 0; i < (8 << 20) / PAGE; i++)
+		ck_assert_int_eq(iommufd_pool_get(pool, &one), 0);
+	ck_assert_uint_eq(ifd_index_count(&ioas->index), 9);
+	ck_assert_uint_eq(ifd_index_bytes(&ioas->index), 8 << 20);
+	iommufd_pool_free(pool);
+	iommufd_ioas_free(ioas);
+}
+END_TEST
+
 START_TEST(what_is_no_object_of_the_pool_or_is_free_is_refused)
 {
 	struct iommufd_ioas *ioas = bare_ioas_new();
@@ -330,6 +347,7 @@ void unit_tests(TCase *tcase)
 	tcase_add_loop_test(tcase, objects_are_aligned_apart_and_where_the_ioas_says, 0,
 			    (int)(sizeof(sizes) / sizeof(sizes[0])));
 	tcase_add_test(tcase, what_was_given_back_is_had_again_and_the_pool_does_not_grow);
+	tcase_add_test(tcase, a_pool_grows_in_few_steps_and_in_none_that_is_large);
 	tcase_add_test(tcase, what_is_no_object_of_the_pool_or_is_free_is_refused);
 	tcase_add_test(tcase, all_objects_are_where_the_options_want_them);
 	tcase_add_test(tcase, the_rest_of_a_chunk_is_no_object);
