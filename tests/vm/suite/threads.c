@@ -8,7 +8,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 
-#include "vm.h"
+#include "threads.h"
 
 #define MAPPERS 3
 #define CALLS   250 /* of each mapper */
@@ -22,28 +22,16 @@ static unsigned char *pool, *elsewhere;
 static atomic_uint warnings;
 static char warning[300];
 
-struct worker {
-	pthread_t thread;
-	struct bed *bed;
-	const char *address;
-	uint64_t state;            /* of the random numbers */
-	uint64_t mapped, unmapped; /* bytes */
-	int number;
-	char wrong[400];
-};
-
-static void expect(struct worker *worker, bool right, const char *what, int ret)
+void worker_expect(struct worker *worker, bool right, const char *what, int ret)
 {
 	if (!right && !*worker->wrong)
 		snprintf(worker->wrong, sizeof(worker->wrong), "%s gave %d: %s", what, ret, iommufd_errmsg());
 }
 
-static void must(struct worker *worker, int ret, const char *what)
+void worker_must(struct worker *worker, int ret, const char *what)
 {
-	expect(worker, !ret, what, ret);
+	worker_expect(worker, !ret, what, ret);
 }
-
-#define MUST(worker, call) must(worker, call, #call)
 
 static uint64_t below(struct worker *worker, uint64_t end)
 {
@@ -61,7 +49,7 @@ static void hear(void *data, int level, const char *line)
 		snprintf(warning, sizeof(warning), "%s", line);
 }
 
-static void open_all(struct bed *bed)
+void threads_open(struct bed *bed)
 {
 	struct iommufd_ctx_opts opts = {
 		.struct_size = sizeof(opts),
@@ -78,7 +66,7 @@ static void open_all(struct bed *bed)
 	ok(iommufd_ioas_new(bed->ctx, &bed->ioas));
 }
 
-static void check_log(void)
+void threads_check_log(void)
 {
 	ck_assert_msg(!atomic_load(&warnings), "the log has %u warnings, the first: %s", atomic_load(&warnings),
 		      warning);
@@ -103,7 +91,7 @@ static void map_fixed(struct worker *worker)
 	struct iommufd_map map = some_map(worker);
 	int ret = iommufd_ioas_map(worker->bed->ioas, map.vaddr, map.len, map.flags, &map.iova);
 
-	expect(worker, !ret || ret == -EEXIST, "a fixed map", ret);
+	worker_expect(worker, !ret || ret == -EEXIST, "a fixed map", ret);
 	worker->mapped += ret ? 0 : map.len;
 }
 
@@ -120,7 +108,7 @@ static void map_batch(struct worker *worker)
 	for (int i = 0; i < 3; i++)
 		maps[i] = some_map(worker);
 	ret = iommufd_ioas_map_batch(worker->bed->ioas, maps, 3, &opts);
-	expect(worker, !ret || ret == -EEXIST, "a batch", ret);
+	worker_expect(worker, !ret || ret == -EEXIST, "a batch", ret);
 	for (int i = 0; i < 3 && !ret; i++)
 		worker->mapped += maps[i].len;
 }
@@ -130,11 +118,11 @@ static void map_any(struct worker *worker)
 	uint64_t iova = 0, bytes = 0;
 	int ret = iommufd_ioas_map(worker->bed->ioas, elsewhere, 2 * PAGE, RW, &iova);
 
-	expect(worker, !ret && iova, "a map", ret);
+	worker_expect(worker, !ret && iova, "a map", ret);
 	worker->mapped += ret ? 0 : 2 * PAGE;
 	/* Another thread may have unmapped everything in between, and a third may have mapped there. */
 	ret = iommufd_ioas_unmap(worker->bed->ioas, iova, 2 * PAGE, &bytes);
-	expect(worker, !ret || ret == -ENOENT || ret == -EBUSY, "an unmap of one's own", ret);
+	worker_expect(worker, !ret || ret == -ENOENT || ret == -EBUSY, "an unmap of one's own", ret);
 	worker->unmapped += bytes;
 }
 
@@ -143,8 +131,8 @@ static void unmap(struct worker *worker)
 	uint64_t bytes = 0, iova = WINDOW + below(worker, WINDOW_PAGES) * PAGE;
 	int ret = iommufd_ioas_unmap(worker->bed->ioas, iova, (1 + below(worker, 16)) * PAGE, &bytes);
 
-	expect(worker, !ret || ret == -ENOENT || ret == -EINVAL || ret == -EBUSY, "an unmap", ret);
-	expect(worker, !ret == !!bytes, "the bytes of an unmap", ret);
+	worker_expect(worker, !ret || ret == -ENOENT || ret == -EINVAL || ret == -EBUSY, "an unmap", ret);
+	worker_expect(worker, !ret == !!bytes, "the bytes of an unmap", ret);
 	worker->unmapped += bytes;
 }
 
@@ -153,7 +141,7 @@ static void unmap_all(struct worker *worker)
 	uint64_t bytes = 0;
 	int ret = iommufd_ioas_unmap_all(worker->bed->ioas, &bytes);
 
-	expect(worker, !ret, "an unmap of everything", ret);
+	worker_expect(worker, !ret, "an unmap of everything", ret);
 	worker->unmapped += bytes;
 }
 
@@ -167,15 +155,15 @@ static void translate(struct worker *worker)
 	int ret;
 
 	ret = iommufd_ioas_to_vaddr(worker->bed->ioas, WINDOW + offset, 1, &vaddr);
-	expect(worker, ret == -ENOENT || (!ret && vaddr == pool + offset), "to_vaddr", ret);
+	worker_expect(worker, ret == -ENOENT || (!ret && vaddr == pool + offset), "to_vaddr", ret);
 	ret = iommufd_ioas_to_iova(worker->bed->ioas, pool + offset, 1, &iova);
-	expect(worker, ret == -ENOENT || (!ret && iova == WINDOW + offset), "to_iova", ret);
+	worker_expect(worker, ret == -ENOENT || (!ret && iova == WINDOW + offset), "to_iova", ret);
 	ret = iommufd_ioas_to_iovas(worker->bed->ioas, &iov, 1, &segment, 1);
 	if (!vm_path->noiommu) /* where the addresses are others */
-		expect(worker, ret == -ENOENT || (ret == 1 && segment.addr == WINDOW + offset), "to_iovas", ret);
+		worker_expect(worker, ret == -ENOENT || (ret == 1 && segment.addr == WINDOW + offset), "to_iovas", ret);
 	MUST(worker, iommufd_ioas_maps_left(worker->bed->ioas, &left));
 	ret = iommufd_ioas_ranges(worker->bed->ioas, &range, 1);
-	expect(worker, ret > 0, "ranges", ret);
+	worker_expect(worker, ret > 0, "ranges", ret);
 }
 
 static void *map_and_unmap(void *arg)
@@ -209,9 +197,9 @@ static void use(struct worker *worker, struct iommufd_device *dev)
 	uint32_t id = 0;
 
 	MUST(worker, iommufd_pci_config_read(dev, 0, &id, sizeof(id)));
-	expect(worker, id && id != UINT32_MAX, "the device's identity", 0);
+	worker_expect(worker, id && id != UINT32_MAX, "the device's identity", 0);
 	MUST(worker, iommufd_device_get_info(dev, &info));
-	expect(worker, info.flags & IOMMUFD_DEVICE_ATTACHED, "the device's flags", 0);
+	worker_expect(worker, info.flags & IOMMUFD_DEVICE_ATTACHED, "the device's flags", 0);
 }
 
 /* To an IOAS of its own and back, where the path can do that. */
@@ -256,18 +244,18 @@ static void *attach_and_detach(void *arg)
 
 /* ---- At once ---- */
 
-static void start(struct worker *worker, struct bed *bed, const char *address, int number, void *(*work)(void *))
+void worker_start(struct worker *worker, struct bed *bed, const char *address, int number, void *(*work)(void *))
 {
 	*worker = (struct worker){ .bed = bed, .address = address, .number = number, .state = (uint64_t)number };
 	ck_assert_int_eq(pthread_create(&worker->thread, NULL, work, worker), 0);
 }
 
-static void join(struct worker *worker)
+void worker_join(struct worker *worker)
 {
 	pthread_join(worker->thread, NULL);
 }
 
-static void check(const struct worker *worker)
+void worker_check(const struct worker *worker)
 {
 	ck_assert_msg(!*worker->wrong, "thread %d: %s", worker->number, worker->wrong);
 }
@@ -290,7 +278,7 @@ static void check_agreement(struct bed *bed, uint64_t expected)
 	}
 	ok(iommufd_ioas_unmap_all(bed->ioas, &bytes));
 	ck_assert_uint_eq(bytes, expected + empty);
-	check_log();
+	threads_check_log();
 }
 
 START_TEST(threads_map_unmap_and_translate_while_devices_come_and_go)
@@ -300,25 +288,25 @@ START_TEST(threads_map_unmap_and_translate_while_devices_come_and_go)
 	uint64_t expected = 0;
 	struct bed bed;
 
-	open_all(&bed);
-	start(&movers[0], &bed, EDU, 0, attach_and_detach);
-	start(&movers[1], &bed, NVME, 1, attach_and_detach);
+	threads_open(&bed);
+	worker_start(&movers[0], &bed, EDU, 0, attach_and_detach);
+	worker_start(&movers[1], &bed, NVME, 1, attach_and_detach);
 	for (int i = 0; i < MAPPERS; i++)
-		start(&mappers[i], &bed, NULL, 2 + i, map_and_unmap);
+		worker_start(&mappers[i], &bed, NULL, 2 + i, map_and_unmap);
 	for (int i = 0; i < MAPPERS; i++)
-		join(&mappers[i]);
+		worker_join(&mappers[i]);
 	for (int i = 0; i < 2; i++)
-		join(&movers[i]);
+		worker_join(&movers[i]);
 
 	for (int i = 0; i < 2; i++)
-		check(&movers[i]);
+		worker_check(&movers[i]);
 	for (int i = 0; i < MAPPERS; i++) {
-		check(&mappers[i]);
+		worker_check(&mappers[i]);
 		expected += mappers[i].mapped - mappers[i].unmapped;
 	}
 	check_agreement(&bed, expected);
 	bed_close(&bed);
-	check_log();
+	threads_check_log();
 	ck_assert_int_eq(open_fds(), fds);
 }
 END_TEST
@@ -367,128 +355,17 @@ START_TEST(threads_make_use_and_free_handles_of_one_context)
 	int fds = open_fds();
 	struct bed bed;
 
-	open_all(&bed);
+	threads_open(&bed);
 	for (int i = 0; i < 4; i++)
-		start(&workers[i], &bed, addresses[i], i, make_use_and_free);
+		worker_start(&workers[i], &bed, addresses[i], i, make_use_and_free);
 	for (int i = 0; i < 4; i++)
-		join(&workers[i]);
+		worker_join(&workers[i]);
 	for (int i = 0; i < 4; i++)
-		check(&workers[i]);
+		worker_check(&workers[i]);
 	check_agreement(&bed, 0);
 	bed_close(&bed);
-	check_log();
+	threads_check_log();
 	ck_assert_int_eq(open_fds(), fds);
-}
-END_TEST
-
-/* ---- One device ---- */
-
-static void regions(struct worker *worker, struct iommufd_device *dev)
-{
-	struct iommufd_region_info info = { .struct_size = sizeof(info) };
-	uint32_t id = 0;
-	void *bar = NULL;
-
-	MUST(worker, iommufd_device_region_info(dev, IOMMUFD_PCI_BAR0, &info));
-	MUST(worker, iommufd_device_region_read(dev, IOMMUFD_PCI_BAR0, EDU_ID, &id, sizeof(id)));
-	expect(worker, (id & 0xff) == 0xed, "the register", (int)id);
-	MUST(worker, iommufd_device_region_map(dev, IOMMUFD_PCI_BAR0, 0, PAGE, PROT_READ, &bar));
-	if (!bar)
-		return;
-	expect(worker, iommufd_mmio_read32(bar) == id, "the register in the window", 0);
-	MUST(worker, iommufd_device_region_unmap(dev, bar));
-}
-
-static void interrupts(struct worker *worker, struct iommufd_device *dev)
-{
-	struct iommufd_irq_info info = { .struct_size = sizeof(info) };
-	int none = -1, ret;
-
-	MUST(worker, iommufd_device_irq_info(dev, IOMMUFD_PCI_MSI, &info));
-	MUST(worker, iommufd_device_irq_enable(dev, IOMMUFD_PCI_MSI, 0, 1, &none));
-	ret = iommufd_device_irq_trigger(dev, IOMMUFD_PCI_MSI, 0, 1);
-	expect(worker, !ret || ret == -EINVAL, "a trigger", ret); /* another thread may have disabled it */
-	MUST(worker, iommufd_device_irq_disable(dev, IOMMUFD_PCI_MSI));
-}
-
-static void *use_device(void *arg)
-{
-	struct worker *worker = arg;
-
-	for (int i = 0; i < 40 && !*worker->wrong; i++) {
-		regions(worker, worker->bed->dev);
-		interrupts(worker, worker->bed->dev);
-	}
-	return NULL;
-}
-
-/* To another IOAS and back. */
-static void *move_device(void *arg)
-{
-	struct worker *worker = arg;
-	struct iommufd_ioas *other = NULL;
-
-	MUST(worker, iommufd_ioas_new(worker->bed->ctx, &other));
-	for (int i = 0; i < 80 && !*worker->wrong; i++)
-		MUST(worker, iommufd_device_replace(worker->bed->dev, i % 2 ? worker->bed->ioas : other));
-	iommufd_ioas_free(other);
-	return NULL;
-}
-
-START_TEST(threads_use_regions_and_interrupts_of_one_device)
-{
-	int fds = open_fds(), threads = vm_can_replace() ? 4 : 3;
-	struct worker workers[4];
-	struct bed bed;
-
-	open_all(&bed);
-	ok(iommufd_device_new(bed.ctx, EDU, &bed.dev));
-	ok(iommufd_device_attach(bed.dev, bed.ioas));
-	for (int i = 0; i < threads; i++)
-		start(&workers[i], &bed, NULL, i, i < 3 ? use_device : move_device);
-	for (int i = 0; i < threads; i++)
-		join(&workers[i]);
-	for (int i = 0; i < threads; i++)
-		check(&workers[i]);
-	bed_close(&bed);
-	check_log();
-	ck_assert_int_eq(open_fds(), fds);
-}
-END_TEST
-
-static pthread_barrier_t gate;
-
-/* All at the same time, which is the first time. */
-static void *use_bar_first(void *arg)
-{
-	struct worker *worker = arg;
-
-	pthread_barrier_wait(&gate);
-	regions(worker, worker->bed->dev);
-	return NULL;
-}
-
-START_TEST(threads_may_be_the_first_to_use_a_region_at_the_same_time)
-{
-	struct worker workers[4];
-	struct bed bed;
-
-	open_all(&bed);
-	ok(iommufd_device_new(bed.ctx, EDU, &bed.dev));
-	pthread_barrier_init(&gate, NULL, 4);
-	for (int round = 0; round < 25; round++) {
-		ok(iommufd_device_attach(bed.dev, bed.ioas));
-		for (int i = 0; i < 4; i++)
-			start(&workers[i], &bed, NULL, i, use_bar_first);
-		for (int i = 0; i < 4; i++)
-			join(&workers[i]);
-		for (int i = 0; i < 4; i++)
-			check(&workers[i]);
-		ok(iommufd_device_detach(bed.dev));
-	}
-	pthread_barrier_destroy(&gate);
-	bed_close(&bed);
-	check_log();
 }
 END_TEST
 
@@ -496,6 +373,5 @@ void add_threads_tests(TCase *tc)
 {
 	tcase_add_test(tc, threads_map_unmap_and_translate_while_devices_come_and_go);
 	tcase_add_test(tc, threads_make_use_and_free_handles_of_one_context);
-	tcase_add_test(tc, threads_use_regions_and_interrupts_of_one_device);
-	tcase_add_test(tc, threads_may_be_the_first_to_use_a_region_at_the_same_time);
+	add_threads_device_tests(tc);
 }
