@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /*
  * A guest's memory, of which nothing is there yet ("cold") or all ("warm"), with a device attached: mapped by the
- * library, by one bare ioctl, and, what is cold, by one bare ioctl after two threads have touched each page.
+ * library, and by one bare ioctl. What is cold also by the library in parts, and by the ioctl after two threads have
+ * touched each page.
  */
 #include <fcntl.h>
 #include <pthread.h>
@@ -17,6 +18,7 @@
 #define HUGE   (UINT64_C(2) << 20)
 #define PLACE  (UINT64_C(1) << 38)
 #define ROUNDS 11
+#define PARTS  8
 
 enum kind {
 	SMALL,
@@ -26,13 +28,21 @@ enum kind {
 };
 static const char *const names[KINDS] = { "4K", "THP", "hugetlb" };
 
-/* Both CPUs bring in what is not there. */
-static void library_map(const struct side *side, void *ram)
+/* Both CPUs bring in what is not there. Of several parts, they map one each too. */
+static void library_map(const struct side *side, char *ram, unsigned int parts)
 {
 	struct iommufd_batch_opts opts = { .struct_size = sizeof(opts), .flags = IOMMUFD_BATCH_POPULATE, .threads = 2 };
-	struct iommufd_map map = { .vaddr = ram, .len = RAM, .iova = PLACE, .flags = GUEST_FLAGS | IOMMUFD_MAP_FIXED };
+	struct iommufd_map maps[PARTS];
+	size_t len = RAM / parts;
 
-	bench_ok("map", iommufd_ioas_map_batch(side->ioas, &map, 1, &opts));
+	for (unsigned int i = 0; i < parts; i++)
+		maps[i] = (struct iommufd_map){
+			.vaddr = ram + i * len,
+			.len = len,
+			.iova = PLACE + i * len,
+			.flags = GUEST_FLAGS | IOMMUFD_MAP_FIXED,
+		};
+	bench_ok("map", iommufd_ioas_map_batch(side->ioas, maps, parts, &opts));
 }
 
 static void write_number(const char *path, unsigned int number)
@@ -73,6 +83,7 @@ static char *ram_new(enum kind kind, bool warm)
 enum way {
 	BY_LIBRARY,
 	BY_IOCTL,
+	IN_PARTS, /* by the library; these two of cold memory only */
 	TOUCHED,
 	WAYS,
 };
@@ -95,13 +106,18 @@ static void touch_all(char *ram)
 	pthread_join(other, NULL);
 }
 
+static bool is_librarys(enum way way)
+{
+	return way == BY_LIBRARY || way == IN_PARTS;
+}
+
 /* Milliseconds. */
 static double go(const struct side *side, enum way way, char *ram)
 {
 	uint64_t start = bench_now(), iova = PLACE;
 
-	if (way == BY_LIBRARY) {
-		library_map(side, ram);
+	if (is_librarys(way)) {
+		library_map(side, ram, way == IN_PARTS ? PARTS : 1);
 	} else {
 		if (way == TOUCHED)
 			touch_all(ram);
@@ -135,7 +151,7 @@ static const char *measure_once(const struct side *side, enum way way, enum kind
 static void measure(const struct side *sides, enum kind kind, bool warm)
 {
 	struct bench_figures took[WAYS] = { 0 };
-	unsigned int ways = warm ? TOUCHED : WAYS;
+	unsigned int ways = warm ? IN_PARTS : WAYS;
 	const char *state = warm ? "warm" : "cold", *why = NULL;
 
 	for (unsigned int round = 0; round < ROUNDS && !why; round++)
@@ -143,18 +159,22 @@ static void measure(const struct side *sides, enum kind kind, bool warm)
 			enum way way = bench_turn(round, i, ways);
 			double ms = 0;
 
-			why = measure_once(&sides[way == BY_LIBRARY ? GUEST_LIBRARY : GUEST_RAW], way, kind, warm, &ms);
+			why = measure_once(&sides[is_librarys(way) ? GUEST_LIBRARY : GUEST_RAW], way, kind, warm, &ms);
 			bench_add(&took[way], ms);
 		}
 	if (why) {
 		bench_skip(why, "ram/%s/%s", state, names[kind]);
-		if (!warm)
+		if (!warm) {
+			bench_skip(why, "ram/parts/%s", names[kind]);
 			bench_skip(why, "ram/touched/%s", names[kind]);
+		}
 		return;
 	}
 	bench_row("ms for 64 MiB", &took[BY_IOCTL], &took[BY_LIBRARY], "ram/%s/%s", state, names[kind]);
-	if (!warm)
+	if (!warm) {
+		bench_row("ms for 64 MiB", &took[BY_IOCTL], &took[IN_PARTS], "ram/parts/%s", names[kind]);
 		bench_row("ms for 64 MiB", &took[TOUCHED], &took[BY_LIBRARY], "ram/touched/%s", names[kind]);
+	}
 }
 
 int main(void)
