@@ -165,7 +165,7 @@ struct iommufd_batch_opts {
  * Threads bring in pieces of any mapping at once. On iommufd they also make mappings at once, each of which is made by
  * one ioctl of one thread. On VFIO, whose lock is one for all, they are made one after the other, in the order of
  * `maps`. Threads live during the call, hear no signals, and may call the log's callback; where one cannot be had, the
- * others do its work. What takes no longer than starting them, as of memory that is there already, the caller's does.
+ * others do its work. What is little, and takes no longer than starting them, the caller's does.
  *
  * @param ioas  the IOAS
  * @param maps  what to map; `iova` of those without IOMMUFD_MAP_FIXED is written when all have been made
@@ -177,9 +177,10 @@ struct iommufd_batch_opts {
  * @retval -EOVERFLOW 2^63 bytes or more
  * @retval -ECANCELED the progress callback said so
  * @retval -EHWPOISON a page of the memory is broken in hardware
- * @retval others     as iommufd_ioas_map(), for the first that cannot be made (with several threads: for one of those);
- *                    the words have its place, from 0. With IOMMUFD_BATCH_POPULATE -EFAULT, and -ENOMEM where memory
- *                    is short, also while no device is attached
+ * @retval others     as iommufd_ioas_map(), for the first that cannot be made, those with IOMMUFD_MAP_FIXED before the
+ *                    others (with several threads: for one of those); the words have its place, from 0. With
+ *                    IOMMUFD_BATCH_POPULATE -EFAULT, and -ENOMEM where memory is short, also while no device is
+ *                    attached
  *
  * Source: IOMMU_IOAS_MAP (Linux 6.2); VFIO_IOMMU_MAP_DMA; madvise().
  * @since 0.1
