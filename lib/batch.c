@@ -223,7 +223,7 @@ static bool is_next_long(const struct batch *batch)
 {
 	uint64_t len = batch->next < batch->count ? batch->requests[batch->next].len : 0;
 
-	return len > LONG_STEP && (!batch->piece || batch->piece > LONG_STEP);
+	return len > LONG_STEP && (batch->piece ? batch->piece > LONG_STEP : batch->next + 1 < batch->count);
 }
 
 /*

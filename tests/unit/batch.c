@@ -135,6 +135,12 @@ START_TEST(what_one_thread_alone_would_take_long_for_is_not_begun_before_the_oth
 	ck_assert_int_eq(batch_map(IOMMUFD_BATCH_POPULATE, 8, NULL, NULL), 0);
 	ck_assert_uint_eq(batch_threads(), 0);
 	batch_check_there();
+	/* After which there is nothing to do for others. */
+	batch_fill(batch_maps, N, START, 2 * HUGE);
+	batch_maps[N - 1].len += SCENE_PAGE;
+	ck_assert_int_eq(batch_map(0, 8, NULL, NULL), 0);
+	ck_assert_uint_eq(batch_threads(), 0);
+	batch_check_there();
 	inject_clock_step(20);
 	batch_close();
 }
