@@ -250,9 +250,7 @@ static bool is_worth_threads(struct batch *batch)
 static void work_together(struct batch *batch, pthread_t *threads, unsigned int wanted)
 {
 	unsigned int started = 0;
-	int cancel;
 
-	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel); /* the others have our memory */
 	wanted = wanted && is_worth_threads(batch) ? wanted : 0;
 	batch->working = wanted;
 	while (started < wanted && !ifd_sys_thread(&threads[started], help, batch))
@@ -263,7 +261,6 @@ static void work_together(struct batch *batch, pthread_t *threads, unsigned int 
 	work(batch);
 	while (started)
 		pthread_join(threads[--started], NULL);
-	pthread_setcancelstate(cancel, NULL);
 }
 
 /* How many threads could be of use beside the caller's, of those that it wants. */
@@ -417,16 +414,19 @@ EXPORT int iommufd_ioas_map_batch(struct iommufd_ioas *ioas, struct iommufd_map 
 		.lock = PTHREAD_MUTEX_INITIALIZER,
 		.moved = PTHREAD_COND_INITIALIZER,
 	};
-	int ret = check(&batch, opts);
+	int ret = check(&batch, opts), cancel;
 
 	if (ret)
 		return ret;
 	batch.ones = calloc(count, sizeof(*batch.ones));
 	if (!batch.ones)
 		return ifd_fail(-ENOMEM, NULL, "map a batch of %zu", count);
+	/* What is locked would stay so, and other threads have our memory. */
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
 	pthread_rwlock_rdlock(&ioas->gate);
 	ret = map_gated(&batch, maps);
 	pthread_rwlock_unlock(&ioas->gate);
+	pthread_setcancelstate(cancel, NULL);
 	free(batch.ones);
 	pthread_cond_destroy(&batch.moved);
 	pthread_mutex_destroy(&batch.lock);
