@@ -41,7 +41,7 @@ struct batch {
 	struct iommufd_batch_opts opts;
 	struct ifd_populate populate;
 	uint64_t piece, total;
-	uint64_t stride; /* in pieces: how far behind each the next one of the request is that is given out */
+	uint64_t stride; /* in pieces: how much further on the next one of a request begins that is given out */
 	bool in_order;   /* one is mapped after the other, since the kernel would not do it at once */
 
 	pthread_mutex_t lock; /* for all below; never held across a system call or a callback */
@@ -277,7 +277,7 @@ static unsigned int count_helpers(struct batch *batch, uint64_t bytes)
 		for (size_t i = 0; i < batch->count; i++)
 			pieces += count_pieces(batch, &batch->requests[i]) - 1;
 		/* Of a page of that size, all would wait for who came first to bring in all of it. */
-		if (threads > 1)
+		if (threads > 1 && batch->piece < MAX_PIECE)
 			batch->stride = MAX_PIECE / batch->piece;
 	} else if (batch->in_order) {
 		return 0;

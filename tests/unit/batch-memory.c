@@ -28,16 +28,19 @@ START_TEST(memory_is_cut_at_borders_of_huge_pages_only)
 		{ 0x700000001000, HUGE, 8, HUGE },      { 0x700000000000, 12 * HUGE, 1, HUGE },
 		{ 0x7000001ff000, 13 * HUGE, 2, HUGE }, { 0x700000201000, 64 * HUGE, 2, 2 * HUGE },
 		{ 0x700000201000, 64 * HUGE, 4, HUGE }, { 0x700000000000 - 0x1000, 64 * GIB, 4, GIB },
-		{ 0x700000200000, 640 * GIB, 1, GIB },
+		{ 0x700000200000, 640 * GIB, 1, GIB },  { 0x700000201000, 8 * GIB, 4, 64 * HUGE },
 	};
 	static struct batch_advice advice[1000];
 	size_t c = (size_t)_i / 2, count;
 	struct iommufd_map map;
 	uint64_t next = cases[c].start;
+	unsigned int before;
 
 	batch_open((size_t)_i % 2);
+	before = inject_ioctls(batch.map);
 	batch_fill(&map, 1, cases[c].start, cases[c].len);
 	ck_assert_int_eq(map_batch(&map, 1, cases[c].threads), 0);
+	ck_assert_uint_eq(inject_ioctls(batch.map) - before, 1);
 	count = batch_advice(advice, 1000);
 	for (size_t i = 0; i < count; i++) {
 		ck_assert_uint_eq(advice[i].start, next);
@@ -262,7 +265,7 @@ END_TEST
 
 void batch_memory_tests(TCase *tcase)
 {
-	tcase_add_loop_test(tcase, memory_is_cut_at_borders_of_huge_pages_only, 0, 7 * BATCH_BACKENDS);
+	tcase_add_loop_test(tcase, memory_is_cut_at_borders_of_huge_pages_only, 0, 8 * BATCH_BACKENDS);
 	tcase_add_loop_test(tcase, threads_begin_with_different_pages_of_the_largest_size, 0, 3 * BATCH_BACKENDS);
 	tcase_add_loop_test(tcase, what_devices_only_read_is_neither_written_nor_made_of_zeroes, 0, BATCH_BACKENDS);
 	tcase_add_loop_test(tcase, all_memory_of_no_file_is_known_wherever_a_request_begins_and_ends, 0,
