@@ -30,6 +30,7 @@ struct options {
 	uint32_t seconds;
 	uint32_t times; /* how often all is measured; 0 where nothing was said */
 	uint32_t mib;
+	uint32_t looks; /* how often no completion must be found before a doorbell is rung */
 	bool write;
 	bool sequential;
 	bool latency;
@@ -85,6 +86,7 @@ struct load {
 	uint32_t slots;        /* in a queue, of which there are that many commands at most */
 	struct nvme_cmd *cmds; /* one a slot, complete but for the block */
 	uint64_t *since;       /* when it was submitted, where somebody asks */
+	uint32_t looks;        /* as in the options */
 };
 
 /* Makes buffers and commands for up to `slots` at once in each queue. Places are the first `len` bytes. */

@@ -60,7 +60,7 @@ int load_new(struct load *l, struct nvme *c, const struct options *opts, uint32_
 	uint32_t bytes = opts->bytes ? opts->bytes : c->block_size;
 	size_t room = (bytes + NVME_PAGE - 1) / NVME_PAGE * NVME_PAGE;
 
-	*l = (struct load){ .c = c, .slots = slots, .blocks = bytes / c->block_size };
+	*l = (struct load){ .c = c, .slots = slots, .blocks = bytes / c->block_size, .looks = opts->looks };
 	l->places = (struct places){ .count = len / bytes, .sequential = opts->sequential };
 	if (slots > c->entries / 2)
 		return nvme_fail("this controller's queues allow a depth of at most %u", c->entries / 2);
@@ -114,9 +114,19 @@ static int check_slot(const struct load *l, const struct nvme_cqe *cqe)
 	return cqe->cid < l->slots ? 0 : nvme_fail("a completion of command %u, which there is not", cqe->cid);
 }
 
+static bool take_within(struct nvme_queue *q, uint32_t looks, struct nvme_cqe *cqe)
+{
+	for (uint32_t i = 0; i < looks; i++)
+		if (nvme_take(q, cqe))
+			return true;
+	return false;
+}
+
 /*
  * Takes all completions that a queue has, puts a command in the place of each, and rings once for all of them: a write
- * to a register costs more than the rest. With latencies, the clock is read once for all too.
+ * to a register costs more than the rest. So it looks again for others that are just coming. For a drive that is
+ * emulated that is worth even more, and with one command too: while the emulator is still busy with the last one, a
+ * write waits for it. With latencies, the clock is read once for all too.
  */
 static int turn(struct load *l, uint32_t queue, struct run *run)
 {
@@ -124,7 +134,7 @@ static int turn(struct load *l, uint32_t queue, struct run *run)
 	struct nvme_cqe cqe;
 	uint32_t count = 0;
 
-	while (nvme_take(q, &cqe)) {
+	while (take_within(q, count ? l->looks : 1, &cqe)) {
 		if (nvme_check(&cqe) || check_slot(l, &cqe))
 			return -1;
 		if (run->latency) {

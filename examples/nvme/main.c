@@ -19,6 +19,8 @@ static const char usage[] =
 	"  -r TIMES    so often, and tell the median (once; 3 times with --compare)\n"
 	"  -l          then once more, to tell how long the commands took: the clock is read more often\n"
 	"  -s MIB      before all that write, read back and compare so many MiB (4)\n"
+	"  -g LOOKS    before a doorbell is rung, look so often for further completions (30: for a drive that is\n"
+	"              emulated; 1 is best for one that is not)\n"
 	"  -i          wait for MSI-X interrupts instead of polling, as the kernel's driver does always\n"
 	"  -H          put the data in huge pages, but for the kernel's driver\n"
 	"  --compare   measure only, in turns with the kernel's own driver, to which the drive is given\n"
@@ -126,6 +128,9 @@ static void set_option(struct options *opts, int option)
 	case 's':
 		opts->mib = number(optarg, 512);
 		break;
+	case 'g':
+		opts->looks = number(optarg, 1000000);
+		break;
 	case 'h':
 		fputs(usage, stdout);
 		exit(0);
@@ -142,11 +147,11 @@ int main(int argc, char **argv)
 	static const struct option words[] = { { "help", no_argument, NULL, 'h' },
 					       { "compare", no_argument, NULL, 'c' },
 					       { NULL, 0, NULL, 0 } };
-	struct options opts = { .address = "0000:00:04.0", .queues = 1, .seconds = 2, .mib = 4 };
+	struct options opts = { .address = "0000:00:04.0", .queues = 1, .seconds = 2, .mib = 4, .looks = 30 };
 	int option, result;
 
 	opterr = 0; /* the usage says it all */
-	while ((option = getopt_long(argc, argv, "d:q:n:b:Swt:r:ls:iH", words, NULL)) != -1)
+	while ((option = getopt_long(argc, argv, "d:q:n:b:Swt:r:ls:g:iH", words, NULL)) != -1)
 		set_option(&opts, option);
 	if (optind < argc || (opts.compare && opts.latency)) {
 		fputs(usage, stderr);

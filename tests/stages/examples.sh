@@ -56,7 +56,7 @@ bind_moves_the_drive() {
 nvme_refuses() {
 	local words status
 	for words in '-q 0' '-q 129' '-q 8x' '-q -18446744073709551615' '-n 17' '-b 0' '-b 513' '-b 2097664' '-r 100' '-t 0' \
-		'-t 86401' '-s 0' '-s 513' '--compare -l' 8; do
+		'-t 86401' '-s 0' '-s 513' '-g 0' '-g 1000001' '--compare -l' 8; do
 		status=0
 		# shellcheck disable=SC2086 # an option and its value
 		LD_LIBRARY_PATH=$bin/../prefix/lib "$bin/nvme" $words >"$work/said" 2>"$work/errors" || status=$?
@@ -74,7 +74,7 @@ latencies_rise() {
 # Deep, with several queues, with large commands, writing, one after the other; and what this drive cannot do.
 nvme_carries_loads() {
 	local line status=0
-	LD_LIBRARY_PATH=$bin/../prefix/lib "$top/tests/vm/run" intel -- "$bin/nvme" -t 1 -q 128 -n 3 -l \
+	LD_LIBRARY_PATH=$bin/../prefix/lib "$top/tests/vm/run" intel -- "$bin/nvme" -t 1 -q 128 -n 3 -g 1 -l \
 		-- "$bin/nvme" -t 1 -b 131072 -w -S -r 2 -l -- env LIBIOMMUFD_BACKEND=vfio "$bin/nvme" -t 1 -i -n 16 -q 8 -b 12288 -w \
 		-- "$bin/nvme" -b 1048576 >"$work/said" 2>"$work/errors" || status=$?
 	cat "$work/said" "$work/errors"
