@@ -114,6 +114,7 @@ static void cut(const struct batch *batch, const struct iommufd_map *request, ui
 		*len = batch->piece - *start % batch->piece;
 }
 
+/* By strides from the first piece, then from the second, and so on; then to the next request. */
 static void go_on(struct batch *batch, uint64_t pieces)
 {
 	batch->nth += batch->stride;
@@ -307,6 +308,11 @@ static int prepare_one(struct batch *batch, size_t i, uint64_t *bytes)
 	return 0;
 }
 
+static bool is_picked(const struct iommufd_map *request)
+{
+	return !(request->flags & IOMMUFD_MAP_FIXED);
+}
+
 /*
  * All places first, so that most mistakes are found before the kernel has to pin anything. Before the library picks
  * any, what is to be at a certain one has it.
@@ -315,9 +321,9 @@ static int prepare(struct batch *batch, uint64_t *bytes)
 {
 	int ret = 0;
 
-	for (uint32_t flag = IOMMUFD_MAP_FIXED, turn = 0; turn < 2; flag = 0, turn++)
+	for (int picked = 0; picked < 2; picked++)
 		for (size_t i = 0; i < batch->count && !ret; i++)
-			if ((batch->requests[i].flags & IOMMUFD_MAP_FIXED) == flag)
+			if (is_picked(&batch->requests[i]) == picked)
 				ret = prepare_one(batch, i, bytes);
 	return ret;
 }
