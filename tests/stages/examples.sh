@@ -152,16 +152,23 @@ undisturbed() {
 	[[ $(checksum_of_drive) == "$sum" ]] || { echo "nvme ${*:3}: something was not put back"; return 1; }
 }
 
-# In the guest: starts a program, and does something to it once it says such a line. The drive must be as before.
-disturb_at() {
-	local line=$1 wanted=$2 disturbance=$3 status=0
-	shift 3
-	"$bin/nvme" "$@" >/tmp/said &
+# In the guest: starts a program, and does something to it once it says such a line. Its end is in $status.
+start_and_disturb() {
+	local line=$1 disturbance=$2
+	shift 2
+	status=0
+	"$bin/nvme" "$@" >/tmp/said 2>&1 &
 	until grep -q "$line" /tmp/said; do kill -0 $! && sleep 0.1 || return; done
-	$disturbance $!
+	$disturbance $! || kill $!
 	wait $! || status=$?
 	cat /tmp/said
-	undisturbed "$wanted" "$status" "$@"
+}
+
+# In the guest: and the drive must be as before.
+disturb_at() {
+	local line=$1 wanted=$2 disturbance=$3 status
+	shift 3
+	start_and_disturb "$line" "$disturbance" "$@" && undisturbed "$wanted" "$status" "$@"
 }
 
 # In the guest: the same to a program that writes, once it is about it.
@@ -239,15 +246,8 @@ claim_first() {
 # In the guest: a block goes bad while the program overwrites it and others. That it could not be put back is told, and
 # all others are.
 lose_a_block() {
-	local status=0 bad=1030 program
-	"$bin/nvme" -w -t 600 "$@" >/tmp/said 2>&1 &
-	program=$!
-	until grep -q '^load: .* writes of' /tmp/said; do kill -0 $program && sleep 0.1 || return; done
-	sleep 1
-	"$spoil" $bad || return
-	wait $program || status=$?
-	"$spoil" || return
-	cat /tmp/said
+	local status bad=1030
+	start_and_disturb '^load: .* writes of' "after_a_second $spoil $bad" -w -t 600 "$@" && "$spoil" || return
 	grep -q ' 512 of the first 4194304 bytes of the namespace could not be put back' /tmp/said || return
 	"$bin/bind" --driver nvme "$drive" >/dev/null
 	until [ -b /dev/nvme0n1 ]; do sleep 0.1; done
@@ -281,9 +281,9 @@ disturb_all() {
 
 nvme_puts_back() {
 	{
-		declare -f checksum_of_drive set_command_register undisturbed disturb_at disturb after_a_second hang_up quit interrupt \
-			terminate hang_up_all_the_time have_enough print_into_nothing claim_first \
-			lose_a_block refuse_another cut_off interrupt_in_the_kernels_turn disturb_all
+		declare -f checksum_of_drive set_command_register undisturbed start_and_disturb disturb_at disturb after_a_second \
+			hang_up quit interrupt terminate hang_up_all_the_time have_enough print_into_nothing claim_first lose_a_block \
+			refuse_another cut_off interrupt_in_the_kernels_turn disturb_all
 		# Jobs of their own ignore no signal, and what one is ended by is told by its status alone.
 		echo 'set -m -o pipefail; ulimit -c 0; disturb_all "$@" 2>&1'
 	} >"$work/guest"
